@@ -1,0 +1,1 @@
+//! The wire types of Cairn's protocols, shared by server and client.

@@ -1,0 +1,1 @@
+//! The server: surfaces, services and jobs over the two seams.

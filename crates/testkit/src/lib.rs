@@ -1,0 +1,1 @@
+//! Builders, fakes and the end-to-end tests of Cairn.
