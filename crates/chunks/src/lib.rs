@@ -5,36 +5,14 @@
 
 mod error;
 
+pub use cairn_codec::{Codec, EncodedChunk};
 pub use error::ChunkError;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use cairn_core::ids::ChunkHash;
 
 /// The result of every verb.
 pub type Result<T> = std::result::Result<T, ChunkError>;
-
-/// How a chunk's bytes are encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Codec {
-    /// As they are.
-    Raw,
-    /// One zstd frame.
-    Zstd,
-}
-
-/// A chunk as it is stored and sent: encoded, with the length of its plaintext.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedChunk {
-    /// How `bytes` are encoded.
-    pub codec: Codec,
-    /// Length of the plaintext in bytes.
-    pub plain_len: u32,
-    /// CRC-32 (IEEE) of the plaintext, for archives whose checksums must be known before the first byte.
-    pub plain_crc32: u32,
-    /// The encoded bytes.
-    pub bytes: Bytes,
-}
 
 /// What a chunk is for; recovery and gc treat both alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
