@@ -1,0 +1,503 @@
+//! The messages of `/sync/1`, the devices' protocol. Every body is one CBOR message or a sequence of frames
+//! (see [`crate::frame`]). `docs/protocol.md` has the routes.
+
+use cairn_core::change::{GroupOutcome, JournalEntry, Op};
+use cairn_core::ids::{AccountId, ChunkHash, DeviceId, NamespaceId, NodeId, OpId};
+use cairn_core::name::NodeName;
+use cairn_core::node::Node;
+use cairn_core::rev::{Cursor, Seq};
+use cairn_core::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use crate::wire::Wire;
+
+/// The version of the protocol that is spoken here.
+pub const PROTOCOL_VERSION: u32 = 1;
+/// Media type of a body that is one CBOR message.
+pub const CBOR: &str = "application/cbor";
+/// Media type of a body that is a sequence of frames.
+pub const FRAMES: &str = "application/vnd.cairn.frames";
+
+/// The routes, without the host.
+pub mod path {
+    /// `GET`, without a token: [`super::Hello`].
+    pub const HELLO: &str = "/sync/1/hello";
+    /// `POST` [`super::Login`]: [`super::LoginReply`].
+    pub const LOGIN: &str = "/sync/1/login";
+    /// `POST`, no body: unlinks the device that asks.
+    pub const LOGOUT: &str = "/sync/1/logout";
+    /// `GET`: [`super::Whoami`].
+    pub const WHOAMI: &str = "/sync/1/whoami";
+    /// `GET`: [`super::Devices`].
+    pub const DEVICES: &str = "/sync/1/devices";
+    /// `POST` [`super::Have`]: [`super::HaveReply`].
+    pub const HAVE: &str = "/sync/1/have";
+    /// `POST` frames of chunks, `?ns=` names the namespace: [`super::ChunksReply`].
+    pub const CHUNKS: &str = "/sync/1/chunks";
+    /// `POST` frames of chunks, then one frame with a [`super::CommitRequest`]: [`super::CommitReply`].
+    pub const COMMIT: &str = "/sync/1/commit";
+    /// `POST` [`super::ChangesRequest`]: [`super::ChangesReply`].
+    pub const CHANGES: &str = "/sync/1/changes";
+    /// `POST` [`super::NodesRequest`]: [`super::NodesReply`].
+    pub const NODES: &str = "/sync/1/nodes";
+    /// `POST` [`super::ChildrenRequest`]: [`super::NodesReply`].
+    pub const CHILDREN: &str = "/sync/1/children";
+    /// `POST` [`super::Resolve`]: [`super::ResolveReply`].
+    pub const RESOLVE: &str = "/sync/1/resolve";
+    /// `POST` [`super::Fetch`]: frames, see there.
+    pub const FETCH: &str = "/sync/1/fetch";
+    /// `POST` [`super::CursorReport`]: [`super::CursorReply`].
+    pub const CURSOR: &str = "/sync/1/cursor";
+    /// `GET`: an endless sequence of [`super::Event`] frames.
+    pub const EVENTS: &str = "/sync/1/events";
+}
+
+/// What a server says of itself to anyone.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Hello {
+    /// Always `cairn`, so that a wrong address is told from a broken server.
+    #[n(0)]
+    pub product: String,
+    /// The protocol's version.
+    #[n(1)]
+    pub protocol: u32,
+    /// The version of the program.
+    #[n(2)]
+    pub version: String,
+}
+
+/// Asks for a token.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Login {
+    /// The account's address.
+    #[n(0)]
+    pub email: String,
+    /// Its password.
+    #[n(1)]
+    pub password: String,
+    /// The name that the owner will see for this device.
+    #[n(2)]
+    pub device_name: String,
+    /// The device's id: chosen at random on the first login, the same afterwards.
+    #[cbor(n(3), with = "crate::wire")]
+    pub device: DeviceId,
+}
+
+/// Keeps the password out of logs.
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login")
+            .field("device", &self.device)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A linked device's credentials.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LoginReply {
+    /// Sent as `Authorization: Bearer` from now on.
+    #[n(0)]
+    pub token: String,
+    /// The account.
+    #[cbor(n(1), with = "crate::wire")]
+    pub account: AccountId,
+    /// The namespace of the account's own files.
+    #[cbor(n(2), with = "crate::wire")]
+    pub root: NamespaceId,
+    /// The cursor before the first entry of that namespace's journal.
+    #[cbor(n(3), with = "crate::wire")]
+    pub origin: Cursor,
+}
+
+/// Keeps the token out of logs.
+impl std::fmt::Debug for LoginReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginReply")
+            .field("account", &self.account)
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whom the token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Whoami {
+    /// The account.
+    #[cbor(n(0), with = "crate::wire")]
+    pub account: AccountId,
+    /// Its address.
+    #[n(1)]
+    pub email: String,
+    /// The device.
+    #[cbor(n(2), with = "crate::wire")]
+    pub device: DeviceId,
+    /// The namespace of the account's own files.
+    #[cbor(n(3), with = "crate::wire")]
+    pub root: NamespaceId,
+    /// Live bytes in it.
+    #[n(4)]
+    pub bytes_used: u64,
+    /// Bytes that it may hold; `None` for no bound.
+    #[n(5)]
+    pub quota_bytes: Option<u64>,
+}
+
+/// The account's devices.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Devices {
+    /// By id.
+    #[n(0)]
+    pub devices: Vec<DeviceRow>,
+}
+
+/// One device.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeviceRow {
+    /// The device.
+    #[cbor(n(0), with = "crate::wire")]
+    pub id: DeviceId,
+    /// Its name.
+    #[n(1)]
+    pub name: String,
+    /// When it was linked.
+    #[cbor(n(2), with = "crate::wire")]
+    pub created_at: Timestamp,
+    /// When it was last heard of, to the hour.
+    #[cbor(n(3), with = "crate::wire")]
+    pub last_seen_at: Timestamp,
+}
+
+/// Asks which chunks need not be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Have {
+    /// The namespace that they will be committed to.
+    #[cbor(n(0), with = "crate::wire")]
+    pub namespace: NamespaceId,
+    /// At most [`cairn_core::limits::HAVE_HASHES`].
+    #[cbor(n(1), with = "crate::wire")]
+    pub hashes: Vec<ChunkHash>,
+}
+
+/// The answer to [`Have`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct HaveReply {
+    /// One per hash: whether a commit may name it without sending it.
+    #[n(0)]
+    pub have: Vec<bool>,
+}
+
+/// The chunks of the request are durable and may be committed to the namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ChunksReply {
+    /// How many chunks the request held.
+    #[n(0)]
+    pub count: u32,
+}
+
+/// Asks for changes of one namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CommitRequest {
+    /// The namespace.
+    #[cbor(n(0), with = "crate::wire")]
+    pub namespace: NamespaceId,
+    /// Names the attempt; a repeated request carries the same id and the same groups.
+    #[cbor(n(1), with = "crate::wire")]
+    pub op_id: OpId,
+    /// Each group is applied whole or not at all, independent of the others.
+    #[cbor(n(2), with = "crate::wire")]
+    pub groups: Vec<Vec<Op>>,
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CommitReply {
+    /// One per group.
+    #[cbor(n(0), with = "crate::wire")]
+    pub groups: Vec<GroupOutcome>,
+    /// The journal after it.
+    #[cbor(n(1), with = "crate::wire")]
+    pub cursor: Cursor,
+}
+
+/// Asks for the journal after a cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ChangesRequest {
+    /// What the device has durably.
+    #[cbor(n(0), with = "crate::wire")]
+    pub cursor: Cursor,
+    /// At most this many entries, then on to the end of the last group; bounded by
+    /// [`cairn_core::limits::CHANGES_PAGE`].
+    #[n(1)]
+    pub limit: u32,
+    /// How long to wait for a first entry, in seconds; at most [`cairn_core::limits::HEARTBEAT_SECONDS`]. 0 answers at once.
+    #[n(2)]
+    pub wait_seconds: u32,
+}
+
+/// A page of the journal, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ChangesReply {
+    /// Entries after the cursor.
+    #[n(0)]
+    Page {
+        /// In order.
+        #[cbor(n(0), with = "crate::wire")]
+        entries: Vec<JournalEntry>,
+        /// The next cursor.
+        #[cbor(n(1), with = "crate::wire")]
+        cursor: Cursor,
+        /// Whether there is more.
+        #[n(2)]
+        has_more: bool,
+    },
+    /// The entries after the cursor are gone: list the tree at `head`; what is absent there was deleted.
+    #[n(1)]
+    BelowFloor {
+        /// Where to list and go on.
+        #[cbor(n(0), with = "crate::wire")]
+        head: Cursor,
+    },
+    /// The cursor is not of this journal: the server was restored or replaced. List the tree at `head` and merge;
+    /// delete nothing.
+    #[n(2)]
+    NotOnChain {
+        /// Where to list and go on.
+        #[cbor(n(0), with = "crate::wire")]
+        head: Cursor,
+    },
+}
+
+/// Lists a namespace's nodes, or those below one folder, as of a position, by node id.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct NodesRequest {
+    /// The namespace.
+    #[cbor(n(0), with = "crate::wire")]
+    pub namespace: NamespaceId,
+    /// The position; `None` for the head.
+    #[cbor(n(1), with = "crate::wire")]
+    pub at: Option<Seq>,
+    /// List what lies below this folder; `None` for everything.
+    #[cbor(n(2), with = "crate::wire")]
+    pub folder: Option<NodeId>,
+    /// Go on after this node.
+    #[cbor(n(3), with = "crate::wire")]
+    pub after: Option<NodeId>,
+    /// At most this many; bounded by [`cairn_core::limits::LISTING_PAGE`].
+    #[n(4)]
+    pub limit: u32,
+}
+
+/// Lists one folder by name key.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ChildrenRequest {
+    /// The namespace.
+    #[cbor(n(0), with = "crate::wire")]
+    pub namespace: NamespaceId,
+    /// The folder.
+    #[cbor(n(1), with = "crate::wire")]
+    pub folder: NodeId,
+    /// As of this position; `None` for the head.
+    #[cbor(n(2), with = "crate::wire")]
+    pub at: Option<Seq>,
+    /// Go on after the node with this name.
+    #[cbor(n(3), with = "crate::wire")]
+    pub after: Option<NodeName>,
+    /// At most this many; bounded by [`cairn_core::limits::LISTING_PAGE`].
+    #[n(4)]
+    pub limit: u32,
+}
+
+/// A page of nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct NodesReply {
+    /// The nodes.
+    #[cbor(n(0), with = "crate::wire")]
+    pub nodes: Vec<Node>,
+    /// Whether there is more.
+    #[n(1)]
+    pub has_more: bool,
+}
+
+/// Follows a path from the root of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Resolve {
+    /// The namespace.
+    #[cbor(n(0), with = "crate::wire")]
+    pub namespace: NamespaceId,
+    /// The names on the way, at most [`cairn_core::limits::TREE_DEPTH`]; empty for the root.
+    #[cbor(n(1), with = "crate::wire")]
+    pub names: Vec<NodeName>,
+}
+
+/// The nodes found on the way, the root left out: as long as the path when everything was found, else what was there.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ResolveReply {
+    /// From the top down.
+    #[cbor(n(0), with = "crate::wire")]
+    pub nodes: Vec<Node>,
+    /// The head at that time: what a delete may name as seen.
+    #[cbor(n(1), with = "crate::wire")]
+    pub seq: Seq,
+}
+
+/// Asks for the content of files. The reply has, for each item in order, one [`FetchStart`] frame, then for
+/// [`FetchStatus::Found`] the frames of its chunks in order; one end frame closes the body.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Fetch {
+    /// The namespace.
+    #[cbor(n(0), with = "crate::wire")]
+    pub namespace: NamespaceId,
+    /// At most [`cairn_core::limits::COMMIT_BATCH_OPS`].
+    #[n(1)]
+    pub items: Vec<FetchItem>,
+}
+
+/// One file, or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct FetchItem {
+    /// The file.
+    #[cbor(n(0), with = "crate::wire")]
+    pub node: NodeId,
+    /// In the state that this entry wrote.
+    #[cbor(n(1), with = "crate::wire")]
+    pub content_seq: Seq,
+    /// Which part.
+    #[n(2)]
+    pub part: FetchPart,
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum FetchPart {
+    /// A run of chunks by index.
+    #[n(0)]
+    Chunks {
+        /// The first.
+        #[n(0)]
+        first: u64,
+        /// How many; those beyond the end are left out.
+        #[n(1)]
+        count: u64,
+    },
+    /// The pages of the manifest, every page before those below it, from left to right. None for an inline manifest.
+    #[n(1)]
+    Pages,
+}
+
+/// Opens an item of the reply to [`Fetch`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct FetchStart {
+    /// Index of the item.
+    #[n(0)]
+    pub item: u32,
+    /// What became of it.
+    #[n(1)]
+    pub status: FetchStatus,
+    /// Chunk or page frames that follow.
+    #[n(2)]
+    pub frames: u64,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum FetchStatus {
+    /// Its frames follow.
+    #[n(0)]
+    Found,
+    /// That node never had that state, or the state was thinned out.
+    #[n(1)]
+    NotFound,
+    /// A chunk of it is damaged or lost on the server. The others of the request are not affected.
+    #[n(2)]
+    Damaged,
+}
+
+/// Reports how far a device has durably followed a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CursorReport {
+    /// The cursor.
+    #[cbor(n(0), with = "crate::wire")]
+    pub cursor: Cursor,
+}
+
+/// The answer to [`CursorReport`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum CursorReply {
+    /// It is where the device was last, or further.
+    #[n(0)]
+    Accepted,
+    /// It is behind what this device reported before: its state was restored from a backup. Merge, delete nothing.
+    #[n(1)]
+    DeviceRestored,
+}
+
+/// A hint on the event stream. Losing one is harmless: cursors tell the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Event {
+    /// A namespace has moved on to this position (also sent for each namespace when the stream opens).
+    #[n(0)]
+    Head {
+        /// The namespace.
+        #[cbor(n(0), with = "crate::wire")]
+        namespace: NamespaceId,
+        /// Its head.
+        #[cbor(n(1), with = "crate::wire")]
+        seq: Seq,
+    },
+    /// Nothing happened for [`cairn_core::limits::HEARTBEAT_SECONDS`].
+    #[n(1)]
+    Heartbeat,
+    /// The server is about to stop: reconnect after this many milliseconds.
+    #[n(2)]
+    Drain {
+        /// Milliseconds.
+        #[n(0)]
+        after_ms: u32,
+    },
+}
+
+/// Encodes a message.
+pub fn to_cbor<T: Encode<()>>(message: &T) -> Vec<u8> {
+    minicbor::to_vec(message).unwrap_or_else(|error| unreachable!("writing to memory failed: {error}"))
+}
+
+/// Decodes a message that fills `bytes`.
+///
+/// # Errors
+/// When the bytes are no such message, or more than one.
+pub fn from_cbor<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, minicbor::decode::Error> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let message = decoder.decode()?;
+    if decoder.position() != bytes.len() {
+        return Err(minicbor::decode::Error::message(
+            "there are bytes after the message",
+        ));
+    }
+    Ok(message)
+}
+
+/// Encodes a core value on its own, for storage and hashing.
+pub fn value_to_cbor<T: Wire>(value: &T) -> Vec<u8> {
+    let mut encoder = minicbor::Encoder::new(Vec::new());
+    value
+        .write(&mut encoder)
+        .unwrap_or_else(|error| unreachable!("writing to memory failed: {error}"));
+    encoder.into_writer()
+}
+
+/// Decodes a core value that fills `bytes`.
+///
+/// # Errors
+/// When the bytes are no such value.
+pub fn value_from_cbor<T: Wire>(bytes: &[u8]) -> Result<T, minicbor::decode::Error> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let value = T::read(&mut decoder)?;
+    if decoder.position() != bytes.len() {
+        return Err(minicbor::decode::Error::message(
+            "there are bytes after the value",
+        ));
+    }
+    Ok(value)
+}

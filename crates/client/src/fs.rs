@@ -1,0 +1,314 @@
+//! The filesystem under a synced root, as a trait: the only way by which this crate touches a user's files.
+//!
+//! Paths are relative to the root and made of disk names; an implementation never follows a link out of the root and
+//! never crosses into another mount. All calls block: they run on the blocking pool.
+
+use std::fmt;
+use std::io;
+
+use cairn_core::node::{LinkTarget, NodeKind};
+use cairn_core::time::Mtime;
+
+/// A path below the root: disk names from the top down, empty for the root itself. Disk names are bytes on Linux; those
+/// that are not UTF-8 never become a [`DiskPath`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct DiskPath(Vec<String>);
+
+impl DiskPath {
+    /// The root.
+    pub const fn root() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The path of something in this folder.
+    #[must_use]
+    pub fn join(&self, name: &str) -> Self {
+        let mut names = self.0.clone();
+        names.push(name.to_owned());
+        Self(names)
+    }
+
+    /// The folder that holds it; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        let (_, above) = self.0.split_last()?;
+        Some(Self(above.to_vec()))
+    }
+
+    /// The last name; `None` for the root.
+    pub fn name(&self) -> Option<&str> {
+        self.0.last().map(String::as_str)
+    }
+
+    /// The names from the top down.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// Printed with slashes, as people write it.
+impl fmt::Display for DiskPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("/"))
+    }
+}
+
+impl fmt::Debug for DiskPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.join("/"))
+    }
+}
+
+/// What tells one state of a file on disk from another without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint {
+    /// The inode, or the platform's file id.
+    pub inode: u64,
+    /// When the inode was made, where the filesystem says; nanoseconds since the Unix epoch.
+    pub born_ns: Option<i128>,
+    /// Length in bytes.
+    pub size: u64,
+    /// Modification time.
+    pub mtime: Mtime,
+    /// Change time.
+    pub ctime: Mtime,
+}
+
+/// What a name in a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A kind that is synced.
+    Node(NodeKind),
+    /// A socket, a device, a pipe: never synced.
+    Special,
+    /// A folder on which something else is mounted: left alone and reported.
+    MountPoint,
+}
+
+/// What `stat` says, links not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metadata {
+    /// The kind.
+    pub kind: FileKind,
+    /// The state.
+    pub fingerprint: Fingerprint,
+    /// Whether the owner may execute it.
+    pub executable: bool,
+}
+
+/// One name in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirectoryEntry {
+    /// A name in UTF-8.
+    Named {
+        /// The name.
+        name: String,
+        /// What it is.
+        metadata: Metadata,
+    },
+    /// A name that is not UTF-8, or cannot be looked at: stays on this disk and is reported.
+    Unreadable {
+        /// The name, made printable.
+        shown: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An error with the path and what was tried.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {path}")]
+pub struct FsError {
+    /// What was tried, as in "cannot read x".
+    pub action: &'static str,
+    /// The path below the root; the root itself prints as empty.
+    pub path: DiskPath,
+    /// Why it failed.
+    #[source]
+    pub source: io::Error,
+}
+
+impl FsError {
+    /// Whether the thing was not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
+    }
+
+    /// Whether something was there already.
+    pub fn is_already_exists(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
+        )
+    }
+
+    /// Whether the disk or the user's quota is full.
+    pub fn is_full(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    }
+}
+
+/// The result of every call.
+pub type FsResult<T> = Result<T, FsError>;
+
+/// A file that is being read.
+pub trait ReadFile: Send {
+    /// Reads at a position until the buffer is full or the file ends; returns the bytes read.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> FsResult<usize>;
+
+    /// Looks at the open file.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn metadata(&self) -> FsResult<Metadata>;
+}
+
+/// A staged file that is being written.
+pub trait StageFile: Send {
+    /// Writes all bytes at a position.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> FsResult<()>;
+
+    /// Reads back; as [`ReadFile::read_at`].
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> FsResult<usize>;
+
+    /// Sets length, mode and modification time, and makes all of it durable. The last call on a staged file.
+    ///
+    /// # Errors
+    /// As the filesystem says; a failed sync is never tried again.
+    fn finish(&mut self, size: u64, executable: bool, mtime: Mtime) -> FsResult<()>;
+}
+
+/// A synced root. Everything of ours lies in `.cairn/` below it: `root` (the marker), `stage/`, `trash/`.
+pub trait Filesystem: Send + Sync + 'static {
+    /// Checks that the root is the one that carries the marker `id`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] when root or marker is gone or carries another id: nothing may be deleted then.
+    fn check_root(&self, id: &str) -> FsResult<()>;
+
+    /// Writes the marker and makes `.cairn/` and its folders, durably.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn adopt_root(&self, id: &str) -> FsResult<()>;
+
+    /// Lists a folder by name in byte order, `.cairn` left out of the root's.
+    ///
+    /// # Errors
+    /// As the filesystem says. A folder with more names than fit in memory at ~200 bytes each is still listed whole.
+    fn list(&self, folder: &DiskPath) -> FsResult<Vec<DirectoryEntry>>;
+
+    /// Looks at a name; `None` when nothing is there.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn metadata(&self, path: &DiskPath) -> FsResult<Option<Metadata>>;
+
+    /// Opens a regular file for reading.
+    ///
+    /// # Errors
+    /// As the filesystem says; not following links.
+    fn open(&self, path: &DiskPath) -> FsResult<Box<dyn ReadFile>>;
+
+    /// Reads a link's target.
+    ///
+    /// # Errors
+    /// As the filesystem says; [`io::ErrorKind::InvalidData`] when the target cannot be kept.
+    fn read_link(&self, path: &DiskPath) -> FsResult<LinkTarget>;
+
+    /// Opens a staged file by name, making it when it is not there; keeps what it holds.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn stage(&self, name: &str) -> FsResult<Box<dyn StageFile>>;
+
+    /// Makes a staged link.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn stage_link(&self, name: &str, target: &LinkTarget) -> FsResult<()>;
+
+    /// Looks at a staged file; `None` when it is not there.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn staged(&self, name: &str) -> FsResult<Option<Metadata>>;
+
+    /// Lists the staged names.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn staged_names(&self) -> FsResult<Vec<String>>;
+
+    /// Removes a staged file, link or folder tree; nothing happens when it is not there.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn unstage(&self, name: &str) -> FsResult<()>;
+
+    /// Puts a staged file where nothing is, durably.
+    ///
+    /// # Errors
+    /// [`FsError::is_already_exists`] when something is there: nothing has changed then.
+    fn place(&self, staged: &str, path: &DiskPath) -> FsResult<()>;
+
+    /// Swaps a staged file with what is at a path, durably: afterwards the staged name holds what was displaced. Where
+    /// the filesystem cannot swap, the displaced file is linked into the stage first.
+    ///
+    /// # Errors
+    /// As the filesystem says; not found when nothing is there.
+    fn exchange(&self, staged: &str, path: &DiskPath) -> FsResult<()>;
+
+    /// Moves what is at a path into the stage, durably.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn displace(&self, path: &DiskPath, staged: &str) -> FsResult<()>;
+
+    /// Moves a staged file or folder to the root's own trash, where it is kept for a week.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn trash(&self, staged: &str) -> FsResult<()>;
+
+    /// Moves within the root, durably, where nothing is at the new path. A rename that changes only the case works too.
+    ///
+    /// # Errors
+    /// [`FsError::is_already_exists`] when something is there: nothing has changed then.
+    fn rename(&self, from: &DiskPath, to: &DiskPath) -> FsResult<()>;
+
+    /// Makes a folder, durably.
+    ///
+    /// # Errors
+    /// [`FsError::is_already_exists`].
+    fn create_directory(&self, path: &DiskPath) -> FsResult<()>;
+
+    /// Removes an empty folder, durably.
+    ///
+    /// # Errors
+    /// [`FsError::is_already_exists`] when it is not empty.
+    fn remove_directory(&self, path: &DiskPath) -> FsResult<()>;
+
+    /// Sets modification time and exec bit of a regular file, durably.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn set_attributes(&self, path: &DiskPath, executable: bool, mtime: Mtime) -> FsResult<()>;
+
+    /// The coarsest step of this filesystem's timestamps, in nanoseconds, for the racily-clean rule.
+    fn timestamp_step_ns(&self) -> u64;
+}

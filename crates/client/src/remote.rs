@@ -1,0 +1,126 @@
+//! The server, as a trait: what the daemon and the command line ask of it.
+
+use async_trait::async_trait;
+use cairn_api::error::ApiError;
+use cairn_api::frame::ChunkFrame;
+use cairn_api::sync::{
+    ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CursorReply, CursorReport, Devices, Event,
+    Fetch, FetchStart, Have, NodesReply, NodesRequest, Resolve, ResolveReply, Whoami,
+};
+use cairn_core::ids::NamespaceId;
+use futures::stream::BoxStream;
+
+/// What can go wrong on the way to the server and back.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The server refused, and said why.
+    #[error(transparent)]
+    Refused(#[from] ApiError),
+    /// The server cannot be reached, or the connection broke. What was asked may or may not have happened.
+    #[error("cannot reach {server}")]
+    Unreachable {
+        /// The server's address.
+        server: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The certificate is neither known nor confirmed.
+    #[error(
+        "the certificate of {server} is not the one that was confirmed: its fingerprint is {fingerprint}"
+    )]
+    UntrustedCertificate {
+        /// The server's address.
+        server: String,
+        /// SHA-256 of the certificate, hexadecimal.
+        fingerprint: String,
+    },
+    /// What answered is not a Cairn server, or one of another version.
+    #[error("{server} does not answer as a Cairn server: {what}")]
+    NotCairn {
+        /// The address.
+        server: String,
+        /// What was wrong.
+        what: String,
+    },
+    /// The answer is malformed or was cut.
+    #[error("the answer of {server} is malformed: {what}")]
+    Malformed {
+        /// The address.
+        server: String,
+        /// What was wrong.
+        what: String,
+    },
+    /// A chunk that arrived is not what its name says.
+    #[error("a chunk from {server} is damaged")]
+    DamagedChunk {
+        /// The address.
+        server: String,
+    },
+}
+
+impl RemoteError {
+    /// Whether the same request may succeed later.
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused(error) => error.code.is_transient(),
+            Self::Unreachable { .. } | Self::Malformed { .. } => true,
+            Self::UntrustedCertificate { .. } | Self::NotCairn { .. } | Self::DamagedChunk { .. } => false,
+        }
+    }
+}
+
+/// The result of every call.
+pub type RemoteResult<T> = Result<T, RemoteError>;
+
+/// One frame of the reply to a fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// An item begins.
+    Start(FetchStart),
+    /// A chunk or a page of it; the name has not been checked.
+    Chunk(ChunkFrame),
+}
+
+/// The server of one account. Every call has a deadline and is tried once: the caller decides what to do again.
+#[async_trait]
+pub trait Remote: Send + Sync + 'static {
+    /// Says whom the token speaks for.
+    async fn whoami(&self) -> RemoteResult<Whoami>;
+
+    /// Lists the account's devices.
+    async fn devices(&self) -> RemoteResult<Devices>;
+
+    /// Unlinks this device.
+    async fn logout(&self) -> RemoteResult<()>;
+
+    /// Asks which chunks need not be sent.
+    async fn have(&self, request: Have) -> RemoteResult<Vec<bool>>;
+
+    /// Sends chunks, at most [`cairn_core::limits::BODY_BYTES`] in all; they are durable when this returns.
+    async fn put_chunks(&self, namespace: NamespaceId, chunks: Vec<ChunkFrame>) -> RemoteResult<()>;
+
+    /// Sends an encoded [`cairn_api::sync::CommitRequest`] with the chunks that go along.
+    async fn commit(&self, chunks: Vec<ChunkFrame>, request: Vec<u8>) -> RemoteResult<CommitReply>;
+
+    /// Reads the journal.
+    async fn changes(&self, request: ChangesRequest) -> RemoteResult<ChangesReply>;
+
+    /// Lists nodes.
+    async fn nodes(&self, request: NodesRequest) -> RemoteResult<NodesReply>;
+
+    /// Lists a folder.
+    async fn children(&self, request: ChildrenRequest) -> RemoteResult<NodesReply>;
+
+    /// Follows a path.
+    async fn resolve(&self, request: Resolve) -> RemoteResult<ResolveReply>;
+
+    /// Asks for content. The stream ends without an error only when the reply was whole.
+    async fn fetch(&self, request: Fetch) -> RemoteResult<BoxStream<'static, RemoteResult<Fetched>>>;
+
+    /// Reports a durable cursor.
+    async fn report_cursor(&self, report: CursorReport) -> RemoteResult<CursorReply>;
+
+    /// Opens the event stream.
+    async fn events(&self) -> RemoteResult<BoxStream<'static, RemoteResult<Event>>>;
+}

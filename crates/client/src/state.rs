@@ -1,0 +1,245 @@
+//! What a device remembers: three trees, a cursor for each namespace, and the little that must survive a crash.
+//!
+//! Observations only, never work: what is to be done follows from the trees by planning. Everything is keyed by
+//! (namespace, node). Each call is one transaction, durable when it returns.
+
+use async_trait::async_trait;
+use cairn_core::ids::{FileId, NamespaceId, NodeId, OpId};
+use cairn_core::node::{FileContent, Node};
+use cairn_core::rev::{Cursor, Seq};
+use cairn_core::time::Timestamp;
+use cairn_core::tree::{Entry, Neighbourhood};
+
+use crate::fs::Fingerprint;
+
+/// What can go wrong with the state.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The database cannot be written or read now.
+    #[error("cannot use the state database at {path}")]
+    Unavailable {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database is damaged. It is a cache of what server and disk say: it can be set aside and built anew.
+    #[error("the state database at {path} is damaged: {what}")]
+    Corrupt {
+        /// The file.
+        path: String,
+        /// What was found.
+        what: String,
+    },
+    /// It was made by a newer version.
+    #[error("the state database at {path} was made by a newer version of Cairn; install that version")]
+    Newer {
+        /// The file.
+        path: String,
+    },
+}
+
+/// The result of every verb.
+pub type StateResult<T> = Result<T, StateError>;
+
+/// A node of the local tree with what only this device knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalRow {
+    /// The node.
+    pub node: NodeId,
+    /// Its entry; `place.name` is the name that travels.
+    pub entry: Entry,
+    /// The name on this disk where it is another.
+    pub disk_name: Option<String>,
+    /// The state of the file when it was looked at.
+    pub fingerprint: Fingerprint,
+    /// Whether the file may have changed within the same tick of the clock since: it is read again soon.
+    pub is_unsure: bool,
+}
+
+impl LocalRow {
+    /// The name on this disk.
+    pub fn name_on_disk(&self) -> &str {
+        self.disk_name
+            .as_deref()
+            .unwrap_or_else(|| self.entry.place.name.as_str())
+    }
+}
+
+/// A change of one node of the local tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalChange {
+    /// The node is there in this state.
+    Put(LocalRow),
+    /// The node is gone, with all that was below it.
+    Remove(NodeId),
+}
+
+/// A change of the remote or the synced tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TreeChange {
+    /// The node is there in this state.
+    Put(NodeId, Entry),
+    /// The node is gone, with all that was below it.
+    RemoveSubtree(NodeId),
+    /// The node alone is gone.
+    RemoveNode(NodeId),
+}
+
+/// A commit that was sent and not yet answered; sent again as it is after a crash, so that its outcome is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// Names the attempt.
+    pub op_id: OpId,
+    /// The encoded request.
+    pub request: Vec<u8>,
+}
+
+/// What the applier was about to do to the disk when it wrote this down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// The staged name; unique.
+    pub staged: String,
+    /// The node.
+    pub node: NodeId,
+    /// The step, encoded by the applier.
+    pub step: Vec<u8>,
+}
+
+/// Several changes in one transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StateBatch {
+    /// Of the remote tree.
+    pub remote: Vec<TreeChange>,
+    /// Of the local tree.
+    pub local: Vec<LocalChange>,
+    /// Of the synced tree; after those of the others.
+    pub synced: Vec<TreeChange>,
+    /// Local nodes that get another id, their children with them; before everything else.
+    pub rebind: Vec<(NodeId, NodeId)>,
+    /// Contents to remember by file id.
+    pub contents: Vec<FileContent>,
+    /// The cursor up to which the remote tree goes.
+    pub cursor: Option<Cursor>,
+    /// A commit that is about to be sent.
+    pub in_flight: Option<InFlight>,
+    /// A commit that was answered.
+    pub settled: Option<OpId>,
+    /// Intents that are done.
+    pub done_intents: Vec<String>,
+}
+
+/// How many nodes differ, for `status`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Nodes of the local tree.
+    pub local_nodes: u64,
+    /// Nodes of the remote tree.
+    pub remote_nodes: u64,
+    /// Nodes of which the three trees differ.
+    pub dirty: u64,
+}
+
+/// The state of one synced folder.
+#[async_trait]
+pub trait ClientState: Send + Sync + 'static {
+    /// Applies a batch. Nodes whose trees differ afterwards are dirty, others are not.
+    async fn apply(&self, namespace: NamespaceId, batch: StateBatch) -> StateResult<()>;
+
+    /// The cursor; `None` before the first listing is complete.
+    async fn cursor(&self, namespace: NamespaceId) -> StateResult<Option<Cursor>>;
+
+    /// Counts.
+    async fn counts(&self, namespace: NamespaceId) -> StateResult<Counts>;
+
+    /// The neighbourhood of at most `limit` dirty nodes that are not in `skip`: folders before what is below them
+    /// where they appeared or moved. Loads what planning needs: the nodes' entries, their ancestors in each tree, who
+    /// has the names that they have or want in each tree, the children of folders that are gone on a side.
+    async fn neighbourhood(
+        &self,
+        namespace: NamespaceId,
+        after: Option<NodeId>,
+        limit: usize,
+    ) -> StateResult<Neighbourhood>;
+
+    /// A node of the local tree.
+    async fn local(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<LocalRow>>;
+
+    /// A node of the remote tree.
+    async fn remote(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>>;
+
+    /// A node of the synced tree.
+    async fn synced(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>>;
+
+    /// The nodes of a local folder by name on disk, in byte order.
+    async fn local_children(&self, namespace: NamespaceId, folder: NodeId) -> StateResult<Vec<LocalRow>>;
+
+    /// Local nodes with this inode; there are several only for hard links.
+    async fn local_by_inode(&self, namespace: NamespaceId, inode: u64) -> StateResult<Vec<LocalRow>>;
+
+    /// Local files that are unsure, at most `limit`.
+    async fn unsure(&self, namespace: NamespaceId, limit: usize) -> StateResult<Vec<LocalRow>>;
+
+    /// The disk names from the root down to a node of the local tree; `None` when it does not hang on the root.
+    async fn disk_path(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Vec<String>>>;
+
+    /// The names from the root down to a node of the remote tree.
+    async fn remote_path(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Vec<String>>>;
+
+    /// The local folder or file at a path of disk names.
+    async fn local_at(&self, namespace: NamespaceId, path: &[String]) -> StateResult<Option<LocalRow>>;
+
+    /// Contents by file id, in the order asked.
+    async fn contents(&self, file_ids: &[FileId]) -> StateResult<Vec<Option<FileContent>>>;
+
+    /// A local file with this content, to copy from instead of fetching.
+    async fn local_with_content(
+        &self,
+        namespace: NamespaceId,
+        file_id: FileId,
+    ) -> StateResult<Option<LocalRow>>;
+
+    /// Starts a listing of the remote tree at a position: nodes go to a side table until [`Self::finish_listing`].
+    async fn begin_listing(&self, namespace: NamespaceId, at: Cursor) -> StateResult<()>;
+
+    /// A listing that was begun and not finished, with the last node it has.
+    async fn unfinished_listing(
+        &self,
+        namespace: NamespaceId,
+    ) -> StateResult<Option<(Cursor, Option<NodeId>)>>;
+
+    /// Adds a page of a listing.
+    async fn add_to_listing(&self, namespace: NamespaceId, nodes: &[Node]) -> StateResult<()>;
+
+    /// Makes the listing the remote tree. With `is_merge` the synced tree is emptied, so that nothing is taken for a
+    /// deletion: what is on one side only appears on the other.
+    async fn finish_listing(&self, namespace: NamespaceId, is_merge: bool) -> StateResult<()>;
+
+    /// The commit that was sent and not yet answered.
+    async fn in_flight(&self, namespace: NamespaceId) -> StateResult<Option<InFlight>>;
+
+    /// Writes down an intent, before the disk is touched.
+    async fn add_intent(&self, namespace: NamespaceId, intent: &Intent) -> StateResult<()>;
+
+    /// Intents that were not done.
+    async fn intents(&self, namespace: NamespaceId) -> StateResult<Vec<Intent>>;
+
+    /// A remembered value.
+    async fn setting(&self, key: &str) -> StateResult<Option<String>>;
+
+    /// Remembers a value.
+    async fn set_setting(&self, key: &str, value: Option<&str>) -> StateResult<()>;
+
+    /// Notes what happened, for `cairn activity`; keeps the newest 1,000.
+    async fn note_activity(&self, at: Timestamp, what: &str, path: &str) -> StateResult<()>;
+
+    /// The newest notes, newest first.
+    async fn activity(&self, limit: usize) -> StateResult<Vec<(Timestamp, String, String)>>;
+
+    /// The greatest position that the device has seen of the journal, own commits included.
+    async fn seen(&self, namespace: NamespaceId) -> StateResult<Seq>;
+
+    /// Finishes what is under way.
+    async fn close(&self);
+}
