@@ -242,8 +242,11 @@ pub struct Neighbourhood {
     /// Folders of the local tree, gone from the server, that still hold something on the disk beyond what `local` has.
     pub local_more_below: HashSet<NodeId>,
     /// Folders that vanished from the disk, below which the server has something that must not go with them: a node
-    /// that is new, edited or moved there, or one that still is on the disk elsewhere.
+    /// that is gone from the disk too, but is new on the server or was edited or moved there. They come back.
     pub remote_kept_below: HashSet<NodeId>,
+    /// Folders that vanished from the disk, below which the server still has a node that now is elsewhere on the disk:
+    /// its move must reach the server before the folder can go.
+    pub remote_waiting_below: HashSet<NodeId>,
 }
 
 impl Neighbourhood {
@@ -257,21 +260,34 @@ impl Neighbourhood {
             .collect();
         dirty.sort_unstable();
         let mut kept = HashSet::new();
+        let mut waiting = HashSet::new();
         for (id, entry) in remote.iter() {
             let is_unchanged = synced.get(id).is_some_and(|synced| same_state(entry, synced));
-            if is_unchanged && local.get(id).is_none() {
-                continue;
-            }
-            // This node stays: so does every folder above it.
+            let marked = match (local.get(id).is_some(), is_unchanged) {
+                (true, _) => &mut waiting,
+                (false, false) => &mut kept,
+                (false, true) => continue,
+            };
             let mut above = entry.place.parent;
-            while above != NodeId::ROOT && kept.insert(above) {
+            while above != NodeId::ROOT && marked.insert(above) {
                 match remote.get(above) {
                     Some(parent) => above = parent.place.parent,
                     None => break,
                 }
             }
         }
-        Self { remote, local, synced, dirty, local_more_below: HashSet::new(), remote_kept_below: kept }
+        let vanished = |id: &NodeId| local.get(*id).is_none();
+        kept.retain(vanished);
+        waiting.retain(vanished);
+        Self {
+            remote,
+            local,
+            synced,
+            dirty,
+            local_more_below: HashSet::new(),
+            remote_kept_below: kept,
+            remote_waiting_below: waiting,
+        }
     }
 }
 
