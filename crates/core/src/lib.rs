@@ -16,6 +16,7 @@
 //! - *conflicted copy*: the second of two versions that were written at once, under a name of its own.
 
 pub mod change;
+pub mod chunker;
 pub mod ids;
 pub mod limits;
 pub mod manifest;
