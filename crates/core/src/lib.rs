@@ -17,6 +17,7 @@
 
 pub mod change;
 pub mod chunker;
+pub mod content_hash;
 pub mod ids;
 pub mod limits;
 pub mod manifest;
