@@ -18,6 +18,7 @@
 pub mod change;
 pub mod chunker;
 pub mod content_hash;
+pub mod file_hasher;
 pub mod ids;
 pub mod limits;
 pub mod manifest;
