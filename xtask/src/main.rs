@@ -1,2 +1,76 @@
-//! The project tasks.
-fn main() {}
+//! The project's own tasks, run as `cargo xtask <task>`.
+//!
+//! To add a task: a module with a `run` function, one arm in [`dispatch`], one line in [`USAGE`].
+//! To add a check to what CI runs: one line in `test.rs`.
+
+mod arrows;
+mod bench;
+mod command;
+mod counts;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  test [--quick]        everything CI runs, in its order; stops at the first failure
+                        --quick leaves out the end-to-end tests, the documentation and the optional tools
+  tidy                  the rules about files that no compiler holds
+  arrows                which crate may depend on which
+  bench [-- ARGS...]    every crate's benches, then the comparison with other systems where it is set up
+                        ARGS go to the comparison";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one task and tells whether all was well; an error is a task that could not do its work.
+fn dispatch(words: &[&str]) -> Result<bool> {
+    match words {
+        ["test"] => Ok(test::run(test::Extent::Full)),
+        ["test", "--quick"] => Ok(test::run(test::Extent::Quick)),
+        ["tidy"] => report("tidy", &tidy::check(&workspace::Workspace::load()?)?),
+        ["arrows"] => report("arrows", &arrows::check(&workspace::Workspace::load()?)?),
+        ["bench"] => bench::run(&[]),
+        ["bench", "--", rest @ ..] => bench::run(rest),
+        ["help" | "--help" | "-h"] => {
+            say(USAGE);
+            Ok(true)
+        }
+        _ => {
+            say(USAGE);
+            Ok(false)
+        }
+    }
+}
+
+/// Prints what a check found and tells whether it found nothing.
+fn report(check: &str, findings: &[String]) -> Result<bool> {
+    for finding in findings {
+        say(finding);
+    }
+    if findings.is_empty() {
+        say(&format!("{check}: ok"));
+    }
+    Ok(findings.is_empty())
+}
+
+/// Prints one line: the only place of this program that writes to the terminal.
+#[expect(clippy::print_stdout, reason = "a task's output is its result")]
+fn say(line: &str) {
+    println!("{line}");
+}
