@@ -104,16 +104,33 @@ fn put_header(out: &mut BytesMut, kind: u8, len: usize) {
 }
 
 /// Takes frames out of a stream of byte blocks. Buffers one frame at most.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameReader {
     buffer: BytesMut,
     ended: bool,
+    frame_limit: usize,
+}
+
+impl Default for FrameReader {
+    fn default() -> Self {
+        Self::with_limit(limits::FRAME_BYTES)
+    }
 }
 
 impl FrameReader {
     /// A reader at the start of a body.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A reader of a body in which no payload may be longer than `frame_limit`, which is at most
+    /// [`limits::FRAME_BYTES`].
+    pub fn with_limit(frame_limit: usize) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            ended: false,
+            frame_limit: frame_limit.min(limits::FRAME_BYTES),
+        }
     }
 
     /// Adds the next bytes of the body.
@@ -135,10 +152,10 @@ impl FrameReader {
         if !(1..=3).contains(&kind) {
             return Err(FrameError::UnknownKind(kind));
         }
-        if len > limits::FRAME_BYTES {
+        if len > self.frame_limit {
             return Err(FrameError::TooLarge {
                 len,
-                limit: limits::FRAME_BYTES,
+                limit: self.frame_limit,
             });
         }
         if self.buffer.len() < HEADER_BYTES + len {
