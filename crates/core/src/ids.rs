@@ -77,7 +77,7 @@ macro_rules! id63 {
                     expected: "it is 16 hexadecimal digits",
                     text: text.chars().take(40).collect(),
                 };
-                if text.len() != 16 {
+                if text.len() != 16 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                     return Err(wrong());
                 }
                 i64::from_str_radix(text, 16).ok().and_then(|value| Self::new(value).ok()).ok_or_else(wrong)
@@ -166,7 +166,7 @@ macro_rules! id_bytes {
                     expected: $expected,
                     text: text.chars().take(80).collect(),
                 };
-                if text.len() != $len * 2 || !text.is_ascii() {
+                if text.len() != $len * 2 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                     return Err(wrong());
                 }
                 let mut bytes = [0; $len];

@@ -24,6 +24,8 @@ pub mod limits;
 pub mod manifest;
 pub mod name;
 pub mod node;
+pub mod planner;
 pub mod rev;
 pub mod runtime;
 pub mod time;
+pub mod tree;

@@ -39,7 +39,10 @@ impl From<&Content> for Substance {
     fn from(content: &Content) -> Self {
         match content {
             Content::Directory => Self::Directory,
-            Content::File(file) => Self::File { file_id: file.file_id, size: file.size },
+            Content::File(file) => Self::File {
+                file_id: file.file_id,
+                size: file.size,
+            },
             Content::Symlink(target) => Self::Symlink(target.clone()),
         }
     }
@@ -162,12 +165,20 @@ impl Tree {
 
     /// A node other than `except` that has this name's key in a folder.
     pub fn other_child(&self, parent: NodeId, name: &NodeName, except: NodeId) -> Option<NodeId> {
-        self.children.get(&parent)?.get(&name.key())?.iter().copied().find(|id| *id != except)
+        self.children
+            .get(&parent)?
+            .get(&name.key())?
+            .iter()
+            .copied()
+            .find(|id| *id != except)
     }
 
     /// The nodes in a folder, by name key.
     pub fn children(&self, parent: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-        self.children.get(&parent).into_iter().flat_map(|holders| holders.values().flatten().copied())
+        self.children
+            .get(&parent)
+            .into_iter()
+            .flat_map(|holders| holders.values().flatten().copied())
     }
 
     /// Whether `node` is `ancestor` or lies below it. Ends at a missing parent, and after the greatest depth.
@@ -211,7 +222,10 @@ impl Tree {
                 broken.push(format!("{id} ({:?}) does not hang on the root", entry.place.name));
             }
             if entry.place.parent != NodeId::ROOT
-                && self.entries.get(&entry.place.parent).is_some_and(|parent| !parent.is_directory())
+                && self
+                    .entries
+                    .get(&entry.place.parent)
+                    .is_some_and(|parent| !parent.is_directory())
             {
                 broken.push(format!("{id} ({:?}) lies in what is no folder", entry.place.name));
             }
@@ -242,18 +256,21 @@ pub struct Neighbourhood {
     /// Folders of the local tree, gone from the server, that still hold something on the disk beyond what `local` has.
     pub local_more_below: HashSet<NodeId>,
     /// Folders that vanished from the disk, below which the server has something that must not go with them: a node
-    /// that is gone from the disk too, but is new on the server or was edited or moved there. They come back.
+    /// that the server moved there or has as new, or that is gone from the disk but was edited on the server. They come
+    /// back.
     pub remote_kept_below: HashSet<NodeId>,
-    /// Folders that vanished from the disk, below which the server still has a node that now is elsewhere on the disk:
-    /// its move must reach the server before the folder can go.
+    /// Folders that vanished from the disk, below which the server still has, where both agreed it to be, a node that
+    /// now is elsewhere on the disk: its move must reach the server before the folder can go.
     pub remote_waiting_below: HashSet<NodeId>,
 }
 
 impl Neighbourhood {
     /// The neighbourhood of everything that differs in three whole trees. O(n · depth); for tests and small trees.
     pub fn whole(remote: Tree, local: Tree, synced: Tree) -> Self {
-        let ids: HashSet<NodeId> =
-            [&remote, &local, &synced].into_iter().flat_map(|tree| tree.entries.keys().copied()).collect();
+        let ids: HashSet<NodeId> = [&remote, &local, &synced]
+            .into_iter()
+            .flat_map(|tree| tree.entries.keys().copied())
+            .collect();
         let mut dirty: Vec<NodeId> = ids
             .into_iter()
             .filter(|id| !agree(remote.get(*id), local.get(*id), synced.get(*id)))
@@ -262,11 +279,13 @@ impl Neighbourhood {
         let mut kept = HashSet::new();
         let mut waiting = HashSet::new();
         for (id, entry) in remote.iter() {
-            let is_unchanged = synced.get(id).is_some_and(|synced| same_state(entry, synced));
-            let marked = match (local.get(id).is_some(), is_unchanged) {
-                (true, _) => &mut waiting,
-                (false, false) => &mut kept,
-                (false, true) => continue,
+            let base = synced.get(id);
+            let marked = if local.get(id).is_some() && base.is_some_and(|base| base.place == entry.place) {
+                &mut waiting
+            } else if local.get(id).is_some() || !base.is_some_and(|base| same_state(entry, base)) {
+                &mut kept
+            } else {
+                continue;
             };
             let mut above = entry.place.parent;
             while above != NodeId::ROOT && marked.insert(above) {

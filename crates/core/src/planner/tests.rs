@@ -1,0 +1,5 @@
+//! Three small trees as text, what planning makes of them, and random trees that must always meet.
+
+mod converge;
+mod model;
+mod table;
