@@ -146,6 +146,13 @@ impl Model {
                     },
                 );
             }
+            Step::Commit { wishes } => self.commit(wishes),
+            _ => self.carry_out_on_disk(step),
+        }
+    }
+
+    fn carry_out_on_disk(&mut self, step: &Step) {
+        match step {
             Step::RenameAside { node, name } => {
                 let parent = self.local.get(*node).unwrap().place.parent;
                 let place = Place {
@@ -204,7 +211,7 @@ impl Model {
                 self.trash(&local);
                 self.synced.remove(*node);
             }
-            Step::Commit { wishes } => self.commit(wishes),
+            _ => unreachable!("not a step of the disk: {step:?}"),
         }
     }
 
@@ -277,70 +284,7 @@ impl Model {
 
     fn commit(&mut self, wishes: &[Wish]) {
         for wish in wishes {
-            let seq = self.next_seq();
-            match wish {
-                Wish::Create { node } => {
-                    assert!(self.remote.get(*node).is_none());
-                    let local = self.local.get(*node).unwrap().clone();
-                    let entry = Entry {
-                        place_seq: seq,
-                        content_seq: seq,
-                        ..local
-                    };
-                    self.remote.insert(*node, entry.clone());
-                    self.synced.insert(*node, entry);
-                }
-                Wish::Move { node, place } => {
-                    self.remote.set_place(*node, place.clone());
-                    let entry = Entry {
-                        place_seq: seq,
-                        ..self.remote.get(*node).unwrap().clone()
-                    };
-                    self.remote.insert(*node, entry);
-                    if let Some(synced) = self.synced.get(*node) {
-                        let entry = Entry {
-                            place: place.clone(),
-                            place_seq: seq,
-                            ..synced.clone()
-                        };
-                        self.synced.insert(*node, entry);
-                    }
-                }
-                Wish::Edit { node } => {
-                    let local = self.local.get(*node).unwrap().clone();
-                    for tree in [&mut self.remote, &mut self.synced] {
-                        let old = tree.get(*node).unwrap().clone();
-                        let (place, place_seq) = (old.place, old.place_seq);
-                        tree.insert(
-                            *node,
-                            Entry {
-                                place,
-                                place_seq,
-                                content_seq: seq,
-                                ..local.clone()
-                            },
-                        );
-                    }
-                }
-                Wish::SetAttributes { node } => {
-                    let attributes = self.local.get(*node).unwrap().attributes;
-                    for tree in [&mut self.remote, &mut self.synced] {
-                        let entry = Entry {
-                            attributes,
-                            ..tree.get(*node).unwrap().clone()
-                        };
-                        tree.insert(*node, entry);
-                    }
-                }
-                Wish::Delete { node } => {
-                    let mut stack = vec![*node];
-                    while let Some(node) = stack.pop() {
-                        stack.extend(self.remote.children(node));
-                        self.remote.remove(node);
-                        self.synced.remove(node);
-                    }
-                }
-            }
+            self.grant(wish);
         }
         let broken = self.remote.check();
         assert!(
@@ -348,6 +292,73 @@ impl Model {
             "the server refuses {wishes:?}: {broken:?}\n{}",
             self.show()
         );
+    }
+
+    fn grant(&mut self, wish: &Wish) {
+        let seq = self.next_seq();
+        match wish {
+            Wish::Create { node } => {
+                assert!(self.remote.get(*node).is_none());
+                let local = self.local.get(*node).unwrap().clone();
+                let entry = Entry {
+                    place_seq: seq,
+                    content_seq: seq,
+                    ..local
+                };
+                self.remote.insert(*node, entry.clone());
+                self.synced.insert(*node, entry);
+            }
+            Wish::Move { node, place } => {
+                self.remote.set_place(*node, place.clone());
+                let entry = Entry {
+                    place_seq: seq,
+                    ..self.remote.get(*node).unwrap().clone()
+                };
+                self.remote.insert(*node, entry);
+                if let Some(synced) = self.synced.get(*node) {
+                    let entry = Entry {
+                        place: place.clone(),
+                        place_seq: seq,
+                        ..synced.clone()
+                    };
+                    self.synced.insert(*node, entry);
+                }
+            }
+            Wish::Edit { node } => {
+                let local = self.local.get(*node).unwrap().clone();
+                for tree in [&mut self.remote, &mut self.synced] {
+                    let old = tree.get(*node).unwrap().clone();
+                    let (place, place_seq) = (old.place, old.place_seq);
+                    tree.insert(
+                        *node,
+                        Entry {
+                            place,
+                            place_seq,
+                            content_seq: seq,
+                            ..local.clone()
+                        },
+                    );
+                }
+            }
+            Wish::SetAttributes { node } => {
+                let attributes = self.local.get(*node).unwrap().attributes;
+                for tree in [&mut self.remote, &mut self.synced] {
+                    let entry = Entry {
+                        attributes,
+                        ..tree.get(*node).unwrap().clone()
+                    };
+                    tree.insert(*node, entry);
+                }
+            }
+            Wish::Delete { node } => {
+                let mut stack = vec![*node];
+                while let Some(node) = stack.pop() {
+                    stack.extend(self.remote.children(node));
+                    self.remote.remove(node);
+                    self.synced.remove(node);
+                }
+            }
+        }
     }
 
     /// The paths of a tree with what they hold, sorted.
