@@ -1,12 +1,18 @@
 //! Seam 2: bytes by hash.
 //!
-//! [`ChunkStore`] keeps chunks. The in-memory store is the specification; `pack` keeps them in local files. Every
-//! store passes [`conformance`].
+//! [`ChunkStore`] keeps chunks. [`MemoryChunks`] is the specification; [`PackChunks`] keeps them in local files, whose
+//! bytes are described in `docs/formats-pack.md`. Every store passes [`conformance`].
 
+pub mod conformance;
 mod error;
+pub mod keyring;
+mod memory;
+pub mod pack;
 
 pub use cairn_codec::{Codec, EncodedChunk};
 pub use error::ChunkError;
+pub use memory::MemoryChunks;
+pub use pack::PackChunks;
 
 use async_trait::async_trait;
 use cairn_core::ids::ChunkHash;
@@ -32,6 +38,21 @@ pub struct NewChunk {
     pub kind: ChunkKind,
     /// Its bytes.
     pub chunk: EncodedChunk,
+}
+
+impl NewChunk {
+    /// Refuses what no store can hold: a chunk longer than any may be, which a reader could not bound.
+    pub(crate) fn check(&self) -> Result<()> {
+        let longest = self.chunk.bytes.len().max(self.chunk.plain_len as usize);
+        if longest > cairn_codec::PLAIN_MAX_BYTES {
+            let what = format!("{longest} bytes are more than a chunk may have");
+            return Err(ChunkError::Corrupt {
+                hash: self.hash,
+                what,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// The epoch of garbage collection in which a chunk was seen alive. Commits refuse leases that are too old.
@@ -62,4 +83,20 @@ pub trait ChunkStore: Send + Sync + 'static {
 
     /// Finishes what is under way and makes the store ready for the next start. Later calls fail.
     async fn close(&self) -> Result<()>;
+}
+
+/// What garbage collection asks of a store, besides keeping chunks.
+///
+/// A condemned chunk counts as missing in every verb of [`ChunkStore`]; putting it again stores it anew.
+#[async_trait]
+pub trait CollectableChunks: ChunkStore {
+    /// The current epoch, under which leases are handed out.
+    fn epoch(&self) -> Lease;
+
+    /// Begins the next epoch and returns it; durable when this returns.
+    async fn advance_epoch(&self) -> Result<Lease>;
+
+    /// Condemns those of `unreferenced` that nobody put or touched since the epoch before `round`, each atomically
+    /// against `put` and `touch`; says for each whether it is condemned now.
+    async fn condemn(&self, unreferenced: &[ChunkHash], round: Lease) -> Result<Vec<bool>>;
 }
