@@ -6,9 +6,18 @@
 //!
 //! To add a verb: its contract here, cases in `conformance.rs`, `memory.rs`, then `sqlite/`.
 
+mod codec;
+pub mod conformance;
 mod error;
+mod invariants;
+mod memory;
+mod row;
+mod rules;
+pub mod sqlite;
 
 pub use error::MetadataError;
+pub use memory::MemoryMetadata;
+pub use sqlite::SqliteMetadata;
 
 use std::fmt;
 
@@ -21,6 +30,12 @@ use cairn_core::name::NameKey;
 use cairn_core::node::Node;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
+
+/// Milliseconds for which operation ids stay: the 30 days that are promised and one to spare.
+const OP_ID_MS: i64 = 31 * 86_400_000;
+
+/// Milliseconds of an hour: devices are seen to the hour.
+const HOUR_MS: i64 = 3_600_000;
 
 /// The result of every verb.
 pub type Result<T> = std::result::Result<T, MetadataError>;
@@ -82,6 +97,13 @@ pub struct Account {
 /// SHA-256 of a bearer token. The token itself is never stored.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
+
+/// Prints nothing of the hash: whoever can look tokens up by it could recognise one in a log.
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(..)")
+    }
+}
 
 /// One linked device and its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +193,17 @@ pub struct Commit {
     pub now: Timestamp,
     /// At most [`cairn_core::limits::COMMIT_OPS`] operations in all.
     pub groups: Vec<Group>,
+}
+
+/// Refuses a commit that is too large.
+fn check_size(commit: &Commit) -> Result<()> {
+    let count = commit.groups.iter().map(|group| group.ops.len()).sum();
+    let limit = cairn_core::limits::COMMIT_OPS;
+    if count > limit {
+        Err(MetadataError::TooManyOps { count, limit })
+    } else {
+        Ok(())
+    }
 }
 
 /// What became of a commit.
@@ -312,6 +345,10 @@ pub trait MetadataStore: Send + Sync + 'static {
         after: Option<&NameKey>,
         limit: usize,
     ) -> Result<NodePage>;
+
+    /// Lists the nodes that were moved to the trash themselves, by node id, after `after`. What lies below them is not
+    /// listed; their `place.name` is the name that they had.
+    async fn trashed(&self, namespace: NamespaceId, after: Option<NodeId>, limit: usize) -> Result<NodePage>;
 
     /// The folders above a node after `at`, nearest first, the root left out; `None` when the node was not there.
     async fn ancestors_at(

@@ -1,0 +1,76 @@
+//! What every metadata store must do, as one suite.
+//!
+//! A store's tests call [`run`] with a way to make an empty store. A case panics when the store behaves otherwise.
+
+mod accounts;
+mod chunks;
+mod fixture;
+mod groups;
+mod journal;
+mod trees;
+
+use std::future::Future;
+use std::sync::Arc;
+
+pub use fixture::{Fixture, Scale};
+
+use crate::MetadataStore;
+
+/// Runs every case, each on an empty store of its own.
+///
+/// # Panics
+/// When the store breaks its contract.
+pub async fn run<F, Fut>(make: F)
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Arc<dyn MetadataStore>>,
+{
+    accounts::accounts_are_found_by_id_and_address(make().await).await;
+    accounts::devices_and_tokens_follow_each_other(make().await).await;
+    for case in [Case::Groups, Case::Trees, Case::Journal, Case::Chunks] {
+        run_case(case, &make).await;
+    }
+}
+
+enum Case {
+    Groups,
+    Trees,
+    Journal,
+    Chunks,
+}
+
+async fn run_case<F, Fut>(case: Case, make: &F)
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Arc<dyn MetadataStore>>,
+{
+    let fresh = async || Fixture::new(make().await).await;
+    match case {
+        Case::Groups => {
+            groups::guards_refuse_what_was_not_seen(fresh().await).await;
+            groups::names_are_judged_after_the_last_operation(fresh().await).await;
+            groups::places_are_checked(fresh().await).await;
+            groups::the_tree_has_a_depth(fresh().await).await;
+            groups::nothing_new_is_lost_with_a_folder(fresh().await).await;
+            groups::what_changes_nothing_writes_nothing(fresh().await).await;
+            groups::the_trash_gives_back(fresh().await).await;
+            groups::the_quota_counts_live_bytes(fresh().await).await;
+        }
+        Case::Trees => {
+            trees::listings_page_by_key(fresh().await).await;
+            trees::the_past_can_be_listed(fresh().await).await;
+            trees::revisions_are_kept(fresh().await).await;
+        }
+        Case::Journal => {
+            journal::a_repeated_request_is_applied_once(fresh().await).await;
+            journal::pages_end_with_their_group(fresh().await).await;
+            journal::foreign_cursors_are_reset(fresh().await).await;
+            journal::a_device_that_went_back_is_told(fresh().await).await;
+            journal::time_does_not_run_back(fresh().await).await;
+        }
+        Case::Chunks => {
+            chunks::only_granted_chunks_are_committed(fresh().await).await;
+            chunks::a_wrong_content_hash_is_repaired(fresh().await).await;
+        }
+    }
+}

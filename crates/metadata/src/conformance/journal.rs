@@ -1,0 +1,162 @@
+use cairn_core::change::{Change, GroupOutcome};
+use cairn_core::ids::{ChainHash, DeviceId, Incarnation, NamespaceId, NodeId};
+use cairn_core::rev::{Cursor, Seq};
+use cairn_core::time::Timestamp;
+
+use super::fixture::{Fixture, NOW, Scale, place};
+use crate::{Changes, CursorReport, MetadataError, ResetReason};
+
+const ROOT: NodeId = NodeId::ROOT;
+
+pub(super) async fn a_repeated_request_is_applied_once(at: Fixture) {
+    let (_, first) = at.new_folder(ROOT, "a");
+    let (_, clash) = at.new_folder(ROOT, "A");
+    let request = at.request(vec![vec![first], vec![clash]]);
+    let outcome = at.commit(request.clone()).await;
+    assert!(matches!(outcome.groups[0], GroupOutcome::Applied { .. }));
+    assert!(matches!(outcome.groups[1], GroupOutcome::Refused { .. }));
+    at.folder(ROOT, "b").await;
+    assert_eq!(at.commit(request.clone()).await, outcome);
+    assert_eq!(at.head().await.seq.get(), 2);
+    let mut other = request.clone();
+    other.request_hash = [9; 32];
+    assert!(matches!(
+        at.store.commit(other).await,
+        Err(MetadataError::OpIdReused(id)) if id == request.op_id
+    ));
+    // A request that applied nothing may be sent again when what it lacked is there.
+    let (_, file) = at.new_file(ROOT, "f", Scale(1));
+    let request = at.request(vec![vec![file]]);
+    let refused = at.commit(request.clone()).await;
+    assert!(matches!(refused.groups[0], GroupOutcome::Refused { .. }));
+    at.grant("f").await;
+    let applied = at.commit(request).await;
+    assert!(matches!(applied.groups[0], GroupOutcome::Applied { .. }));
+    let mut foreign = at.request(Vec::new());
+    foreign.namespace = NamespaceId::new(0x7777).expect("positive");
+    assert!(matches!(
+        at.store.commit(foreign).await,
+        Err(MetadataError::NamespaceNotFound(_))
+    ));
+    at.sound().await;
+}
+
+pub(super) async fn pages_end_with_their_group(at: Fixture) {
+    let (a, make_a) = at.new_folder(ROOT, "a");
+    let (_, make_b) = at.new_folder(a, "b");
+    let (_, make_c) = at.new_folder(a, "c");
+    let seqs = at.apply(vec![make_a, make_b, make_c]).await;
+    assert_eq!(seqs.iter().map(|seq| seq.get()).collect::<Vec<_>>(), [1, 2, 3]);
+    let rename = at.move_op(a, ROOT, "a2").await;
+    at.apply(vec![rename]).await;
+    let delete = at.delete_op(a, None).await;
+    at.apply(vec![delete]).await;
+    let mut cursor = at.store.origin(at.namespace).await.expect("an origin");
+    let mut lengths = Vec::new();
+    let mut changes = Vec::new();
+    loop {
+        let page = at.store.changes(&cursor, 1).await.expect("a page");
+        let Changes::Page {
+            entries,
+            cursor: next,
+            has_more,
+        } = page
+        else {
+            panic!("a page");
+        };
+        lengths.push(entries.len());
+        changes.extend(entries.iter().map(|entry| entry.change));
+        cursor = next;
+        if !has_more {
+            break;
+        }
+    }
+    assert_eq!(lengths, [3, 1, 1]);
+    assert_eq!(
+        changes,
+        [
+            Change::Created,
+            Change::Created,
+            Change::Created,
+            Change::Moved,
+            Change::Deleted
+        ]
+    );
+    assert_eq!(cursor, at.head().await.cursor());
+    let end = at.store.changes(&cursor, 9).await.expect("a page");
+    assert!(matches!(end, Changes::Page { entries, has_more: false, .. } if entries.is_empty()));
+    let journal = at.journal().await;
+    assert_eq!(journal[0].group_last.get(), 3);
+    assert_eq!(journal[0].place_before, None);
+    assert_eq!(journal[3].place_before, Some(place(ROOT, "a")));
+    assert_eq!(journal[3].place_after, Some(place(ROOT, "a2")));
+    assert_eq!(journal[4].place_before, Some(place(ROOT, "a2")));
+    assert_eq!(journal[4].place_after, None);
+}
+
+pub(super) async fn foreign_cursors_are_reset(at: Fixture) {
+    at.folder(ROOT, "a").await;
+    at.folder(ROOT, "b").await;
+    let head = at.head().await.cursor();
+    let origin = at.store.origin(at.namespace).await.expect("an origin");
+    let wrong_incarnation = Cursor {
+        incarnation: Incarnation::new([8; 16]),
+        ..head
+    };
+    let future = Cursor {
+        seq: Seq::new(99).expect("positive"),
+        ..head
+    };
+    let off_chain = Cursor {
+        chain: ChainHash::new([3; 32]),
+        ..head
+    };
+    let off_origin = Cursor {
+        chain: ChainHash::new([3; 32]),
+        ..origin
+    };
+    for cursor in [wrong_incarnation, future, off_chain, off_origin] {
+        let answer = at.store.changes(&cursor, 9).await.expect("an answer");
+        let reason = ResetReason::NotOnChain;
+        assert_eq!(answer, Changes::Reset { reason, head });
+    }
+    let unknown = Cursor {
+        namespace: NamespaceId::new(0x7777).expect("positive"),
+        ..head
+    };
+    assert!(matches!(
+        at.store.changes(&unknown, 9).await,
+        Err(MetadataError::NamespaceNotFound(_))
+    ));
+    assert!(matches!(
+        at.store.origin(unknown.namespace).await,
+        Err(MetadataError::NamespaceNotFound(_))
+    ));
+}
+
+pub(super) async fn a_device_that_went_back_is_told(at: Fixture) {
+    at.folder(ROOT, "a").await;
+    let early = at.head().await.cursor();
+    at.folder(ROOT, "b").await;
+    let late = at.head().await.cursor();
+    let report =
+        async |cursor: Cursor, device| at.store.report_cursor(&cursor, device).await.expect("a report");
+    let other = DeviceId::new(0x2001).expect("positive");
+    assert_eq!(report(early, at.device).await, CursorReport::Accepted);
+    assert_eq!(report(late, at.device).await, CursorReport::Accepted);
+    assert_eq!(report(late, at.device).await, CursorReport::Accepted);
+    assert_eq!(report(early, other).await, CursorReport::Accepted);
+    assert_eq!(report(early, at.device).await, CursorReport::DeviceRestored);
+    assert_eq!(report(early, at.device).await, CursorReport::Accepted);
+}
+
+pub(super) async fn time_does_not_run_back(at: Fixture) {
+    at.folder(ROOT, "a").await;
+    let (_, op) = at.new_folder(ROOT, "b");
+    let mut request = at.request(vec![vec![op]]);
+    request.now = Timestamp::from_millis(5);
+    at.commit(request).await;
+    let journal = at.journal().await;
+    assert_eq!([journal[0].at, journal[1].at], [NOW, NOW]);
+    at.sound().await;
+}

@@ -1,0 +1,138 @@
+use cairn_core::ids::NodeId;
+use cairn_core::rev::Seq;
+
+use super::fixture::{Fixture, Scale, name};
+
+const ROOT: NodeId = NodeId::ROOT;
+const BYTES: Scale = Scale(100);
+
+pub(super) async fn listings_page_by_key(at: Fixture) {
+    let folder = at.folder(ROOT, "folder").await;
+    let mut ops = Vec::new();
+    for text in ["é", "B", "a", "C", "\u{10000}", "z", "~"] {
+        ops.push(at.new_folder(folder, text).1);
+    }
+    at.apply(ops).await;
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = at
+            .store
+            .children_at(at.namespace, folder, None, after.as_ref(), 2)
+            .await
+            .expect("a page");
+        assert!(page.nodes.len() <= 2);
+        listed.extend(page.nodes.iter().map(|node| node.place.name.to_string()));
+        after = page.nodes.last().map(|node| node.place.name.key());
+        if !page.has_more {
+            break;
+        }
+    }
+    assert_eq!(listed, ["a", "B", "C", "z", "~", "é", "\u{10000}"]);
+    let found = at
+        .store
+        .child(at.namespace, folder, &name("b").key())
+        .await
+        .expect("reads");
+    assert_eq!(found.map(|node| node.place.name), Some(name("B")));
+    let mut by_id = Vec::new();
+    let head = at.head().await.seq;
+    let mut after = None;
+    loop {
+        let page = at
+            .store
+            .nodes_at(at.namespace, head, after, 3)
+            .await
+            .expect("a page");
+        by_id.extend(page.nodes.iter().map(|node| node.id));
+        after = page.nodes.last().map(|node| node.id);
+        if !page.has_more {
+            break;
+        }
+    }
+    assert_eq!(by_id.len(), 8);
+    assert!(by_id.is_sorted());
+    let below = at
+        .store
+        .subtree_at(at.namespace, folder, head, None, 9)
+        .await
+        .expect("reads");
+    assert_eq!((below.nodes.len(), below.has_more), (7, false));
+    let nobody = at
+        .store
+        .children_at(at.namespace, at.fresh_node(), None, None, 9)
+        .await
+        .expect("reads");
+    assert!(nobody.nodes.is_empty() && !nobody.has_more);
+}
+
+pub(super) async fn the_past_can_be_listed(at: Fixture) {
+    let a = at.folder(ROOT, "a").await;
+    let f = at.file(a, "f", BYTES).await;
+    let g = at.file(a, "g", BYTES).await;
+    let first = at.head().await.seq;
+    let edit = at.edit_op(f, "f2", Scale(7)).await;
+    at.apply(vec![edit]).await;
+    let rename = at.move_op(f, ROOT, "moved").await;
+    at.apply(vec![rename]).await;
+    let second = at.head().await.seq;
+    let delete = at.delete_op(a, None).await;
+    at.apply(vec![delete]).await;
+    let third = at.head().await.seq;
+
+    assert_eq!(at.names(a, Some(first)).await, ["f", "g"]);
+    assert_eq!(at.names(ROOT, Some(first)).await, ["a"]);
+    assert_eq!(at.names(a, Some(second)).await, ["g"]);
+    assert_eq!(at.names(ROOT, Some(second)).await, ["a", "moved"]);
+    assert_eq!(at.names(ROOT, Some(third)).await, ["moved"]);
+    assert_eq!(at.names(ROOT, Some(Seq::ZERO)).await, Vec::<String>::new());
+    let page = at.store.children_at(at.namespace, a, Some(first), None, 1).await;
+    let page = page.expect("reads");
+    assert!(page.has_more);
+    assert_eq!(page.nodes[0].content.size(), 100);
+    assert_eq!(page.nodes[0].place_seq, page.nodes[0].content_seq);
+    let ids = async |folder, seq| {
+        let page = at.store.subtree_at(at.namespace, folder, seq, None, 9).await;
+        let nodes = page.expect("reads").nodes;
+        nodes.iter().map(|node| node.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(a, first).await, [f, g]);
+    assert_eq!(ids(a, second).await, [g]);
+    assert_eq!(ids(a, third).await, []);
+    assert_eq!(ids(ROOT, first).await, [a, f, g]);
+    assert_eq!(ids(ROOT, third).await, [f]);
+    let above = at.store.ancestors_at(at.namespace, f, Some(first)).await;
+    let above = above.expect("reads").expect("it was there");
+    assert_eq!(above.iter().map(|node| node.id).collect::<Vec<_>>(), [a]);
+    at.sound().await;
+}
+
+pub(super) async fn revisions_are_kept(at: Fixture) {
+    let f = at.file(ROOT, "one", BYTES).await;
+    let mut written = vec![at.node(f).await.content_seq];
+    for text in ["two", "three"] {
+        let edit = at.edit_op(f, text, BYTES).await;
+        at.apply(vec![edit]).await;
+        written.insert(0, at.node(f).await.content_seq);
+    }
+    let delete = at.delete_op(f, None).await;
+    at.apply(vec![delete]).await;
+    let page = at.store.revisions(at.namespace, f, None, 2).await.expect("reads");
+    assert!(page.has_more);
+    let seqs: Vec<_> = page.nodes.iter().map(|node| node.content_seq).collect();
+    assert_eq!(seqs, written[..2]);
+    let rest = at.store.revisions(at.namespace, f, Some(written[1]), 2).await;
+    let rest = rest.expect("reads");
+    assert!(!rest.has_more);
+    assert_eq!(rest.nodes[0].content_seq, written[2]);
+    assert_eq!(rest.nodes[0].content, super::fixture::file("one", BYTES));
+    let one = at
+        .store
+        .revision(at.namespace, f, written[1])
+        .await
+        .expect("reads");
+    let one = one.expect("the revision is there");
+    assert_eq!(one.content, super::fixture::file("two", BYTES));
+    let none = at.store.revision(at.namespace, f, at.head().await.seq).await;
+    assert_eq!(none.expect("reads"), None);
+}

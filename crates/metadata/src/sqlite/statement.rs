@@ -1,0 +1,131 @@
+//! Running statements: counted, prepared once, many rows at a time.
+//!
+//! Statements are literals. `{rows}` in one stands for as many rows of values as are bound, `{list}` for as many
+//! values; nothing else is ever put into a statement's text, so that `tests/it/sql_rules.rs` reads all of them.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::TryStreamExt;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Sqlite};
+
+use crate::Result;
+
+pub(super) type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+
+/// Counters of a store, cheap enough to be always on.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) transactions: AtomicU64,
+    pub(super) requests: AtomicU64,
+    pub(super) commit_ops: AtomicU64,
+    pub(super) statements: AtomicU64,
+}
+
+/// A connection on which statements of one request run.
+pub(super) struct Session<'c> {
+    pub(super) connection: &'c mut SqliteConnection,
+    pub(super) counters: &'c Counters,
+}
+
+impl Session<'_> {
+    fn count(&self) {
+        self.counters.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub(super) async fn execute(&mut self, query: Query<'_>) -> Result<u64> {
+        self.count();
+        Ok(query.execute(&mut *self.connection).await?.rows_affected())
+    }
+
+    /// Reads all rows: for statements whose bindings or LIMIT bound their number.
+    pub(super) async fn all(&mut self, query: Query<'_>) -> Result<Vec<SqliteRow>> {
+        self.count();
+        Ok(query.fetch_all(&mut *self.connection).await?)
+    }
+
+    /// Reads one row or none.
+    pub(super) async fn optional(&mut self, query: Query<'_>) -> Result<Option<SqliteRow>> {
+        self.count();
+        Ok(query.fetch_optional(&mut *self.connection).await?)
+    }
+
+    /// Hands each row to `take` as it is read, for results that may be long.
+    pub(super) async fn each(
+        &mut self,
+        query: Query<'_>,
+        mut take: impl FnMut(SqliteRow) -> Result<()> + Send,
+    ) -> Result<()> {
+        self.count();
+        let mut rows = query.fetch(&mut *self.connection);
+        while let Some(row) = rows.try_next().await? {
+            take(row)?;
+        }
+        Ok(())
+    }
+}
+
+/// Starts a statement without `{..}`.
+pub(super) fn query<'q>(sql: &'static str) -> Query<'q> {
+    sqlx::query(sql)
+}
+
+/// Starts a statement whose `{rows}` are that many rows of `columns` values.
+pub(super) fn query_rows<'q>(sql: &'static str, columns: usize, rows: usize) -> Query<'q> {
+    query_rows_from(sql, 1, columns, rows)
+}
+
+/// Starts a statement whose `{rows}` are that many rows of `columns` values, the first of them `$first`.
+pub(super) fn query_rows_from<'q>(sql: &'static str, first: usize, columns: usize, rows: usize) -> Query<'q> {
+    let mut values = String::with_capacity(rows * columns * 6);
+    let mut next = first;
+    for row in 0..rows {
+        values.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns {
+            let separator = if column == 0 { "$" } else { ", $" };
+            // Writing to a string cannot fail.
+            let _ = write!(values, "{separator}{next}");
+            next += 1;
+        }
+        values.push(')');
+    }
+    sqlx::query(AssertSqlSafe(sql.replace("{rows}", &values)))
+}
+
+/// Starts a statement whose `{list}` are `len` values, the first of them `$first`.
+pub(super) fn query_list<'q>(sql: &'static str, first: usize, len: usize) -> Query<'q> {
+    let mut values = String::with_capacity(len * 6);
+    for index in 0..len {
+        let separator = if index == 0 { "$" } else { ", $" };
+        let _ = write!(values, "{separator}{}", first + index);
+    }
+    sqlx::query(AssertSqlSafe(sql.replace("{list}", &values)))
+}
+
+/// Cuts items into runs of few different lengths, so that few different statements are prepared.
+pub(super) fn runs<T>(items: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let len = [64, 16, 4, 1].into_iter().find(|len| rest.len() >= *len)?;
+        let (run, after) = rest.split_at(len);
+        rest = after;
+        Some(run)
+    })
+}
+
+/// Cuts items into lists for `IN`, each padded to one of few lengths by repeating its last item.
+pub(super) fn lists<T: Copy>(items: &[T]) -> impl Iterator<Item = Vec<T>> {
+    items.chunks(512).map(|chunk| {
+        let mut list = chunk.to_vec();
+        let len = [1, 8, 64]
+            .into_iter()
+            .find(|len| *len >= list.len())
+            .unwrap_or(512);
+        if let Some(last) = chunk.last() {
+            list.resize(len, *last);
+        }
+        list
+    })
+}

@@ -1,0 +1,3 @@
+//! Tests of the metadata stores.
+
+mod stores;

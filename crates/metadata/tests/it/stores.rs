@@ -1,0 +1,91 @@
+//! Every store passes the suite.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cairn_metadata::sqlite::{OpenError, Options};
+use cairn_metadata::{MemoryMetadata, MetadataError, MetadataStore, SqliteMetadata, conformance};
+
+pub(crate) async fn sqlite(folder: &Path) -> SqliteMetadata {
+    SqliteMetadata::open(&folder.join("meta.db"), Options::default())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn memory_conforms() {
+    conformance::run(async || Arc::new(MemoryMetadata::new()) as Arc<dyn MetadataStore>).await;
+}
+
+#[tokio::test]
+async fn sqlite_conforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    conformance::run(|| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path: PathBuf = folder.path().join(format!("{number}.db"));
+        async move {
+            let store = SqliteMetadata::open(&path, Options::default()).await.unwrap();
+            Arc::new(store) as Arc<dyn MetadataStore>
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(sqlite(folder.path()).await);
+    let at = conformance::Fixture::new(store.clone()).await;
+    let (node, op) = at.new_folder(cairn_core::ids::NodeId::ROOT, "kept");
+    store.commit(at.request(vec![vec![op]])).await.unwrap();
+    assert!(store.stats().transactions >= 2);
+    store.close().await;
+    assert!(matches!(
+        store.head(at.namespace).await,
+        Err(MetadataError::Unavailable(_))
+    ));
+    assert!(matches!(
+        store.update_account(&at.account).await,
+        Err(MetadataError::Unavailable(_))
+    ));
+    let store = sqlite(folder.path()).await;
+    assert!(store.nodes(at.namespace, &[node]).await.unwrap()[0].is_some());
+    assert_eq!(store.check(at.namespace).await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meta.db");
+    sqlite(folder.path()).await.close().await;
+    let url = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let pool = sqlx::SqlitePool::connect_with(url).await.unwrap();
+    sqlx::query("INSERT INTO schema_version (version, unicode) VALUES (99990101000000, '17.0.0')")
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let refused = SqliteMetadata::open(&path, Options::default()).await;
+    assert!(matches!(
+        refused,
+        Err(OpenError::NewerSchema {
+            found: 99_990_101_000_000,
+            ..
+        })
+    ));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_called_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("meta.db"), vec![b'x'; 8192]).unwrap();
+    let refused = SqliteMetadata::open(&folder.path().join("meta.db"), Options::default()).await;
+    assert!(matches!(
+        refused,
+        Err(OpenError::Io {
+            source: MetadataError::Corrupt { .. },
+            ..
+        })
+    ));
+}
