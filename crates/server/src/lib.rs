@@ -1,1 +1,85 @@
 //! The server: surfaces, services and jobs over the two seams.
+//!
+//! A surface parses, authenticates and maps errors; a service holds a use case, written once. The metadata store says
+//! who has what, the chunk store keeps the bytes; neither is named here by its type.
+//!
+//! To add a route to `/sync/1`: its messages and path in `cairn_api::sync`, a file in `sync/`, its use case in
+//! `service/`, a line in [`Server::router`]'s table and in `docs/protocol.md`, a test in `tests/it`.
+
+mod auth;
+mod body;
+mod config;
+mod data_folder;
+mod error;
+mod jobs;
+mod limiter;
+mod memory;
+mod notify;
+mod request;
+mod serve;
+pub mod service;
+mod state;
+mod sync;
+pub mod tls;
+mod web;
+
+use std::sync::Arc;
+
+use axum::Router;
+use cairn_chunks::ChunkStore;
+use cairn_core::ids::{AccountId, DeviceId};
+use cairn_core::runtime::Runtime;
+use cairn_metadata::MetadataStore;
+
+pub use config::{LoginLimits, ServerConfig};
+pub use data_folder::{DataFolder, DataFolderError};
+pub use error::ServiceError;
+pub use serve::{ServeError, serve};
+
+use state::State;
+
+/// The services over one pair of stores, ready to be served. Clones share everything.
+#[derive(Clone)]
+pub struct Server {
+    state: Arc<State>,
+}
+
+impl Server {
+    /// Puts the services together. Starts nothing: [`serve`] runs the jobs.
+    pub fn open(
+        config: ServerConfig,
+        metadata: Arc<dyn MetadataStore>,
+        chunks: Arc<dyn ChunkStore>,
+        runtime: Runtime,
+    ) -> Self {
+        Self { state: Arc::new(State::new(config, metadata, chunks, runtime)) }
+    }
+
+    /// All routes. A request that did not come through [`serve`] has no peer address and shares one login throttle.
+    pub fn router(&self) -> Router {
+        let routes = sync::routes().merge(web::routes()).fallback(web::not_found);
+        routes
+            .method_not_allowed_fallback(web::method_not_allowed)
+            .layer(axum::middleware::from_fn_with_state(Arc::clone(&self.state), request::observe))
+            .with_state(Arc::clone(&self.state))
+    }
+
+    /// Makes what was just changed about accounts and devices in the metadata store count at once: forgets every
+    /// session that is remembered. Without it a disabled account keeps its access for some seconds.
+    pub fn forget_sessions(&self) {
+        self.state.auth.sessions.forget_all();
+    }
+
+    /// How many event streams and long polls are waiting, for monitors and tests.
+    pub fn waiting_devices(&self) -> usize {
+        self.state.notifier.waiter_count()
+    }
+
+    /// Unlinks a device as its own logout would: its token is refused and its event stream ends at once.
+    ///
+    /// # Errors
+    /// Those of the metadata store.
+    pub async fn unlink_device(&self, account: AccountId, device: DeviceId) -> Result<bool, ServiceError> {
+        auth::unlink(&self.state, account, device).await
+    }
+}

@@ -1,0 +1,76 @@
+//! Who is asking: passwords, tokens, sessions. The only place that decides it.
+
+mod caller;
+pub(crate) mod passwords;
+mod sessions;
+mod throttle;
+pub(crate) mod tokens;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairn_core::ids::{AccountId, DeviceId};
+use governor::Quota;
+use std::num::NonZeroU32;
+use tokio::sync::Semaphore;
+
+use crate::config::ServerConfig;
+use crate::error::ServiceError;
+use crate::limiter::Limiter;
+use crate::state::State;
+
+pub(crate) use caller::Caller;
+use sessions::Sessions;
+use throttle::LoginThrottle;
+
+/// Hashes in have-checks of one device in a minute: 150 GB of chunks, more than a scan produces, and slow for probing.
+const HAVE_HASHES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(2_000_000).expect("it is not zero");
+/// Password hashes computed at once, 19 MiB each.
+const HASHES_AT_ONCE: usize = 2;
+/// Seconds of requests that a device may send at once.
+const BURST_SECONDS: u32 = 10;
+/// Devices whose last contact is remembered.
+const TOUCHED_DEVICES: u64 = 100_000;
+
+pub(crate) struct Auth {
+    pub(crate) sessions: Sessions,
+    pub(crate) throttle: LoginThrottle,
+    pub(crate) hashing: Arc<Semaphore>,
+    pub(crate) requests: Limiter<DeviceId>,
+    pub(crate) have_hashes: Limiter<DeviceId>,
+    /// Devices that were recorded as heard of within the hour.
+    touched: moka::sync::Cache<DeviceId, ()>,
+}
+
+impl Auth {
+    pub(crate) fn new(config: &ServerConfig) -> Self {
+        let rate = NonZeroU32::new(config.device_requests_per_second).unwrap_or(NonZeroU32::MIN);
+        let burst = rate.saturating_mul(NonZeroU32::new(BURST_SECONDS).unwrap_or(NonZeroU32::MIN));
+        Self {
+            sessions: Sessions::new(),
+            throttle: LoginThrottle::new(&config.login),
+            hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
+            requests: Limiter::new(Quota::per_second(rate).allow_burst(burst)),
+            have_hashes: Limiter::new(Quota::per_minute(HAVE_HASHES_PER_MINUTE)),
+            touched: moka::sync::Cache::builder()
+                .max_capacity(TOUCHED_DEVICES)
+                .time_to_live(Duration::from_secs(3_600))
+                .build(),
+        }
+    }
+
+    /// Forgets the buckets of those who have been quiet.
+    pub(crate) fn tidy(&self) {
+        self.throttle.tidy();
+        self.requests.tidy();
+        self.have_hashes.tidy();
+    }
+}
+
+/// Forgets a device's token; its open event stream ends.
+pub(crate) async fn unlink(state: &State, account: AccountId, device: DeviceId) -> Result<bool, ServiceError> {
+    let was_linked = state.metadata.unlink_device(account, device).await?;
+    state.auth.sessions.forget_all();
+    state.notifier.unlinked(device);
+    Ok(was_linked)
+}

@@ -1,0 +1,64 @@
+//! Turns a request's token into the device that sent it.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use cairn_core::ids::{AccountId, DeviceId};
+use cairn_core::time::Timestamp;
+
+use super::tokens;
+use crate::error::ServiceError;
+use crate::request::Who;
+use crate::state::State;
+
+/// The device that sent a request, known by its token and within its rate.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+    /// When its token ends.
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl FromRequestParts<Arc<State>> for Caller {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, ServiceError> {
+        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let (scheme, token) = bearer.and_then(|text| text.split_once(' ')).ok_or(ServiceError::NotAuthenticated)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(ServiceError::NotAuthenticated);
+        }
+        let token = tokens::hash(token.trim()).ok_or(ServiceError::NotAuthenticated)?;
+        let session = state.auth.sessions.find(state.metadata.as_ref(), &token).await?;
+        let session = session.ok_or(ServiceError::NotAuthenticated)?;
+        let now = state.runtime.clock.now();
+        if session.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            return Err(ServiceError::TokenExpired);
+        }
+        if session.is_disabled {
+            return Err(ServiceError::AccountLocked);
+        }
+        let caller = Self { account: session.account, device: session.device, expires_at: session.expires_at };
+        if let Some(Who(device)) = parts.extensions.get::<Who>() {
+            device.get_or_init(|| caller.device);
+        }
+        let limited = |retry_after| ServiceError::RateLimited { retry_after };
+        state.auth.requests.take(&caller.device, 1).map_err(limited)?;
+        touch(state, &caller, now).await;
+        Ok(caller)
+    }
+}
+
+/// Records, once an hour, that the device was heard of. Failing at it is no reason to refuse the request.
+async fn touch(state: &State, caller: &Caller, now: Timestamp) {
+    if state.auth.touched.contains_key(&caller.device) {
+        return;
+    }
+    state.auth.touched.insert(caller.device, ());
+    if let Err(error) = state.metadata.touch_device(caller.account, caller.device, now).await {
+        tracing::warn!(device.id = %caller.device, %error, "cannot record that a device was heard of");
+    }
+}

@@ -1,0 +1,51 @@
+//! Remembers for a few seconds whom a token speaks for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cairn_metadata::{MetadataStore, Session, TokenHash};
+
+use crate::error::ServiceError;
+
+/// How long a session is believed without asking the store: what a change made behind the server's back may take.
+const BELIEVED: Duration = Duration::from_secs(10);
+/// Sessions that are remembered.
+const REMEMBERED: u64 = 10_000;
+
+pub(crate) struct Sessions {
+    known: moka::sync::Cache<TokenHash, Session>,
+    /// Grows with every revocation, so that a look-up that began before one is not remembered after it.
+    revocations: AtomicU64,
+}
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        let known = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(BELIEVED).build();
+        Self { known, revocations: AtomicU64::new(0) }
+    }
+
+    pub(crate) async fn find(
+        &self,
+        metadata: &dyn MetadataStore,
+        token: &TokenHash,
+    ) -> Result<Option<Session>, ServiceError> {
+        if let Some(session) = self.known.get(token) {
+            return Ok(Some(session));
+        }
+        let before = self.revocations.load(Ordering::SeqCst);
+        let session = metadata.session(token).await?;
+        if let Some(session) = &session {
+            self.known.insert(token.clone(), session.clone());
+            if self.revocations.load(Ordering::SeqCst) != before {
+                self.known.invalidate(token);
+            }
+        }
+        Ok(session)
+    }
+
+    /// Asks the store again for every token from now on. Revocations are rare and look-ups cheap, so all go at once.
+    pub(crate) fn forget_all(&self) {
+        self.revocations.fetch_add(1, Ordering::SeqCst);
+        self.known.invalidate_all();
+    }
+}

@@ -1,0 +1,113 @@
+//! Reads request bodies, never faster than memory allows and never slower than patience allows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use cairn_api::sync::{CBOR, from_cbor, to_cbor};
+use http_body_util::BodyExt;
+use minicbor::{Decode, Encode};
+use tokio::time::Instant;
+
+use crate::error::ServiceError;
+use crate::state::State;
+
+/// Bytes of a body that is one message: the longest is a path of 256 names, or 4,096 hashes.
+pub(crate) const MESSAGE_BYTES: usize = 256 << 10;
+/// How long the rest of a refused body is read, so that a client that only listens afterwards hears the refusal.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// A body that is read block by block.
+pub(crate) struct BodyReader {
+    body: Body,
+    read_bytes: u64,
+    limit_bytes: usize,
+    idle_timeout: Duration,
+    least_bytes_per_second: u64,
+    started: Instant,
+}
+
+impl BodyReader {
+    /// Prepares to read at most `limit_bytes`. Refuses at once a body that says it is longer.
+    pub(crate) fn new(request: Request, limit_bytes: usize, state: &State) -> Result<Self, ServiceError> {
+        let announced = request.headers().get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > limit_bytes as u64) {
+            return Err(too_large(limit_bytes));
+        }
+        Ok(Self {
+            body: request.into_body(),
+            read_bytes: 0,
+            limit_bytes,
+            idle_timeout: state.config.body_idle_timeout,
+            least_bytes_per_second: state.config.body_least_bytes_per_second,
+            started: Instant::now(),
+        })
+    }
+
+    /// The next block; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ServiceError> {
+        loop {
+            let frame = match tokio::time::timeout(self.idle_timeout, self.body.frame()).await {
+                Err(_) => return Err(ServiceError::Timeout),
+                Ok(None) => return Ok(None),
+                Ok(Some(frame)) => frame.map_err(ServiceError::Disconnected)?,
+            };
+            // Trailers say nothing to us.
+            let Ok(block) = frame.into_data() else { continue };
+            self.read_bytes += block.len() as u64;
+            if self.read_bytes > self.limit_bytes as u64 {
+                return Err(too_large(self.limit_bytes));
+            }
+            let measured = self.started.elapsed().saturating_sub(self.idle_timeout);
+            if self.read_bytes < measured.as_secs() * self.least_bytes_per_second {
+                return Err(ServiceError::Timeout);
+            }
+            return Ok(Some(block));
+        }
+    }
+
+    /// Reads and drops what is left, within the limit and for a short time.
+    pub(crate) async fn discard(&mut self) {
+        let rest = async { while let Ok(Some(_)) = self.next().await {} };
+        // A client that is slower than this finds out when its connection closes.
+        tokio::time::timeout(DISCARD_TIME, rest).await.unwrap_or_default();
+    }
+}
+
+fn too_large(limit: usize) -> ServiceError {
+    ServiceError::TooLarge { what: "bytes in this body", limit }
+}
+
+/// A body that is one CBOR message.
+pub(crate) struct Message<T>(pub(crate) T);
+
+impl<T: for<'b> Decode<'b, ()>> FromRequest<Arc<State>> for Message<T> {
+    type Rejection = ServiceError;
+
+    async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, ServiceError> {
+        let _memory = state.body_memory.reserve(MESSAGE_BYTES).await?;
+        let mut body = BodyReader::new(request, MESSAGE_BYTES, state)?;
+        let mut bytes = BytesMut::new();
+        while let Some(block) = body.next().await? {
+            bytes.extend_from_slice(&block);
+        }
+        from_cbor(&bytes).map(Self).map_err(|error| ServiceError::bad(format!("the message cannot be read: {error}")))
+    }
+}
+
+/// An answer that is one CBOR message.
+pub(crate) struct Reply<T>(pub(crate) T);
+
+impl<T: Encode<()>> IntoResponse for Reply<T> {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, CBOR)], to_cbor(&self.0)).into_response()
+    }
+}
+
+/// What a handler of a CBOR route returns.
+pub(crate) type Answer<T> = Result<Reply<T>, ServiceError>;

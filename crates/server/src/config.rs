@@ -1,0 +1,72 @@
+//! What an operator may set.
+
+use std::time::Duration;
+
+/// Bounds and times of a server. The defaults serve a household or a small company from one machine.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Connections that are open at once; more wait in the listener's queue.
+    pub max_connections: usize,
+    /// Bytes of request bodies that are in memory at once; further requests wait.
+    pub body_memory_bytes: usize,
+    /// How long a body may send nothing.
+    pub body_idle_timeout: Duration,
+    /// Bytes per second that a body must reach, measured after its first [`Self::body_idle_timeout`].
+    pub body_least_bytes_per_second: u64,
+    /// How long a reader of a download may take nothing.
+    pub download_stall_timeout: Duration,
+    /// Downloads that are streamed at once; each keeps up to 2 MiB of chunks ahead.
+    pub max_downloads: usize,
+    /// How long running requests may go on after a stop was asked for.
+    pub drain_timeout: Duration,
+    /// How long a device's token is valid; `None` until it is unlinked.
+    pub token_lifetime: Option<Duration>,
+    /// How often passwords may be tried.
+    pub login: LoginLimits,
+    /// Requests per second of one device, in the long run.
+    pub device_requests_per_second: u32,
+    /// Whether unencrypted connections from other machines are taken. Only for a server behind a proxy that does TLS.
+    pub allow_plain_http: bool,
+}
+
+/// How often passwords may be tried, right or wrong.
+#[derive(Debug, Clone)]
+pub struct LoginLimits {
+    /// Attempts of one address at once.
+    pub address_burst: u32,
+    /// Time after which one address gets one attempt back.
+    pub address_interval: Duration,
+    /// Attempts at one account at once, from anywhere.
+    pub account_burst: u32,
+    /// Time after which one account gets one attempt back.
+    pub account_interval: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            body_memory_bytes: 64 << 20,
+            body_idle_timeout: Duration::from_secs(30),
+            body_least_bytes_per_second: 4 << 10,
+            download_stall_timeout: Duration::from_secs(60),
+            max_downloads: 32,
+            drain_timeout: Duration::from_secs(20),
+            token_lifetime: None,
+            login: LoginLimits::default(),
+            device_requests_per_second: 200,
+            allow_plain_http: false,
+        }
+    }
+}
+
+impl Default for LoginLimits {
+    fn default() -> Self {
+        Self {
+            address_burst: 30,
+            address_interval: Duration::from_secs(2),
+            account_burst: 20,
+            account_interval: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Work that no request waits for. Each job may be stopped at any point and begun again from the start.
+
+mod content_hashes;
+mod expired;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cairn_core::ids::NamespaceId;
+
+use crate::state::State;
+
+/// Namespaces that are remembered one by one; beyond it the next round looks at all of them.
+const MAX_DIRTY: usize = 10_000;
+
+/// Namespaces in which something waits for a job.
+#[derive(Default)]
+pub(crate) struct DirtyNamespaces {
+    ids: Mutex<BTreeSet<NamespaceId>>,
+    wake: tokio::sync::Notify,
+}
+
+impl DirtyNamespaces {
+    /// Enters a namespace. One too many is left for the next full round.
+    pub(crate) fn add(&self, namespace: NamespaceId) {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.len() < MAX_DIRTY {
+            ids.insert(namespace);
+        }
+        drop(ids);
+        self.wake.notify_one();
+    }
+
+    /// Waits for entries and takes them all.
+    async fn take(&self) -> BTreeSet<NamespaceId> {
+        loop {
+            let woken = self.wake.notified();
+            let ids = std::mem::take(&mut *self.ids.lock().unwrap_or_else(PoisonError::into_inner));
+            if !ids.is_empty() {
+                return ids;
+            }
+            woken.await;
+        }
+    }
+}
+
+/// Starts the jobs, once in a server's life. They end when the server drains.
+pub(crate) fn start(state: &Arc<State>) {
+    if state.jobs_started.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let job = |work: futures::future::BoxFuture<'static, ()>| {
+        let draining = state.draining.clone();
+        async move {
+            draining.run_until_cancelled(work).await;
+        }
+    };
+    state.spawn("content-hashes", job(Box::pin(content_hashes::run(Arc::clone(state)))));
+    state.spawn("expired", job(Box::pin(expired::run(Arc::clone(state)))));
+}

@@ -1,0 +1,122 @@
+//! The layer around every request: its id, its line in the log, its error's form.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use cairn_api::error::ErrorCode;
+use cairn_api::sync::{self, CBOR};
+use cairn_core::ids::DeviceId;
+
+use crate::error::{Failure, ServiceError};
+use crate::state::State;
+
+/// Header that carries the request's id back.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Where a request came from; put in by `serve`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+impl Peer {
+    /// For requests that came through no socket.
+    pub(crate) const UNKNOWN: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+}
+
+/// Filled in by authentication, read by the log.
+#[derive(Clone, Default)]
+pub(crate) struct Who(pub(crate) Arc<OnceLock<DeviceId>>);
+
+/// Gives the request an id, answers errors in one form and writes one line about it, without path, name, address or
+/// token.
+pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Request, next: Next) -> Response {
+    let started = tokio::time::Instant::now();
+    let request_id = new_request_id(&state);
+    let route = route_name(request.uri().path());
+    let method = request.method().clone();
+    let who = Who::default();
+    request.extensions_mut().insert(who.clone());
+
+    let mut response = next.run(request).await;
+    let failure = response.extensions_mut().remove::<Failure>();
+    if let Some(Failure(error)) = &failure {
+        response = error_response(error, request_id.clone());
+        if response.status().is_server_error() {
+            tracing::error!(request.id = %request_id, error = %chain(error), "request failed");
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    tracing::info!(
+        request.id = %request_id,
+        %method,
+        route,
+        status = response.status().as_u16(),
+        duration_ms = started.elapsed().as_millis() as u64,
+        device.id = who.0.get().map(tracing::field::display),
+        "request"
+    );
+    response
+}
+
+fn error_response(error: &ServiceError, request_id: String) -> Response {
+    let body = error.to_api(request_id);
+    let status = StatusCode::from_u16(body.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, [(header::CONTENT_TYPE, CBOR)], sync::to_cbor(&body)).into_response();
+    let headers = response.headers_mut();
+    if let Some(wait_ms) = body.retry_after_ms {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
+    }
+    if matches!(body.code, ErrorCode::NotAuthenticated | ErrorCode::TokenExpired) {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// 64 random bits, as hex.
+fn new_request_id(state: &State) -> String {
+    let mut bytes = [0; 8];
+    state.runtime.entropy.fill(&mut bytes);
+    format!("{:016x}", u64::from_le_bytes(bytes))
+}
+
+/// An error with what caused it.
+fn chain(error: &ServiceError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// The route in the log. What is none of ours stays out of it: it may hold anything.
+fn route_name(path: &str) -> &'static str {
+    const KNOWN: [&str; 18] = [
+        "/",
+        "/healthz",
+        "/readyz",
+        sync::path::HELLO,
+        sync::path::LOGIN,
+        sync::path::LOGOUT,
+        sync::path::WHOAMI,
+        sync::path::DEVICES,
+        sync::path::HAVE,
+        sync::path::CHUNKS,
+        sync::path::COMMIT,
+        sync::path::CHANGES,
+        sync::path::NODES,
+        sync::path::CHILDREN,
+        sync::path::RESOLVE,
+        sync::path::FETCH,
+        sync::path::CURSOR,
+        sync::path::EVENTS,
+    ];
+    KNOWN.into_iter().find(|known| *known == path).unwrap_or("other")
+}

@@ -1,0 +1,8 @@
+//! The use cases, each written once. They know nothing of HTTP.
+
+pub mod accounts;
+pub(crate) mod browse;
+pub(crate) mod commit;
+pub(crate) mod contents;
+pub(crate) mod fetch;
+pub(crate) mod upload;

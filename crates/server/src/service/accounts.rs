@@ -1,0 +1,191 @@
+//! Accounts and the devices linked to them.
+
+use cairn_core::ids::{AccountId, Incarnation, NamespaceId};
+use cairn_core::limits;
+use cairn_core::rev::Cursor;
+use cairn_core::runtime::Runtime;
+use cairn_core::time::Timestamp;
+use cairn_metadata::{Account, Device, Email, MetadataError, MetadataStore};
+use std::time::Duration;
+
+use cairn_api::sync::Login;
+
+use crate::auth::{passwords, tokens};
+use crate::error::ServiceError;
+use crate::memory;
+use crate::request::Peer;
+use crate::state::State;
+
+/// How long a login waits for its turn to be hashed.
+const HASHING_WAIT: Duration = Duration::from_secs(10);
+/// Accounts in one page of a listing.
+const ACCOUNTS_PAGE: usize = 500;
+
+/// An account to be made.
+pub struct NewAccount {
+    /// Its e-mail address, as typed.
+    pub email: String,
+    /// Its password, 8 to 1,024 bytes.
+    pub password: String,
+    /// Whether it may administer the server.
+    pub is_admin: bool,
+    /// Live bytes that it may keep; `None` for no bound.
+    pub quota_bytes: Option<u64>,
+}
+
+/// A linked device and its token.
+pub(crate) struct Linked {
+    pub(crate) token: String,
+    pub(crate) account: AccountId,
+    pub(crate) root: NamespaceId,
+    pub(crate) origin: Cursor,
+}
+
+/// Makes an account with an empty root namespace. Durable when this returns.
+///
+/// # Errors
+/// [`ServiceError::BadRequest`] for an address or password that cannot be one; [`MetadataError::EmailTaken`].
+pub async fn create_account(
+    metadata: &dyn MetadataStore,
+    runtime: &Runtime,
+    new: NewAccount,
+) -> Result<Account, ServiceError> {
+    let email = parse_email(&new.email)?;
+    passwords::check_new(&new.password)?;
+    let entropy = runtime.entropy.as_ref();
+    let account = Account {
+        id: AccountId::random(entropy),
+        email,
+        password_hash: passwords::hash(runtime, new.password).await?,
+        root: NamespaceId::random(entropy),
+        is_admin: new.is_admin,
+        is_disabled: false,
+        quota_bytes: new.quota_bytes,
+        created_at: runtime.clock.now(),
+    };
+    metadata.create_account(&account, Incarnation::random(entropy)).await?;
+    tracing::info!(account.id = %account.id, "account made");
+    Ok(account)
+}
+
+/// Lists every account, by id.
+///
+/// # Errors
+/// Those of the store.
+pub async fn list_accounts(metadata: &dyn MetadataStore) -> Result<Vec<Account>, ServiceError> {
+    let mut accounts: Vec<Account> = Vec::new();
+    loop {
+        let after = accounts.last().map(|account| account.id);
+        let page = metadata.accounts(after, ACCOUNTS_PAGE).await?;
+        let is_last = page.len() < ACCOUNTS_PAGE;
+        accounts.extend(page);
+        if is_last {
+            return Ok(accounts);
+        }
+    }
+}
+
+/// Gives an account another password. Its linked devices stay linked.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] when no account has the address; as [`create_account`] for the password.
+pub async fn set_password(
+    metadata: &dyn MetadataStore,
+    runtime: &Runtime,
+    email: &str,
+    password: String,
+) -> Result<(), ServiceError> {
+    passwords::check_new(&password)?;
+    let mut account = find(metadata, email).await?;
+    account.password_hash = passwords::hash(runtime, password).await?;
+    Ok(metadata.update_account(&account).await?)
+}
+
+/// Locks an account out, or lets it in again. On a running server call [`crate::Server::forget_sessions`] afterwards.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] when no account has the address.
+pub async fn set_disabled(
+    metadata: &dyn MetadataStore,
+    email: &str,
+    is_disabled: bool,
+) -> Result<(), ServiceError> {
+    let mut account = find(metadata, email).await?;
+    account.is_disabled = is_disabled;
+    Ok(metadata.update_account(&account).await?)
+}
+
+/// Changes how many live bytes an account may keep; `None` for no bound.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] when no account has the address.
+pub async fn set_quota(
+    metadata: &dyn MetadataStore,
+    email: &str,
+    quota_bytes: Option<u64>,
+) -> Result<(), ServiceError> {
+    let mut account = find(metadata, email).await?;
+    account.quota_bytes = quota_bytes;
+    Ok(metadata.update_account(&account).await?)
+}
+
+/// Checks a password and links a device. An address that no account has, a wrong password and a wrong password of a
+/// locked account cannot be told apart, neither by the answer nor by its time.
+pub(crate) async fn log_in(state: &State, peer: Peer, login: Login) -> Result<Linked, ServiceError> {
+    let email = Email::new(&login.email).ok_or(ServiceError::WrongCredentials)?;
+    let name = device_name(&login.device_name)?;
+    if login.password.len() > limits::PASSWORD_BYTES {
+        return Err(ServiceError::WrongCredentials);
+    }
+    state.auth.throttle.attempt(peer, &email)?;
+    let account = state.metadata.account_by_email(&email).await?;
+    let turn = memory::acquire(&state.auth.hashing, 1, HASHING_WAIT).await?;
+    let stored = account.as_ref().map(|account| account.password_hash.clone());
+    let is_right = passwords::verify(&state.runtime, login.password, stored).await?;
+    drop(turn);
+    let account = account.filter(|_| is_right).ok_or(ServiceError::WrongCredentials)?;
+    if account.is_disabled {
+        return Err(ServiceError::AccountLocked);
+    }
+
+    let now = state.runtime.clock.now();
+    let device =
+        Device { account: account.id, id: login.device, name, created_at: now, last_seen_at: now };
+    let token = tokens::new_token(state.runtime.entropy.as_ref());
+    let hash = tokens::hash(&token).ok_or(ServiceError::NotAuthenticated)?;
+    state.metadata.link_device(&device, &hash, token_end(state, now)).await?;
+    // The device's former token is void from now on.
+    state.auth.sessions.forget_all();
+    let origin = state.metadata.origin(account.root).await?;
+    tracing::info!(account.id = %account.id, device.id = %device.id, "device linked");
+    Ok(Linked { token, account: account.id, root: account.root, origin })
+}
+
+/// The account that a caller speaks for.
+pub(crate) async fn account_of(state: &State, id: AccountId) -> Result<Account, ServiceError> {
+    state.metadata.account(id).await?.ok_or(ServiceError::Metadata(MetadataError::AccountNotFound(id)))
+}
+
+fn token_end(state: &State, now: Timestamp) -> Option<Timestamp> {
+    let lifetime = state.config.token_lifetime?;
+    Some(now.plus_millis(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX)))
+}
+
+fn parse_email(text: &str) -> Result<Email, ServiceError> {
+    Email::new(text).ok_or(ServiceError::BadRequest("that is not an e-mail address".into()))
+}
+
+async fn find(metadata: &dyn MetadataStore, email: &str) -> Result<Account, ServiceError> {
+    let account = metadata.account_by_email(&parse_email(email)?).await?;
+    account.ok_or(ServiceError::NotFound("an account with that address"))
+}
+
+fn device_name(text: &str) -> Result<String, ServiceError> {
+    let name = text.trim();
+    let len = name.chars().count();
+    if len == 0 || len > limits::DEVICE_NAME_CHARS || name.chars().any(char::is_control) {
+        let most = limits::DEVICE_NAME_CHARS;
+        return Err(ServiceError::bad(format!("a device's name must have 1 to {most} printable characters")));
+    }
+    Ok(name.to_owned())
+}

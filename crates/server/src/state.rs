@@ -1,0 +1,94 @@
+//! What every request shares.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+use cairn_chunks::ChunkStore;
+use cairn_core::ids::{ChunkHash, NamespaceId};
+use cairn_core::runtime::Runtime;
+use cairn_metadata::MetadataStore;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Auth;
+use crate::auth::Caller;
+use crate::config::ServerConfig;
+use crate::error::ServiceError;
+use crate::jobs::DirtyNamespaces;
+use crate::memory::BodyMemory;
+use crate::notify::Notifier;
+
+/// Bytes of decoded manifest pages that are kept: about 1,600 pages, the manifests of some 20 GiB of files.
+const PAGE_CACHE_BYTES: u64 = 16 << 20;
+/// Commits whose long manifests are read at once; each may keep 40 MiB of hashes.
+const LONG_COMMITS: usize = 2;
+
+pub(crate) struct State {
+    pub(crate) config: ServerConfig,
+    pub(crate) metadata: Arc<dyn MetadataStore>,
+    pub(crate) chunks: Arc<dyn ChunkStore>,
+    pub(crate) runtime: Runtime,
+    pub(crate) auth: Auth,
+    pub(crate) notifier: Arc<Notifier>,
+    pub(crate) body_memory: BodyMemory,
+    pub(crate) downloads: Arc<Semaphore>,
+    pub(crate) long_commits: Arc<Semaphore>,
+    /// Plaintext of manifest pages by hash. Holds no answer to who may read them.
+    pub(crate) pages: moka::sync::Cache<ChunkHash, Bytes>,
+    /// Namespaces in which content hashes wait to be checked.
+    pub(crate) dirty: DirtyNamespaces,
+    /// Cancelled when the server begins to stop: nobody starts to wait any more.
+    pub(crate) draining: CancellationToken,
+    /// Cancelled when the time for running requests is over.
+    pub(crate) killed: CancellationToken,
+    /// Every task that the server started.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) jobs_started: AtomicBool,
+}
+
+impl State {
+    pub(crate) fn new(
+        config: ServerConfig,
+        metadata: Arc<dyn MetadataStore>,
+        chunks: Arc<dyn ChunkStore>,
+        runtime: Runtime,
+    ) -> Self {
+        Self {
+            auth: Auth::new(&config),
+            notifier: Arc::new(Notifier::default()),
+            body_memory: BodyMemory::new(config.body_memory_bytes),
+            downloads: Arc::new(Semaphore::new(config.max_downloads.max(1))),
+            long_commits: Arc::new(Semaphore::new(LONG_COMMITS)),
+            pages: moka::sync::Cache::builder()
+                .max_capacity(PAGE_CACHE_BYTES)
+                .weigher(|_, page: &Bytes| u32::try_from(page.len() + 96).unwrap_or(u32::MAX))
+                .build(),
+            dirty: DirtyNamespaces::default(),
+            draining: CancellationToken::new(),
+            killed: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            jobs_started: AtomicBool::new(false),
+            config,
+            metadata,
+            chunks,
+            runtime,
+        }
+    }
+
+    /// Starts a task that ends at the latest when the server is killed, and that a stop waits for.
+    pub(crate) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let killed = self.killed.clone();
+        let owned = self.tasks.track_future(async move {
+            killed.run_until_cancelled(task).await;
+        });
+        self.runtime.spawner.spawn(name, Box::pin(owned));
+    }
+
+    /// Checks that the caller may read and write a namespace. To anyone else it does not exist.
+    pub(crate) async fn check_access(&self, caller: &Caller, namespace: NamespaceId) -> Result<(), ServiceError> {
+        let readable = self.metadata.readable_namespaces(caller.account).await?;
+        if readable.contains(&namespace) { Ok(()) } else { Err(ServiceError::NotFound("that namespace")) }
+    }
+}

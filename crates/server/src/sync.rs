@@ -1,0 +1,44 @@
+//! `/sync/1`, the devices' protocol: one file per route. `docs/protocol.md` has their requests, replies and limits.
+
+mod changes;
+mod children;
+mod chunks;
+mod commit;
+mod cursor;
+mod devices;
+mod events;
+mod fetch;
+mod have;
+mod hello;
+mod login;
+mod logout;
+mod nodes;
+mod resolve;
+mod whoami;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use cairn_api::sync::path;
+
+use crate::state::State;
+
+pub(crate) fn routes() -> Router<Arc<State>> {
+    Router::new()
+        .route(path::HELLO, get(hello::hello))
+        .route(path::LOGIN, post(login::login))
+        .route(path::LOGOUT, post(logout::logout))
+        .route(path::WHOAMI, get(whoami::whoami))
+        .route(path::DEVICES, get(devices::devices))
+        .route(path::HAVE, post(have::have))
+        .route(path::CHUNKS, post(chunks::chunks))
+        .route(path::COMMIT, post(commit::commit))
+        .route(path::CHANGES, post(changes::changes))
+        .route(path::NODES, post(nodes::nodes))
+        .route(path::CHILDREN, post(children::children))
+        .route(path::RESOLVE, post(resolve::resolve))
+        .route(path::FETCH, post(fetch::fetch))
+        .route(path::CURSOR, post(cursor::cursor))
+        .route(path::EVENTS, get(events::events))
+}
