@@ -68,7 +68,11 @@ impl Auth {
 }
 
 /// Forgets a device's token; its open event stream ends.
-pub(crate) async fn unlink(state: &State, account: AccountId, device: DeviceId) -> Result<bool, ServiceError> {
+pub(crate) async fn unlink(
+    state: &State,
+    account: AccountId,
+    device: DeviceId,
+) -> Result<bool, ServiceError> {
     let was_linked = state.metadata.unlink_device(account, device).await?;
     state.auth.sessions.forget_all();
     state.notifier.unlinked(device);

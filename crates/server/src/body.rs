@@ -34,9 +34,7 @@ pub(crate) struct BodyReader {
 impl BodyReader {
     /// Prepares to read at most `limit_bytes`. Refuses at once a body that says it is longer.
     pub(crate) fn new(request: Request, limit_bytes: usize, state: &State) -> Result<Self, ServiceError> {
-        let announced = request.headers().get(header::CONTENT_LENGTH);
-        let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|bytes| bytes > limit_bytes as u64) {
+        if announced_bytes(&request).is_some_and(|bytes| bytes > limit_bytes as u64) {
             return Err(too_large(limit_bytes));
         }
         Ok(Self {
@@ -79,8 +77,22 @@ impl BodyReader {
     }
 }
 
+/// What the request says of its body's length.
+fn announced_bytes(request: &Request) -> Option<u64> {
+    request
+        .headers()
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
 fn too_large(limit: usize) -> ServiceError {
-    ServiceError::TooLarge { what: "bytes in this body", limit }
+    ServiceError::TooLarge {
+        what: "bytes in this body",
+        limit,
+    }
 }
 
 /// A body that is one CBOR message.
@@ -90,13 +102,16 @@ impl<T: for<'b> Decode<'b, ()>> FromRequest<Arc<State>> for Message<T> {
     type Rejection = ServiceError;
 
     async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, ServiceError> {
-        let _memory = state.body_memory.reserve(MESSAGE_BYTES).await?;
+        let expected = announced_bytes(&request).map_or(MESSAGE_BYTES, |bytes| bytes as usize);
         let mut body = BodyReader::new(request, MESSAGE_BYTES, state)?;
+        let _memory = state.body_memory.reserve(expected).await?;
         let mut bytes = BytesMut::new();
         while let Some(block) = body.next().await? {
             bytes.extend_from_slice(&block);
         }
-        from_cbor(&bytes).map(Self).map_err(|error| ServiceError::bad(format!("the message cannot be read: {error}")))
+        from_cbor(&bytes)
+            .map(Self)
+            .map_err(|error| ServiceError::bad(format!("the message cannot be read: {error}")))
     }
 }
 

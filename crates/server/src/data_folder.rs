@@ -44,7 +44,9 @@ impl DataFolder {
             move |source| DataFolderError::Io { action, path, source }
         };
         make_private_folder(path).map_err(failed("make the data folder", path))?;
-        let path = path.canonicalize().map_err(failed("find the data folder", path))?;
+        let path = path
+            .canonicalize()
+            .map_err(failed("find the data folder", path))?;
         let lock_path = path.join("lock");
         let lock = File::options()
             .create(true)
@@ -55,9 +57,11 @@ impl DataFolder {
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DataFolderError::InUse { path }),
-            Err(TryLockError::Error(source)) => {
-                Err(DataFolderError::Io { action: "lock", path: lock_path, source })
-            }
+            Err(TryLockError::Error(source)) => Err(DataFolderError::Io {
+                action: "lock",
+                path: lock_path,
+                source,
+            }),
         }
     }
 
@@ -121,6 +125,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
         let opened = DataFolder::open(&path).unwrap();
-        assert_eq!(std::fs::metadata(opened.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            std::fs::metadata(opened.path()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
     }
 }

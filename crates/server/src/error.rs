@@ -62,7 +62,10 @@ pub enum ServiceError {
     #[error("the connection broke within the body")]
     Disconnected(#[source] axum::Error),
     /// Another version of the protocol.
-    #[error("this server speaks version {} of the protocol: update the older side", cairn_api::sync::PROTOCOL_VERSION)]
+    #[error(
+        "this server speaks version {} of the protocol: update the older side",
+        cairn_api::sync::PROTOCOL_VERSION
+    )]
     UnsupportedVersion,
     /// There is too much to do at the moment, or the server is stopping.
     #[error("the server is busy")]
@@ -103,11 +106,15 @@ impl ServiceError {
     pub(crate) fn to_api(&self, request_id: String) -> ApiError {
         let code = self.code();
         let message = match code {
-            ErrorCode::Internal => "Something is broken on the server. Its log has more under this request id.".into(),
+            ErrorCode::Internal => {
+                "Something is broken on the server. Its log has more under this request id.".into()
+            }
             ErrorCode::StorageFull => {
                 "The server has no space left. Nothing of this request was kept; it can be sent again.".into()
             }
-            ErrorCode::Unavailable => "The server cannot answer now. The same request may be sent again.".into(),
+            ErrorCode::Unavailable => {
+                "The server cannot answer now. The same request may be sent again.".into()
+            }
             _ => self.to_string(),
         };
         let wait = match self {
@@ -116,7 +123,12 @@ impl ServiceError {
             _ => None,
         };
         let retry_after_ms = wait.map(|wait| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX));
-        ApiError { code, message, request_id, retry_after_ms }
+        ApiError {
+            code,
+            message,
+            request_id,
+            retry_after_ms,
+        }
     }
 
     /// What went wrong, for programs.
@@ -138,7 +150,9 @@ impl ServiceError {
             Self::Damaged { .. } | Self::Password { .. } => ErrorCode::Internal,
             Self::Metadata(error) => match error {
                 MetadataError::EmailTaken => ErrorCode::BadRequest,
-                MetadataError::AccountNotFound(_) | MetadataError::NamespaceNotFound(_) => ErrorCode::NotFound,
+                MetadataError::AccountNotFound(_) | MetadataError::NamespaceNotFound(_) => {
+                    ErrorCode::NotFound
+                }
                 MetadataError::OpIdReused(_) => ErrorCode::OpIdReused,
                 MetadataError::TooManyOps { .. } => ErrorCode::TooLarge,
                 MetadataError::Unavailable(_) => ErrorCode::Unavailable,
@@ -147,9 +161,10 @@ impl ServiceError {
             Self::Chunks(error) => match error {
                 ChunkError::Full { .. } => ErrorCode::StorageFull,
                 ChunkError::Closed { .. } => ErrorCode::Unavailable,
-                ChunkError::Io { .. } | ChunkError::Corrupt { .. } | ChunkError::Unopenable { .. } => {
-                    ErrorCode::Internal
-                }
+                ChunkError::Io { .. }
+                | ChunkError::Corrupt { .. }
+                | ChunkError::Unopenable { .. }
+                | ChunkError::Index { .. } => ErrorCode::Internal,
             },
         }
     }

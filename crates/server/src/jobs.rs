@@ -56,6 +56,9 @@ pub(crate) fn start(state: &Arc<State>) {
             draining.run_until_cancelled(work).await;
         }
     };
-    state.spawn("content-hashes", job(Box::pin(content_hashes::run(Arc::clone(state)))));
+    state.spawn(
+        "content-hashes",
+        job(Box::pin(content_hashes::run(Arc::clone(state)))),
+    );
     state.spawn("expired", job(Box::pin(expired::run(Arc::clone(state)))));
 }

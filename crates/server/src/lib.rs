@@ -52,7 +52,9 @@ impl Server {
         chunks: Arc<dyn ChunkStore>,
         runtime: Runtime,
     ) -> Self {
-        Self { state: Arc::new(State::new(config, metadata, chunks, runtime)) }
+        Self {
+            state: Arc::new(State::new(config, metadata, chunks, runtime)),
+        }
     }
 
     /// All routes. A request that did not come through [`serve`] has no peer address and shares one login throttle.
@@ -60,7 +62,10 @@ impl Server {
         let routes = sync::routes().merge(web::routes()).fallback(web::not_found);
         routes
             .method_not_allowed_fallback(web::method_not_allowed)
-            .layer(axum::middleware::from_fn_with_state(Arc::clone(&self.state), request::observe))
+            .layer(axum::middleware::from_fn_with_state(
+                Arc::clone(&self.state),
+                request::observe,
+            ))
             .with_state(Arc::clone(&self.state))
     }
 

@@ -33,7 +33,9 @@ pub(crate) struct Limiter<K: Hash + Eq + Clone> {
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
     pub(crate) fn new(quota: Quota) -> Self {
-        Self { buckets: RateLimiter::hashmap_with_clock(quota, RuntimeClock) }
+        Self {
+            buckets: RateLimiter::hashmap_with_clock(quota, RuntimeClock),
+        }
     }
 
     /// A bucket that holds `burst` and gets one back every `interval`.

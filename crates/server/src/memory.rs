@@ -12,24 +12,92 @@ const UNIT_BYTES: usize = 1024;
 /// How long a request waits for memory before it is sent away: shorter than any client's patience.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Bytes that request bodies may take together. A request reserves what it may need before it reads anything, all at
-/// once, so that no two can wait for each other.
+/// Bytes that request bodies may take together.
 pub(crate) struct BodyMemory {
     units: Arc<Semaphore>,
     total_units: usize,
 }
 
+/// What one body has of it; given back when dropped.
+pub(crate) struct Reservation<'m> {
+    memory: &'m BodyMemory,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
 impl BodyMemory {
     pub(crate) fn new(bytes: usize) -> Self {
-        let total_units = bytes.div_ceil(UNIT_BYTES).clamp(1, u32::MAX as usize);
-        Self { units: Arc::new(Semaphore::new(total_units)), total_units }
+        let total_units = units(bytes).clamp(1, u32::MAX as usize);
+        Self {
+            units: Arc::new(Semaphore::new(total_units)),
+            total_units,
+        }
     }
 
-    /// Waits for so many bytes; they are given back when the permit is dropped.
-    pub(crate) async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ServiceError> {
-        let units = bytes.div_ceil(UNIT_BYTES).min(self.total_units) as u32;
-        acquire(&self.units, units, WAIT).await
+    /// Reserves nothing yet.
+    pub(crate) const fn begin(&self) -> Reservation<'_> {
+        Reservation {
+            memory: self,
+            permit: None,
+        }
     }
+
+    /// Waits for so many bytes.
+    pub(crate) async fn reserve(&self, bytes: usize) -> Result<Reservation<'_>, ServiceError> {
+        let mut reservation = self.begin();
+        reservation.grow_to(bytes).await?;
+        Ok(reservation)
+    }
+}
+
+impl Reservation<'_> {
+    /// Makes it so many bytes if that takes no waiting; says whether it has them.
+    pub(crate) fn try_grow_to(&mut self, bytes: usize) -> bool {
+        let more = self.lacking(bytes);
+        if more == 0 {
+            return true;
+        }
+        match Arc::clone(&self.memory.units).try_acquire_many_owned(more) {
+            Ok(permit) => {
+                self.add(permit);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Waits until it is so many bytes. Bodies that wait for each other are sent away when their time is over.
+    pub(crate) async fn grow_to(&mut self, bytes: usize) -> Result<(), ServiceError> {
+        let more = self.lacking(bytes);
+        if more > 0 {
+            let permit = acquire(&self.memory.units, more, WAIT).await?;
+            self.add(permit);
+        }
+        Ok(())
+    }
+
+    /// Gives back what is more than so many bytes.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        if let Some(permit) = &mut self.permit {
+            drop(permit.split(permit.num_permits().saturating_sub(units(bytes))));
+        }
+    }
+
+    /// A body that wants more than there is gets all of it: it is then alone.
+    fn lacking(&self, bytes: usize) -> u32 {
+        let has = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        units(bytes).min(self.memory.total_units).saturating_sub(has) as u32
+    }
+
+    fn add(&mut self, permit: OwnedSemaphorePermit) {
+        match &mut self.permit {
+            Some(own) => own.merge(permit),
+            None => self.permit = Some(permit),
+        }
+    }
+}
+
+const fn units(bytes: usize) -> usize {
+    bytes.div_ceil(UNIT_BYTES)
 }
 
 /// Waits for permits, but not for long.
@@ -40,6 +108,32 @@ pub(crate) async fn acquire(
 ) -> Result<OwnedSemaphorePermit, ServiceError> {
     match tokio::time::timeout(wait, Arc::clone(semaphore).acquire_many_owned(permits)).await {
         Ok(Ok(permit)) => Ok(permit),
-        Ok(Err(_)) | Err(_) => Err(ServiceError::Busy { retry_after: Duration::from_secs(2) }),
+        Ok(Err(_)) | Err(_) => Err(ServiceError::Busy {
+            retry_after: Duration::from_secs(2),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_share_what_there_is() {
+        let memory = BodyMemory::new(10 * UNIT_BYTES);
+        let mut first = memory.reserve(6 * UNIT_BYTES).await.unwrap();
+        let mut second = memory.begin();
+        assert!(second.try_grow_to(4 * UNIT_BYTES));
+        assert!(!second.try_grow_to(4 * UNIT_BYTES + 1));
+        assert!(matches!(
+            second.grow_to(5 * UNIT_BYTES).await,
+            Err(ServiceError::Busy { .. })
+        ));
+        first.shrink_to(UNIT_BYTES);
+        assert!(second.try_grow_to(9 * UNIT_BYTES));
+        drop(first);
+        assert!(second.try_grow_to(100 * UNIT_BYTES), "who is alone may have all");
+        drop(second);
+        assert_eq!(memory.units.available_permits(), 10);
     }
 }

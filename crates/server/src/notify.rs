@@ -44,21 +44,44 @@ pub(crate) struct Subscription {
 
 impl Notifier {
     /// Waits, from now on, for changes of these namespaces and for the end of the device's link.
-    pub(crate) fn subscribe(self: &Arc<Self>, namespaces: Vec<NamespaceId>, device: DeviceId) -> Subscription {
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        namespaces: Vec<NamespaceId>,
+        device: DeviceId,
+    ) -> Subscription {
         let mailbox = Arc::new(Mailbox::default());
         let mut waiters = lock(&self.waiters);
         for namespace in &namespaces {
-            waiters.by_namespace.entry(*namespace).or_default().push(Arc::downgrade(&mailbox));
+            waiters
+                .by_namespace
+                .entry(*namespace)
+                .or_default()
+                .push(Arc::downgrade(&mailbox));
         }
-        waiters.by_device.entry(device).or_default().push(Arc::downgrade(&mailbox));
+        waiters
+            .by_device
+            .entry(device)
+            .or_default()
+            .push(Arc::downgrade(&mailbox));
         drop(waiters);
-        Subscription { notifier: Arc::clone(self), mailbox, namespaces, device }
+        Subscription {
+            notifier: Arc::clone(self),
+            mailbox,
+            namespaces,
+            device,
+        }
     }
 
     /// Tells that a namespace has moved on.
     pub(crate) fn head(&self, namespace: NamespaceId, seq: Seq) {
         let waiters = lock(&self.waiters);
-        for mailbox in waiters.by_namespace.get(&namespace).into_iter().flatten().filter_map(Weak::upgrade) {
+        for mailbox in waiters
+            .by_namespace
+            .get(&namespace)
+            .into_iter()
+            .flatten()
+            .filter_map(Weak::upgrade)
+        {
             let mut news = lock(&mailbox.news);
             let known = news.heads.entry(namespace).or_default();
             *known = (*known).max(seq);
@@ -69,7 +92,13 @@ impl Notifier {
     /// Tells that a device is no longer linked.
     pub(crate) fn unlinked(&self, device: DeviceId) {
         let waiters = lock(&self.waiters);
-        for mailbox in waiters.by_device.get(&device).into_iter().flatten().filter_map(Weak::upgrade) {
+        for mailbox in waiters
+            .by_device
+            .get(&device)
+            .into_iter()
+            .flatten()
+            .filter_map(Weak::upgrade)
+        {
             lock(&mailbox.news).is_unlinked = true;
             mailbox.wake.notify_one();
         }

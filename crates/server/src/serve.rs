@@ -38,8 +38,10 @@ const BUFFER_BYTES: usize = 64 << 10;
 const CONCURRENT_STREAMS: u32 = 64;
 const HEADERS: usize = 64;
 const HEADER_LIST_BYTES: u32 = 16 << 10;
-/// How long a client may take for a handshake, for its first request and for the headers of each.
+/// How long a client may take for a handshake and until its first request.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an HTTP/1.1 connection may be silent between requests, and take for the headers of one.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(75);
 /// How often a silent HTTP/2 connection is asked whether it lives.
 const PING_INTERVAL: Duration = Duration::from_secs(45);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -81,14 +83,23 @@ pub async fn serve(
     let acceptor = tls.map(|tls| TlsAcceptor::from(tls.config));
     let router = server.router();
     tracing::info!(%address, tls = acceptor.is_some(), "listening");
-    shutdown.run_until_cancelled(accept_all(&listener, acceptor, &router, &state)).await;
+    shutdown
+        .run_until_cancelled(accept_all(&listener, acceptor, &router, &state))
+        .await;
     drop(listener);
     drain(&state).await;
     Ok(())
 }
 
-async fn accept_all(listener: &TcpListener, acceptor: Option<TlsAcceptor>, router: &Router, state: &Arc<State>) {
-    let places = Arc::new(Semaphore::new(state.config.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+async fn accept_all(
+    listener: &TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    router: &Router,
+    state: &Arc<State>,
+) {
+    let places = Arc::new(Semaphore::new(
+        state.config.max_connections.clamp(1, Semaphore::MAX_PERMITS),
+    ));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
@@ -121,7 +132,10 @@ async fn drain(state: &State) {
     state.tasks.close();
     let timeout = state.config.drain_timeout;
     if tokio::time::timeout(timeout, state.tasks.wait()).await.is_err() {
-        tracing::warn!(count = state.tasks.len(), "requests did not finish in time and are cut");
+        tracing::warn!(
+            count = state.tasks.len(),
+            "requests did not finish in time and are cut"
+        );
         state.killed.cancel();
         state.tasks.wait().await;
     }
@@ -193,7 +207,7 @@ impl Connection {
         builder
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(PATIENCE)
+            .header_read_timeout(HEADERS_TIMEOUT)
             .max_headers(HEADERS)
             .max_buf_size(BUFFER_BYTES);
         builder

@@ -87,8 +87,16 @@ impl State {
     }
 
     /// Checks that the caller may read and write a namespace. To anyone else it does not exist.
-    pub(crate) async fn check_access(&self, caller: &Caller, namespace: NamespaceId) -> Result<(), ServiceError> {
+    pub(crate) async fn check_access(
+        &self,
+        caller: &Caller,
+        namespace: NamespaceId,
+    ) -> Result<(), ServiceError> {
         let readable = self.metadata.readable_namespaces(caller.account).await?;
-        if readable.contains(&namespace) { Ok(()) } else { Err(ServiceError::NotFound("that namespace")) }
+        if readable.contains(&namespace) {
+            Ok(())
+        } else {
+            Err(ServiceError::NotFound("that namespace"))
+        }
     }
 }

@@ -81,7 +81,9 @@ impl Tls {
         let chain = chain.collect::<Result<Vec<_>, _>>().map_err(pem(certificate))?;
         let key = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
         let Some(first) = chain.first() else {
-            return Err(TlsError::NoCertificate { path: certificate.to_owned() });
+            return Err(TlsError::NoCertificate {
+                path: certificate.to_owned(),
+            });
         };
         let fingerprint = Fingerprint(sha256(first).unwrap_or_default());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -90,7 +92,10 @@ impl Tls {
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(TlsError::Unusable)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), fingerprint })
+        Ok(Self {
+            config: Arc::new(config),
+            fingerprint,
+        })
     }
 
     /// Uses the self-signed certificate in `folder`; makes one for these host names and addresses when there is none.
@@ -111,7 +116,9 @@ impl Tls {
             let made = rcgen::generate_simple_self_signed(hosts.to_vec()).map_err(TlsError::Generate)?;
             write_private(&key, &made.signing_key.serialize_pem()).map_err(io("write", &key))?;
             write_private(&certificate, &made.cert.pem()).map_err(io("write", &certificate))?;
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(io("sync", folder))?;
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(io("sync", folder))?;
         }
         Self::from_files(&certificate, &key)
     }
@@ -155,7 +162,10 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(path.join("key.pem")).unwrap().permissions().mode();
+            let mode = std::fs::metadata(path.join("key.pem"))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
     }

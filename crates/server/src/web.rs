@@ -16,7 +16,10 @@ const PAGE: &str = include_str!("web/index.html");
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(crate) fn routes() -> Router<Arc<State>> {
-    Router::new().route("/", get(index)).route("/healthz", get(healthz)).route("/readyz", get(readyz))
+    Router::new()
+        .route("/", get(index))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
 }
 
 async fn index() -> Response {
@@ -41,11 +44,19 @@ async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
     }
     if let Err(error) = state.metadata.namespaces(None, 1).await {
         tracing::error!(%error, "the metadata store does not answer");
-        return (StatusCode::SERVICE_UNAVAILABLE, "the metadata store does not answer\n").into_response();
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the metadata store does not answer\n",
+        )
+            .into_response();
     }
     if let Err(error) = state.chunks.touch(&[]).await {
         tracing::error!(%error, "the chunk store does not answer");
-        return (StatusCode::SERVICE_UNAVAILABLE, "the chunk store does not answer\n").into_response();
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the chunk store does not answer\n",
+        )
+            .into_response();
     }
     "ready\n".into_response()
 }

@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use cairn_core::ids::{AccountId, DeviceId};
 use cairn_core::time::Timestamp;
+use cairn_metadata::TokenHash;
 
 use super::tokens;
 use crate::error::ServiceError;
@@ -14,20 +15,38 @@ use crate::request::Who;
 use crate::state::State;
 
 /// The device that sent a request, known by its token and within its rate.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) account: AccountId,
     pub(crate) device: DeviceId,
     /// When its token ends.
     pub(crate) expires_at: Option<Timestamp>,
+    token: TokenHash,
+}
+
+impl Caller {
+    /// Whether the token still speaks for the device. For streams that outlive their request.
+    pub(crate) async fn is_still_welcome(&self, state: &State) -> Result<bool, ServiceError> {
+        let session = state
+            .auth
+            .sessions
+            .find(state.metadata.as_ref(), &self.token)
+            .await?;
+        Ok(session.is_some_and(|session| !session.is_disabled))
+    }
 }
 
 impl FromRequestParts<Arc<State>> for Caller {
     type Rejection = ServiceError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, ServiceError> {
-        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let (scheme, token) = bearer.and_then(|text| text.split_once(' ')).ok_or(ServiceError::NotAuthenticated)?;
+        let bearer = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let (scheme, token) = bearer
+            .and_then(|text| text.split_once(' '))
+            .ok_or(ServiceError::NotAuthenticated)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(ServiceError::NotAuthenticated);
         }
@@ -41,7 +60,12 @@ impl FromRequestParts<Arc<State>> for Caller {
         if session.is_disabled {
             return Err(ServiceError::AccountLocked);
         }
-        let caller = Self { account: session.account, device: session.device, expires_at: session.expires_at };
+        let caller = Self {
+            account: session.account,
+            device: session.device,
+            expires_at: session.expires_at,
+            token,
+        };
         if let Some(Who(device)) = parts.extensions.get::<Who>() {
             device.get_or_init(|| caller.device);
         }
@@ -58,7 +82,11 @@ async fn touch(state: &State, caller: &Caller, now: Timestamp) {
         return;
     }
     state.auth.touched.insert(caller.device, ());
-    if let Err(error) = state.metadata.touch_device(caller.account, caller.device, now).await {
+    if let Err(error) = state
+        .metadata
+        .touch_device(caller.account, caller.device, now)
+        .await
+    {
         tracing::warn!(device.id = %caller.device, %error, "cannot record that a device was heard of");
     }
 }

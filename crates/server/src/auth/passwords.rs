@@ -18,11 +18,13 @@ const LANES: u32 = 1;
 
 /// A hash that no password has (its digest is all zeros), checked for accounts that do not exist, so that they take as
 /// long as those that do.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$Y2Fpcm4gbm8gYWNjb3VudA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$Y2Fpcm4gbm8gYWNjb3VudA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 fn hasher() -> Result<Argon2<'static>, ServiceError> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
-        .map_err(|error| ServiceError::Password { what: error.to_string() })?;
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| ServiceError::Password {
+        what: error.to_string(),
+    })?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
@@ -30,7 +32,9 @@ fn hasher() -> Result<Argon2<'static>, ServiceError> {
 pub(crate) fn check_new(password: &str) -> Result<(), ServiceError> {
     if !(PASSWORD_MIN_BYTES..=limits::PASSWORD_BYTES).contains(&password.len()) {
         let most = limits::PASSWORD_BYTES;
-        return Err(ServiceError::bad(format!("a password must have {PASSWORD_MIN_BYTES} to {most} bytes")));
+        return Err(ServiceError::bad(format!(
+            "a password must have {PASSWORD_MIN_BYTES} to {most} bytes"
+        )));
     }
     Ok(())
 }
@@ -42,7 +46,10 @@ pub(crate) async fn hash(runtime: &Runtime, password: String) -> Result<String, 
     runtime
         .blocking(move || {
             let hash = hasher()?.hash_password_with_salt(password.as_bytes(), &salt);
-            hash.map(|hash| hash.to_string()).map_err(|error| ServiceError::Password { what: error.to_string() })
+            hash.map(|hash| hash.to_string())
+                .map_err(|error| ServiceError::Password {
+                    what: error.to_string(),
+                })
         })
         .await
 }
@@ -58,8 +65,9 @@ pub(crate) async fn verify(
         .blocking(move || {
             let exists = stored.is_some();
             let stored = stored.unwrap_or_else(|| NOBODY.to_owned());
-            let stored =
-                PasswordHash::new(&stored).map_err(|error| ServiceError::Password { what: error.to_string() })?;
+            let stored = PasswordHash::new(&stored).map_err(|error| ServiceError::Password {
+                what: error.to_string(),
+            })?;
             let is_right = hasher()?.verify_password(password.as_bytes(), &stored).is_ok();
             Ok(is_right && exists)
         })
@@ -73,7 +81,10 @@ mod tests {
     #[test]
     fn the_hash_of_nobody_costs_as_much_as_any() {
         let nobody = PasswordHash::new(NOBODY).unwrap();
-        let somebody = hasher().unwrap().hash_password_with_salt(b"password", b"0123456789abcdef").unwrap();
+        let somebody = hasher()
+            .unwrap()
+            .hash_password_with_salt(b"password", b"0123456789abcdef")
+            .unwrap();
         assert_eq!(nobody.params, somebody.params);
         assert_eq!(nobody.algorithm, somebody.algorithm);
         assert_eq!(nobody.salt.unwrap().len(), somebody.salt.unwrap().len());

@@ -20,8 +20,14 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        let known = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(BELIEVED).build();
-        Self { known, revocations: AtomicU64::new(0) }
+        let known = moka::sync::Cache::builder()
+            .max_capacity(REMEMBERED)
+            .time_to_live(BELIEVED)
+            .build();
+        Self {
+            known,
+            revocations: AtomicU64::new(0),
+        }
     }
 
     pub(crate) async fn find(

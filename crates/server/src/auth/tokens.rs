@@ -26,7 +26,11 @@ pub(crate) fn new_token(entropy: &dyn Entropy) -> String {
 /// nothing about a token.
 pub(crate) fn hash(token: &str) -> Option<TokenHash> {
     let digits = token.strip_prefix(PREFIX)?;
-    if digits.len() != 2 * TOKEN_BYTES || !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+    if digits.len() != 2 * TOKEN_BYTES
+        || !digits
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return None;
     }
     sha256(token.as_bytes()).map(TokenHash)
@@ -54,9 +58,18 @@ mod tests {
     #[test]
     fn only_tokens_have_a_hash() {
         let token = new_token(&Counter);
-        assert_eq!(token, "cairn_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+        assert_eq!(
+            token,
+            "cairn_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+        );
         assert!(hash(&token).is_some());
-        for text in ["", "cairn_", &token[1..], &token.to_uppercase(), &format!("{token}0")] {
+        for text in [
+            "",
+            "cairn_",
+            &token[1..],
+            &token.to_uppercase(),
+            &format!("{token}0"),
+        ] {
             assert!(hash(text).is_none(), "{text}");
         }
     }

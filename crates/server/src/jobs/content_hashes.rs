@@ -72,11 +72,16 @@ async fn check(state: &State, namespace: NamespaceId) {
 async fn check_namespace(state: &State, namespace: NamespaceId) -> Result<(), ServiceError> {
     let mut failed: HashSet<(NodeId, Seq)> = HashSet::new();
     loop {
-        let page = state.metadata.unverified_contents(namespace, CONTENTS_PAGE).await?;
+        let page = state
+            .metadata
+            .unverified_contents(namespace, CONTENTS_PAGE)
+            .await?;
         let mut verified_count = 0;
         for unverified in page {
             let node = unverified.node;
-            let Content::File(file) = &node.content else { continue };
+            let Content::File(file) = &node.content else {
+                continue;
+            };
             if failed.contains(&(node.id, node.content_seq)) {
                 continue;
             }
@@ -112,9 +117,14 @@ async fn content_hash_of(state: &State, file: &FileContent) -> Result<ContentHas
     loop {
         let mut batch: Vec<(ChunkEntry, EncodedChunk)> = Vec::with_capacity(BATCH_CHUNKS);
         while batch.len() < BATCH_CHUNKS {
-            let Some(entry) = walk.next(state).await? else { break };
+            let Some(entry) = walk.next(state).await? else {
+                break;
+            };
             let chunk = state.chunks.get(&entry.hash).await?;
-            batch.push((entry, chunk.ok_or_else(|| damaged(entry.hash, &"it is not in the chunk store"))?));
+            batch.push((
+                entry,
+                chunk.ok_or_else(|| damaged(entry.hash, &"it is not in the chunk store"))?,
+            ));
         }
         if batch.is_empty() {
             return Ok(hasher.finish());
@@ -123,7 +133,10 @@ async fn content_hash_of(state: &State, file: &FileContent) -> Result<ContentHas
     }
 }
 
-fn add(mut hasher: ContentHasher, batch: &[(ChunkEntry, EncodedChunk)]) -> Result<ContentHasher, ServiceError> {
+fn add(
+    mut hasher: ContentHasher,
+    batch: &[(ChunkEntry, EncodedChunk)],
+) -> Result<ContentHasher, ServiceError> {
     for (entry, chunk) in batch {
         let plaintext = decode_chunk(chunk, &entry.hash).map_err(|error| damaged(entry.hash, &error))?;
         if plaintext.len() != entry.len as usize {

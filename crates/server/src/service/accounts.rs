@@ -63,7 +63,9 @@ pub async fn create_account(
         quota_bytes: new.quota_bytes,
         created_at: runtime.clock.now(),
     };
-    metadata.create_account(&account, Incarnation::random(entropy)).await?;
+    metadata
+        .create_account(&account, Incarnation::random(entropy))
+        .await?;
     tracing::info!(account.id = %account.id, "account made");
     Ok(account)
 }
@@ -143,27 +145,46 @@ pub(crate) async fn log_in(state: &State, peer: Peer, login: Login) -> Result<Li
     let stored = account.as_ref().map(|account| account.password_hash.clone());
     let is_right = passwords::verify(&state.runtime, login.password, stored).await?;
     drop(turn);
-    let account = account.filter(|_| is_right).ok_or(ServiceError::WrongCredentials)?;
+    let account = account
+        .filter(|_| is_right)
+        .ok_or(ServiceError::WrongCredentials)?;
     if account.is_disabled {
         return Err(ServiceError::AccountLocked);
     }
 
     let now = state.runtime.clock.now();
-    let device =
-        Device { account: account.id, id: login.device, name, created_at: now, last_seen_at: now };
+    let device = Device {
+        account: account.id,
+        id: login.device,
+        name,
+        created_at: now,
+        last_seen_at: now,
+    };
     let token = tokens::new_token(state.runtime.entropy.as_ref());
     let hash = tokens::hash(&token).ok_or(ServiceError::NotAuthenticated)?;
-    state.metadata.link_device(&device, &hash, token_end(state, now)).await?;
+    state
+        .metadata
+        .link_device(&device, &hash, token_end(state, now))
+        .await?;
     // The device's former token is void from now on.
     state.auth.sessions.forget_all();
     let origin = state.metadata.origin(account.root).await?;
     tracing::info!(account.id = %account.id, device.id = %device.id, "device linked");
-    Ok(Linked { token, account: account.id, root: account.root, origin })
+    Ok(Linked {
+        token,
+        account: account.id,
+        root: account.root,
+        origin,
+    })
 }
 
 /// The account that a caller speaks for.
 pub(crate) async fn account_of(state: &State, id: AccountId) -> Result<Account, ServiceError> {
-    state.metadata.account(id).await?.ok_or(ServiceError::Metadata(MetadataError::AccountNotFound(id)))
+    state
+        .metadata
+        .account(id)
+        .await?
+        .ok_or(ServiceError::Metadata(MetadataError::AccountNotFound(id)))
 }
 
 fn token_end(state: &State, now: Timestamp) -> Option<Timestamp> {
@@ -185,7 +206,9 @@ fn device_name(text: &str) -> Result<String, ServiceError> {
     let len = name.chars().count();
     if len == 0 || len > limits::DEVICE_NAME_CHARS || name.chars().any(char::is_control) {
         let most = limits::DEVICE_NAME_CHARS;
-        return Err(ServiceError::bad(format!("a device's name must have 1 to {most} printable characters")));
+        return Err(ServiceError::bad(format!(
+            "a device's name must have 1 to {most} printable characters"
+        )));
     }
     Ok(name.to_owned())
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cairn_api::sync::{
-    ChangesReply, ChangesRequest, ChildrenRequest, NodesReply, NodesRequest, Resolve, ResolveReply, value_to_cbor,
+    ChangesReply, ChangesRequest, ChildrenRequest, NodesReply, NodesRequest, Resolve, ResolveReply,
+    value_to_cbor,
 };
 use cairn_api::wire::Wire;
 use cairn_core::change::JournalEntry;
@@ -35,7 +36,8 @@ pub(crate) async fn changes(
     let subscription = state.notifier.subscribe(vec![cursor.namespace], caller.device);
     loop {
         let changes = state.metadata.changes(cursor, limit).await?;
-        let is_empty = matches!(&changes, Changes::Page { entries, has_more: false, .. } if entries.is_empty());
+        let is_empty =
+            matches!(&changes, Changes::Page { entries, has_more: false, .. } if entries.is_empty());
         if !is_empty || wait.is_zero() {
             return Ok(changes_reply(changes));
         }
@@ -61,13 +63,23 @@ pub(crate) async fn nodes(
     let head = head(state, request.namespace).await?;
     let at = request.at.unwrap_or(head.seq);
     if at > head.seq {
-        return Err(ServiceError::bad("that position of the journal does not exist yet"));
+        return Err(ServiceError::bad(
+            "that position of the journal does not exist yet",
+        ));
     }
     let limit = page_limit(request.limit, limits::LISTING_PAGE);
     let page = match request.folder {
-        None => state.metadata.nodes_at(request.namespace, at, request.after, limit).await?,
+        None => {
+            state
+                .metadata
+                .nodes_at(request.namespace, at, request.after, limit)
+                .await?
+        }
         Some(folder) => {
-            state.metadata.subtree_at(request.namespace, folder, at, request.after, limit).await?
+            state
+                .metadata
+                .subtree_at(request.namespace, folder, at, request.after, limit)
+                .await?
         }
     };
     Ok(nodes_reply(page))
@@ -84,7 +96,13 @@ pub(crate) async fn children(
     let after = request.after.as_ref().map(|name| name.key());
     let page = state
         .metadata
-        .children_at(request.namespace, request.folder, request.at, after.as_ref(), limit)
+        .children_at(
+            request.namespace,
+            request.folder,
+            request.at,
+            after.as_ref(),
+            limit,
+        )
         .await?;
     Ok(nodes_reply(page))
 }
@@ -96,7 +114,10 @@ pub(crate) async fn resolve(
     request: &Resolve,
 ) -> Result<ResolveReply, ServiceError> {
     if request.names.len() > limits::TREE_DEPTH {
-        return Err(ServiceError::TooLarge { what: "names in a path", limit: limits::TREE_DEPTH });
+        return Err(ServiceError::TooLarge {
+            what: "names in a path",
+            limit: limits::TREE_DEPTH,
+        });
     }
     state.check_access(caller, request.namespace).await?;
     // Read first: what is found may then be newer than what the caller is said to have seen, never older.
@@ -104,7 +125,11 @@ pub(crate) async fn resolve(
     let mut nodes = Vec::with_capacity(request.names.len());
     let mut parent = NodeId::ROOT;
     for name in &request.names {
-        let Some(node) = state.metadata.child(request.namespace, parent, &name.key()).await? else {
+        let Some(node) = state
+            .metadata
+            .child(request.namespace, parent, &name.key())
+            .await?
+        else {
             break;
         };
         parent = node.id;
@@ -116,7 +141,9 @@ pub(crate) async fn resolve(
 /// Where a namespace stands.
 pub(crate) async fn head(state: &State, namespace: NamespaceId) -> Result<NamespaceHead, ServiceError> {
     let head = state.metadata.head(namespace).await?;
-    head.ok_or(ServiceError::Metadata(MetadataError::NamespaceNotFound(namespace)))
+    head.ok_or(ServiceError::Metadata(MetadataError::NamespaceNotFound(
+        namespace,
+    )))
 }
 
 /// What was asked for, at least one and at most `most`.
@@ -126,9 +153,19 @@ fn page_limit(asked: u32, most: usize) -> usize {
 
 fn changes_reply(changes: Changes) -> ChangesReply {
     match changes {
-        Changes::Page { entries, cursor, has_more } => shorten(entries, cursor, has_more),
-        Changes::Reset { reason: ResetReason::BelowFloor, head } => ChangesReply::BelowFloor { head },
-        Changes::Reset { reason: ResetReason::NotOnChain, head } => ChangesReply::NotOnChain { head },
+        Changes::Page {
+            entries,
+            cursor,
+            has_more,
+        } => shorten(entries, cursor, has_more),
+        Changes::Reset {
+            reason: ResetReason::BelowFloor,
+            head,
+        } => ChangesReply::BelowFloor { head },
+        Changes::Reset {
+            reason: ResetReason::NotOnChain,
+            head,
+        } => ChangesReply::NotOnChain { head },
     }
 }
 
@@ -138,11 +175,19 @@ fn shorten(mut entries: Vec<JournalEntry>, mut cursor: Cursor, mut has_more: boo
     if let Some(len) = first_beyond(&entries, ends_group) {
         entries.truncate(len);
         if let Some(last) = entries.last() {
-            cursor = Cursor { seq: last.seq, chain: last.chain, ..cursor };
+            cursor = Cursor {
+                seq: last.seq,
+                chain: last.chain,
+                ..cursor
+            };
         }
         has_more = true;
     }
-    ChangesReply::Page { entries, cursor, has_more }
+    ChangesReply::Page {
+        entries,
+        cursor,
+        has_more,
+    }
 }
 
 fn nodes_reply(mut page: NodePage) -> NodesReply {
@@ -150,7 +195,10 @@ fn nodes_reply(mut page: NodePage) -> NodesReply {
         page.nodes.truncate(len);
         page.has_more = true;
     }
-    NodesReply { nodes: page.nodes, has_more: page.has_more }
+    NodesReply {
+        nodes: page.nodes,
+        has_more: page.has_more,
+    }
 }
 
 /// How many items, up to one where a page may end, reach [`PAGE_BYTES`]; `None` when all of them fit.

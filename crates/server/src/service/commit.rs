@@ -35,7 +35,10 @@ pub(crate) async fn commit(
     caller: &Caller,
     mut received: Received,
 ) -> Result<CommitReply, ServiceError> {
-    let message = received.message.take().ok_or(ServiceError::bad("the message is missing"))?;
+    let message = received
+        .message
+        .take()
+        .ok_or(ServiceError::bad("the message is missing"))?;
     let request = decode(&message)?;
     let request_hash = *blake3::hash(&message).as_bytes();
     drop(message);
@@ -43,7 +46,13 @@ pub(crate) async fn commit(
     upload::grant(state, caller, request.namespace, &received).await?;
 
     let long = request.groups.iter().flatten().any(|op| {
-        matches!(content_of(op), Some(FileContent { manifest: Manifest::Tree { .. }, .. }))
+        matches!(
+            content_of(op),
+            Some(FileContent {
+                manifest: Manifest::Tree { .. },
+                ..
+            })
+        )
     });
     let _turn = match long {
         true => Some(memory::acquire(&state.long_commits, 1, LONG_COMMIT_WAIT).await?),
@@ -65,7 +74,10 @@ pub(crate) async fn commit(
         if !needs.unknown_pages.is_empty() {
             withheld.insert(index, needs.unknown_pages);
         }
-        groups.push(Group { ops, chunks: needs.chunks.into_iter().collect() });
+        groups.push(Group {
+            ops,
+            chunks: needs.chunks.into_iter().collect(),
+        });
     }
     let outcome = state
         .metadata
@@ -82,8 +94,13 @@ pub(crate) async fn commit(
     state.notifier.head(request.namespace, outcome.cursor.seq);
     state.dirty.add(request.namespace);
     let groups = outcome.groups.into_iter().enumerate();
-    let groups = groups.map(|(index, outcome)| present(outcome, withheld.remove(&index))).collect();
-    Ok(CommitReply { groups, cursor: outcome.cursor })
+    let groups = groups
+        .map(|(index, outcome)| present(outcome, withheld.remove(&index)))
+        .collect();
+    Ok(CommitReply {
+        groups,
+        cursor: outcome.cursor,
+    })
 }
 
 /// Decodes a request after counting its operations, so that a short message cannot become a long list.
@@ -93,7 +110,11 @@ fn decode(message: &Bytes) -> Result<CommitRequest, ServiceError> {
     let count = count_ops(message).map_err(unreadable)?;
     if count > limits::COMMIT_OPS as u64 {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        return Err(MetadataError::TooManyOps { count, limit: limits::COMMIT_OPS }.into());
+        return Err(MetadataError::TooManyOps {
+            count,
+            limit: limits::COMMIT_OPS,
+        }
+        .into());
     }
     from_cbor(message).map_err(unreadable)
 }
@@ -122,9 +143,14 @@ fn count_ops(message: &[u8]) -> Result<u64, minicbor::decode::Error> {
 
 const fn content_of(op: &Op) -> Option<&FileContent> {
     match op {
-        Op::Create { content: Content::File(file), .. } | Op::Edit { content: Content::File(file), .. } => {
-            Some(file)
+        Op::Create {
+            content: Content::File(file),
+            ..
         }
+        | Op::Edit {
+            content: Content::File(file),
+            ..
+        } => Some(file),
         _ => None,
     }
 }
@@ -154,10 +180,13 @@ impl Expansion<'_> {
         for (index, op) in ops.iter().enumerate() {
             let Some(file) = content_of(op) else { continue };
             let count = file.manifest.chunk_count();
-            self.chunks_left = self.chunks_left.checked_sub(count).ok_or(ServiceError::TooLarge {
-                what: "chunks in one commit",
-                limit: limits::FILE_CHUNKS,
-            })?;
+            self.chunks_left = self
+                .chunks_left
+                .checked_sub(count)
+                .ok_or(ServiceError::TooLarge {
+                    what: "chunks in one commit",
+                    limit: limits::FILE_CHUNKS,
+                })?;
             self.file(file, &mut needs).await.map_err(|wrong| match wrong {
                 Wrong::Service(error) => error,
                 Wrong::Claim(what) => {
@@ -174,7 +203,9 @@ impl Expansion<'_> {
     /// Adds a file's chunks and pages, checking that they are what the file claims.
     async fn file(&self, file: &FileContent, needs: &mut Needs) -> Result<(), Wrong> {
         if file.manifest.file_id(file.size) != file.file_id {
-            return Err(Wrong::Claim("the file id does not belong to the manifest and the size".into()));
+            return Err(Wrong::Claim(
+                "the file id does not belong to the manifest and the size".into(),
+            ));
         }
         let mut reader = ManifestReader::new(&file.manifest, file.size)?;
         loop {
@@ -200,9 +231,10 @@ impl Expansion<'_> {
     /// Of chunks that came along the length is known: a wrong one would make a file that cannot be read.
     fn check_len(&self, entry: &ChunkEntry) -> Result<(), Wrong> {
         match self.lens.get(&entry.hash) {
-            Some(len) if *len != entry.len => {
-                Err(Wrong::Claim(format!("chunk {} has {len} bytes, not {}", entry.hash, entry.len)))
-            }
+            Some(len) if *len != entry.len => Err(Wrong::Claim(format!(
+                "chunk {} has {len} bytes, not {}",
+                entry.hash, entry.len
+            ))),
             _ => Ok(()),
         }
     }
@@ -211,7 +243,11 @@ impl Expansion<'_> {
         if self.lens.contains_key(&page) {
             return Ok(true);
         }
-        let have = self.state.metadata.have(self.namespace, self.caller.account, &[page], self.now).await?;
+        let have = self
+            .state
+            .metadata
+            .have(self.namespace, self.caller.account, &[page], self.now)
+            .await?;
         Ok(have.first() == Some(&true))
     }
 }
@@ -237,13 +273,19 @@ impl From<ManifestError> for Wrong {
 /// Takes [`NO_CHUNK`] out of a refusal and bounds its list.
 fn present(outcome: GroupOutcome, withheld: Option<Vec<ChunkHash>>) -> GroupOutcome {
     match outcome {
-        GroupOutcome::Refused { op_index, refusal: Refusal::MissingChunks { mut missing } } => {
+        GroupOutcome::Refused {
+            op_index,
+            refusal: Refusal::MissingChunks { mut missing },
+        } => {
             missing.retain(|hash| *hash != NO_CHUNK);
             if missing.is_empty() {
                 missing = withheld.unwrap_or_default();
             }
             missing.truncate(MISSING_CHUNKS_SENT);
-            GroupOutcome::Refused { op_index, refusal: Refusal::MissingChunks { missing } }
+            GroupOutcome::Refused {
+                op_index,
+                refusal: Refusal::MissingChunks { missing },
+            }
         }
         other => other,
     }

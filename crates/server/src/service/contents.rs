@@ -17,7 +17,9 @@ pub(crate) struct ChunkWalk {
 impl ChunkWalk {
     /// From the chunk with this index on.
     pub(crate) fn from_chunk(file: &FileContent, index: u64) -> Result<Self, ManifestError> {
-        Ok(Self { reader: ManifestReader::at_chunk(&file.manifest, file.size, index)? })
+        Ok(Self {
+            reader: ManifestReader::at_chunk(&file.manifest, file.size, index)?,
+        })
     }
 
     /// The next chunk; `None` after the last.
@@ -74,5 +76,8 @@ pub(crate) async fn load_page(state: &State, hash: &ChunkHash) -> Result<Bytes, 
 
 /// A chunk that is referenced and cannot be used.
 pub(crate) fn damaged(hash: ChunkHash, what: &dyn std::fmt::Display) -> ServiceError {
-    ServiceError::Damaged { hash, what: what.to_string() }
+    ServiceError::Damaged {
+        hash,
+        what: what.to_string(),
+    }
 }

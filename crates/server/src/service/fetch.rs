@@ -30,14 +30,25 @@ const DOWNLOAD_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
 pub(crate) type FrameStream = mpsc::Receiver<Bytes>;
 
 /// Starts to send what was asked for. The stream ends without an end frame when something breaks on the way.
-pub(crate) async fn fetch(state: &Arc<State>, caller: &Caller, request: Fetch) -> Result<FrameStream, ServiceError> {
+pub(crate) async fn fetch(
+    state: &Arc<State>,
+    caller: &Caller,
+    request: Fetch,
+) -> Result<FrameStream, ServiceError> {
     if request.items.len() > limits::COMMIT_BATCH_OPS {
-        return Err(ServiceError::TooLarge { what: "items in one fetch", limit: limits::COMMIT_BATCH_OPS });
+        return Err(ServiceError::TooLarge {
+            what: "items in one fetch",
+            limit: limits::COMMIT_BATCH_OPS,
+        });
     }
     state.check_access(caller, request.namespace).await?;
     let turn = memory::acquire(&state.downloads, 1, DOWNLOAD_WAIT).await?;
     let (frames, stream) = mpsc::channel(1);
-    let sender = Sender { state: Arc::clone(state), frames, _turn: turn };
+    let sender = Sender {
+        state: Arc::clone(state),
+        frames,
+        _turn: turn,
+    };
     let device = caller.device;
     state.spawn("fetch", async move {
         let end = sender.run(request).await;
@@ -79,7 +90,10 @@ impl Sender {
 
     async fn item(&self, namespace: NamespaceId, index: u32, item: &FetchItem) -> Result<(), Stop> {
         let state = self.state.as_ref();
-        let revision = state.metadata.revision(namespace, item.node, item.content_seq).await;
+        let revision = state
+            .metadata
+            .revision(namespace, item.node, item.content_seq)
+            .await;
         let Some(Content::File(file)) = revision.map_err(ServiceError::from)?.map(|node| node.content) else {
             return self.start(index, FetchStatus::NotFound, 0).await;
         };
@@ -108,7 +122,12 @@ impl Sender {
                 },
             };
             let (hash, chunk) = chunk;
-            self.send(&Frame::Chunk(ChunkFrame { hash, is_page: run.is_pages, chunk })).await?;
+            self.send(&Frame::Chunk(ChunkFrame {
+                hash,
+                is_page: run.is_pages,
+                chunk,
+            }))
+            .await?;
         }
     }
 
@@ -121,13 +140,19 @@ impl Sender {
     }
 
     async fn start(&self, item: u32, status: FetchStatus, frames: u64) -> Result<(), Stop> {
-        self.send(&Frame::Message(to_cbor(&FetchStart { item, status, frames }).into())).await
+        self.send(&Frame::Message(
+            to_cbor(&FetchStart { item, status, frames }).into(),
+        ))
+        .await
     }
 
     async fn send(&self, frame: &Frame) -> Result<(), Stop> {
         let mut bytes = BytesMut::with_capacity(frame.wire_len());
         frame.encode(&mut bytes);
-        let sent = self.frames.send_timeout(bytes.freeze(), self.state.config.download_stall_timeout).await;
+        let sent = self
+            .frames
+            .send_timeout(bytes.freeze(), self.state.config.download_stall_timeout)
+            .await;
         sent.map_err(|_| Stop::Gone)
     }
 }
@@ -148,15 +173,23 @@ impl Run {
     async fn open(state: &State, file: &FileContent, part: FetchPart) -> Result<Self, ServiceError> {
         match part {
             FetchPart::Chunks { first, count } => {
-                let walk = ChunkWalk::from_chunk(file, first)
-                    .map_err(|error| damaged(root_of(file), &error))?;
+                let walk =
+                    ChunkWalk::from_chunk(file, first).map_err(|error| damaged(root_of(file), &error))?;
                 let left = file.manifest.chunk_count().saturating_sub(first).min(count);
-                Ok(Self { source: Source::Chunks(Box::new(walk)), left, is_pages: false })
+                Ok(Self {
+                    source: Source::Chunks(Box::new(walk)),
+                    left,
+                    is_pages: false,
+                })
             }
             FetchPart::Pages => {
                 let pages = pages_of(state, file).await?;
                 let left = pages.len() as u64;
-                Ok(Self { source: Source::Pages(pages.into_iter()), left, is_pages: true })
+                Ok(Self {
+                    source: Source::Pages(pages.into_iter()),
+                    left,
+                    is_pages: true,
+                })
             }
         }
     }
@@ -176,7 +209,9 @@ impl Run {
     async fn first(&mut self, state: &State) -> Result<VecDeque<(ChunkHash, EncodedChunk)>, ServiceError> {
         let mut reads = FuturesOrdered::new();
         while reads.len() < READ_AHEAD {
-            let Some(hash) = self.next(state).await? else { break };
+            let Some(hash) = self.next(state).await? else {
+                break;
+            };
             reads.push_back(read(state, hash));
         }
         let mut chunks = VecDeque::with_capacity(reads.len());
@@ -196,12 +231,15 @@ async fn read(state: &State, hash: ChunkHash) -> Result<(ChunkHash, EncodedChunk
 fn root_of(file: &FileContent) -> ChunkHash {
     match &file.manifest {
         cairn_core::manifest::Manifest::Tree { root, .. } => *root,
-        cairn_core::manifest::Manifest::Inline(entries) => {
-            entries.first().map_or(ChunkHash::new([0; 32]), |entry| entry.hash)
-        }
+        cairn_core::manifest::Manifest::Inline(entries) => entries
+            .first()
+            .map_or(ChunkHash::new([0; 32]), |entry| entry.hash),
     }
 }
 
 const fn is_damage(error: &ServiceError) -> bool {
-    matches!(error, ServiceError::Damaged { .. } | ServiceError::Chunks(ChunkError::Corrupt { .. }))
+    matches!(
+        error,
+        ServiceError::Damaged { .. } | ServiceError::Chunks(ChunkError::Corrupt { .. })
+    )
 }

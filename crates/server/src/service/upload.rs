@@ -13,6 +13,7 @@ use cairn_core::limits;
 use crate::auth::Caller;
 use crate::body::BodyReader;
 use crate::error::ServiceError;
+use crate::memory::Reservation;
 use crate::state::State;
 
 /// Encoded bytes that are checked and stored at once: long enough for one sync of the disk to be worth it, short
@@ -45,14 +46,18 @@ pub(crate) enum Ending {
 }
 
 /// Reads a body of frames and stores its chunks as they come. Nobody may commit them yet: see [`grant`].
-pub(crate) async fn receive(state: &State, request: Request, ending: Ending) -> Result<Received, ServiceError> {
+pub(crate) async fn receive(
+    state: &State,
+    request: Request,
+    ending: Ending,
+) -> Result<Received, ServiceError> {
     let frame_limit = match ending {
         Ending::ChunksOnly => limits::CHUNK_MAX_BYTES + 4096,
         Ending::Message => limits::FRAME_BYTES,
     };
-    let _memory = state.body_memory.reserve(BATCH_BYTES + frame_limit).await?;
     let mut body = BodyReader::new(request, limits::BODY_BYTES, state)?;
-    let received = read_frames(state, &mut body, ending, frame_limit).await;
+    let mut reading = Reading::new(state, ending, frame_limit);
+    let received = reading.run(&mut body).await.map(|()| reading.received);
     if received.is_err() {
         body.discard().await;
     }
@@ -71,64 +76,119 @@ pub(crate) async fn grant(
     };
     let hashes: Vec<ChunkHash> = received.chunks.keys().copied().collect();
     let expires_at = state.runtime.clock.now().plus_millis(limits::GRANT_DAYS * DAY_MS);
-    Ok(state.metadata.grant(namespace, caller.account, &hashes, lease, expires_at).await?)
+    Ok(state
+        .metadata
+        .grant(namespace, caller.account, &hashes, lease, expires_at)
+        .await?)
 }
 
-async fn read_frames(
-    state: &State,
-    body: &mut BodyReader,
+/// A body of frames on its way.
+struct Reading<'s> {
+    state: &'s State,
     ending: Ending,
-    frame_limit: usize,
-) -> Result<Received, ServiceError> {
-    let mut reader = FrameReader::with_limit(frame_limit);
-    let mut received = Received { chunks: HashMap::new(), lease: None, frame_count: 0, message: None };
-    let mut batch = Vec::new();
-    let mut batch_bytes = 0;
-    while let Some(block) = body.next().await? {
-        reader.push(&block);
-        while let Some(frame) = reader.next_frame()? {
-            match frame {
-                Frame::Chunk(_) if received.message.is_some() => {
-                    return Err(ServiceError::bad("a chunk follows the message"));
-                }
-                Frame::Chunk(frame) => {
-                    received.frame_count += 1;
-                    if received.frame_count as usize > REQUEST_CHUNKS {
-                        return Err(ServiceError::TooLarge { what: "chunks in one request", limit: REQUEST_CHUNKS });
-                    }
-                    batch_bytes += frame.chunk.bytes.len();
-                    batch.push(frame);
-                }
-                Frame::Message(_) if ending == Ending::ChunksOnly || received.message.is_some() => {
-                    return Err(ServiceError::bad("a message where none may be"));
-                }
-                Frame::Message(message) => received.message = Some(message),
-                Frame::End => {}
-            }
-            if batch_bytes >= BATCH_BYTES {
-                batch_bytes = 0;
-                store(state, std::mem::take(&mut batch), &mut received).await?;
-            }
+    reader: FrameReader,
+    /// Bytes that the reader holds: of a frame that is not complete.
+    reader_bytes: usize,
+    batch: Vec<ChunkFrame>,
+    batch_bytes: usize,
+    memory: Reservation<'s>,
+    received: Received,
+}
+
+impl<'s> Reading<'s> {
+    fn new(state: &'s State, ending: Ending, frame_limit: usize) -> Self {
+        Self {
+            state,
+            ending,
+            reader: FrameReader::with_limit(frame_limit),
+            reader_bytes: 0,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            memory: state.body_memory.begin(),
+            received: Received {
+                chunks: HashMap::new(),
+                lease: None,
+                frame_count: 0,
+                message: None,
+            },
         }
     }
-    reader.finish()?;
-    if ending == Ending::Message && received.message.is_none() {
-        return Err(ServiceError::bad("the message is missing"));
-    }
-    store(state, batch, &mut received).await?;
-    Ok(received)
-}
 
-/// Checks a batch on the blocking pool and makes it durable.
-async fn store(state: &State, batch: Vec<ChunkFrame>, received: &mut Received) -> Result<(), ServiceError> {
-    if batch.is_empty() {
-        return Ok(());
+    async fn run(&mut self, body: &mut BodyReader) -> Result<(), ServiceError> {
+        while let Some(block) = body.next().await? {
+            self.make_room(block.len()).await?;
+            self.reader.push(&block);
+            self.reader_bytes += block.len();
+            while let Some(frame) = self.reader.next_frame()? {
+                self.reader_bytes = self.reader_bytes.saturating_sub(frame.wire_len());
+                self.take(frame)?;
+                if self.batch_bytes >= BATCH_BYTES {
+                    self.store().await?;
+                }
+            }
+        }
+        self.reader.finish()?;
+        if self.ending == Ending::Message && self.received.message.is_none() {
+            return Err(ServiceError::bad("the message is missing"));
+        }
+        self.store().await
     }
-    let checked = state.runtime.blocking(move || check(batch)).await?;
-    received.chunks.extend(checked.iter().map(|new| (new.hash, new.chunk.plain_len)));
-    let lease = state.chunks.put(checked).await?.0;
-    received.lease = Some(received.lease.map_or(lease, |oldest| oldest.min(lease)));
-    Ok(())
+
+    /// Reserves memory for a block. Where there is none, stores what has come so far instead of waiting with it.
+    async fn make_room(&mut self, block_bytes: usize) -> Result<(), ServiceError> {
+        if !self.memory.try_grow_to(self.held_bytes() + block_bytes) {
+            self.store().await?;
+            self.memory.grow_to(self.held_bytes() + block_bytes).await?;
+        }
+        Ok(())
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.reader_bytes + self.batch_bytes + self.received.message.as_ref().map_or(0, Bytes::len)
+    }
+
+    fn take(&mut self, frame: Frame) -> Result<(), ServiceError> {
+        let wire_len = frame.wire_len();
+        match frame {
+            Frame::Chunk(_) if self.received.message.is_some() => {
+                return Err(ServiceError::bad("a chunk follows the message"));
+            }
+            Frame::Chunk(chunk) => {
+                self.received.frame_count += 1;
+                if self.received.frame_count as usize > REQUEST_CHUNKS {
+                    return Err(ServiceError::TooLarge {
+                        what: "chunks in one request",
+                        limit: REQUEST_CHUNKS,
+                    });
+                }
+                self.batch_bytes += wire_len;
+                self.batch.push(chunk);
+            }
+            Frame::Message(_) if self.ending == Ending::ChunksOnly || self.received.message.is_some() => {
+                return Err(ServiceError::bad("a message where none may be"));
+            }
+            Frame::Message(message) => self.received.message = Some(message),
+            Frame::End => {}
+        }
+        Ok(())
+    }
+
+    /// Checks the batch on the blocking pool and makes it durable.
+    async fn store(&mut self) -> Result<(), ServiceError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let checked = self.state.runtime.blocking(move || check(batch)).await?;
+        self.received
+            .chunks
+            .extend(checked.iter().map(|new| (new.hash, new.chunk.plain_len)));
+        let lease = self.state.chunks.put(checked).await?.0;
+        self.received.lease = Some(self.received.lease.map_or(lease, |oldest| oldest.min(lease)));
+        self.batch_bytes = 0;
+        self.memory.shrink_to(self.held_bytes());
+        Ok(())
+    }
 }
 
 fn check(batch: Vec<ChunkFrame>) -> Result<Vec<NewChunk>, ServiceError> {
@@ -138,8 +198,16 @@ fn check(batch: Vec<ChunkFrame>) -> Result<Vec<NewChunk>, ServiceError> {
             let hash = frame.hash;
             // Whatever is wrong with it, it is not the chunk that it is called.
             decode_chunk(&frame.chunk, &hash).map_err(|_| ServiceError::HashMismatch { hash })?;
-            let kind = if frame.is_page { ChunkKind::ManifestPage } else { ChunkKind::Data };
-            Ok(NewChunk { hash, kind, chunk: frame.chunk })
+            let kind = if frame.is_page {
+                ChunkKind::ManifestPage
+            } else {
+                ChunkKind::Data
+            };
+            Ok(NewChunk {
+                hash,
+                kind,
+                chunk: frame.chunk,
+            })
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State as Shared;
-use cairn_api::sync::{ChangesRequest, ChangesReply};
+use cairn_api::sync::{ChangesReply, ChangesRequest};
 
 use crate::auth::Caller;
 use crate::body::{Answer, Message, Reply};

@@ -24,9 +24,14 @@ pub(super) async fn chunks(
     request: Request,
 ) -> Answer<ChunksReply> {
     let target = target.map_err(|_| ServiceError::bad("the query must name the namespace: ?ns="))?;
-    let namespace = target.ns.parse().map_err(|_| ServiceError::bad("ns is no namespace id: 16 hex digits"))?;
+    let namespace = target
+        .ns
+        .parse()
+        .map_err(|_| ServiceError::bad("ns is no namespace id: 16 hex digits"))?;
     state.check_access(&caller, namespace).await?;
     let received = upload::receive(&state, request, Ending::ChunksOnly).await?;
     upload::grant(&state, &caller, namespace, &received).await?;
-    Ok(Reply(ChunksReply { count: received.frame_count }))
+    Ok(Reply(ChunksReply {
+        count: received.frame_count,
+    }))
 }

@@ -10,12 +10,18 @@ use crate::body::{Answer, Reply};
 use crate::state::State;
 
 pub(super) async fn devices(Shared(state): Shared<Arc<State>>, caller: Caller) -> Answer<Devices> {
-    let devices = state.metadata.devices(caller.account).await.map_err(crate::error::ServiceError::from)?;
+    let devices = state
+        .metadata
+        .devices(caller.account)
+        .await
+        .map_err(crate::error::ServiceError::from)?;
     let row = |device: cairn_metadata::Device| DeviceRow {
         id: device.id,
         name: device.name,
         created_at: device.created_at,
         last_seen_at: device.last_seen_at,
     };
-    Ok(Reply(Devices { devices: devices.into_iter().map(row).collect() }))
+    Ok(Reply(Devices {
+        devices: devices.into_iter().map(row).collect(),
+    }))
 }

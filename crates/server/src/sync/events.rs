@@ -39,10 +39,19 @@ pub(super) async fn events(
         pending.push_back(Event::Head { namespace, seq });
     }
     let lifetime = caller.expires_at.map(|end| {
-        let left_ms = end.as_millis().saturating_sub(state.runtime.clock.now().as_millis());
+        let left_ms = end
+            .as_millis()
+            .saturating_sub(state.runtime.clock.now().as_millis());
         tokio::time::Instant::now() + Duration::from_millis(left_ms.clamp(0, i64::from(i32::MAX)) as u64)
     });
-    let stream = EventStream { state, subscription, pending, lifetime, is_over: false };
+    let stream = EventStream {
+        state,
+        caller,
+        subscription,
+        pending,
+        lifetime,
+        is_over: false,
+    };
     let blocks = stream::unfold(stream, |mut stream| async move {
         let block = stream.next().await?;
         Some((Ok::<_, Infallible>(block), stream))
@@ -52,6 +61,7 @@ pub(super) async fn events(
 
 struct EventStream {
     state: Arc<State>,
+    caller: Caller,
     subscription: Subscription,
     pending: VecDeque<Event>,
     /// When the device's token ends.
@@ -80,7 +90,13 @@ impl EventStream {
                     let heads = news.heads.into_iter();
                     self.pending.extend(heads.map(|(namespace, seq)| Event::Head { namespace, seq }));
                 }
-                () = heartbeat => self.pending.push_back(Event::Heartbeat),
+                () = heartbeat => {
+                    // An account may have been locked since. A store that does not answer is no reason to go.
+                    if !self.caller.is_still_welcome(&self.state).await.unwrap_or(true) {
+                        return None;
+                    }
+                    self.pending.push_back(Event::Heartbeat);
+                }
             }
         }
         let frames: Vec<Frame> = self.pending.drain(..).map(event_frame).collect();

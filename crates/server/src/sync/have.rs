@@ -18,12 +18,24 @@ pub(super) async fn have(
     Message(request): Message<Have>,
 ) -> Answer<HaveReply> {
     if request.hashes.len() > limits::HAVE_HASHES {
-        return Err(ServiceError::TooLarge { what: "hashes in one check", limit: limits::HAVE_HASHES });
+        return Err(ServiceError::TooLarge {
+            what: "hashes in one check",
+            limit: limits::HAVE_HASHES,
+        });
     }
     state.check_access(&caller, request.namespace).await?;
     let limited = |retry_after| ServiceError::RateLimited { retry_after };
-    state.auth.have_hashes.take(&caller.device, request.hashes.len() as u32).map_err(limited)?;
+    state
+        .auth
+        .have_hashes
+        .take(&caller.device, request.hashes.len() as u32)
+        .map_err(limited)?;
     let now = state.runtime.clock.now();
-    let have = state.metadata.have(request.namespace, caller.account, &request.hashes, now).await;
-    Ok(Reply(HaveReply { have: have.map_err(ServiceError::from)? }))
+    let have = state
+        .metadata
+        .have(request.namespace, caller.account, &request.hashes, now)
+        .await;
+    Ok(Reply(HaveReply {
+        have: have.map_err(ServiceError::from)?,
+    }))
 }

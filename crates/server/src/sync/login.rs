@@ -18,6 +18,16 @@ pub(super) async fn login(
 ) -> Answer<LoginReply> {
     let peer = peer.map_or(Peer::UNKNOWN, |Extension(peer)| peer);
     let linked = accounts::log_in(&state, peer, login).await?;
-    let accounts::Linked { token, account, root, origin } = linked;
-    Ok(Reply(LoginReply { token, account, root, origin }))
+    let accounts::Linked {
+        token,
+        account,
+        root,
+        origin,
+    } = linked;
+    Ok(Reply(LoginReply {
+        token,
+        account,
+        root,
+        origin,
+    }))
 }

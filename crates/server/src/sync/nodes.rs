@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State as Shared;
-use cairn_api::sync::{NodesRequest, NodesReply};
+use cairn_api::sync::{NodesReply, NodesRequest};
 
 use crate::auth::Caller;
 use crate::body::{Answer, Message, Reply};

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use cairn_api::error::ErrorCode;
 use cairn_api::sync::{
-    ChangesReply, ChangesRequest, ChildrenRequest, CursorReply, CursorReport, NodesReply, NodesRequest, Resolve,
-    ResolveReply, path,
+    ChangesReply, ChangesRequest, ChildrenRequest, CursorReply, CursorReport, NodesReply, NodesRequest,
+    Resolve, ResolveReply, path,
 };
 use cairn_core::ids::{ChainHash, NodeId};
 use cairn_core::name::NodeName;
@@ -13,14 +13,20 @@ use cairn_core::rev::{Cursor, Seq};
 use crate::support::{Device, TestFile, World, assert_refused, create, new_node, soon};
 
 fn changes(cursor: Cursor, wait_seconds: u32) -> ChangesRequest {
-    ChangesRequest { cursor, limit: 100, wait_seconds }
+    ChangesRequest {
+        cursor,
+        limit: 100,
+        wait_seconds,
+    }
 }
 
 async fn page(device: &Device<'_>, request: &ChangesRequest) -> (Vec<NodeId>, Cursor, bool) {
     match device.post(path::CHANGES, request).await.ok() {
-        ChangesReply::Page { entries, cursor, has_more } => {
-            (entries.iter().map(|entry| entry.node).collect(), cursor, has_more)
-        }
+        ChangesReply::Page {
+            entries,
+            cursor,
+            has_more,
+        } => (entries.iter().map(|entry| entry.node).collect(), cursor, has_more),
         other => panic!("{other:?}"),
     }
 }
@@ -31,7 +37,10 @@ async fn the_journal_is_read_in_pages() {
     let device = world.device("ada@example.org").await;
     let (a, _) = device.put("a", &TestFile::new(b"a")).await;
     let (b, _) = device.put("b", &TestFile::new(b"b")).await;
-    let first = ChangesRequest { limit: 1, ..changes(device.link.origin, 0) };
+    let first = ChangesRequest {
+        limit: 1,
+        ..changes(device.link.origin, 0)
+    };
     let (nodes, cursor, has_more) = page(&device, &first).await;
     assert_eq!((nodes, has_more), (vec![a], true));
     let (nodes, cursor, has_more) = page(&device, &changes(cursor, 0)).await;
@@ -45,7 +54,11 @@ async fn a_cursor_off_the_chain_is_told() {
     let world = World::new();
     let device = world.device("ada@example.org").await;
     device.put("a", &TestFile::new(b"a")).await;
-    let foreign = Cursor { seq: Seq::new(1).unwrap(), chain: ChainHash::new([9; 32]), ..device.link.origin };
+    let foreign = Cursor {
+        seq: Seq::new(1).unwrap(),
+        chain: ChainHash::new([9; 32]),
+        ..device.link.origin
+    };
     let reply: ChangesReply = device.post(path::CHANGES, &changes(foreign, 0)).await.ok();
     assert!(matches!(reply, ChangesReply::NotOnChain { .. }), "{reply:?}");
 }
@@ -56,7 +69,8 @@ async fn a_waiting_device_hears_of_a_commit() {
     let device = world.device("ada@example.org").await;
     let request = changes(device.link.origin, 50);
     let wait = page(&device, &request);
-    let commit = device.put("a", &TestFile::new(b"a"));
+    let file = TestFile::new(b"a");
+    let commit = device.put("a", &file);
     let ((nodes, ..), (node, _)) = soon(async { tokio::join!(wait, commit) }).await;
     assert_eq!(nodes, [node]);
 }
@@ -69,7 +83,10 @@ async fn a_wait_without_news_ends_with_an_empty_page() {
     let (nodes, cursor, _) = page(&device, &changes(device.link.origin, 7)).await;
     assert_eq!((nodes, cursor), (vec![], device.link.origin));
     let waited = before.elapsed();
-    assert!((Duration::from_secs(7)..Duration::from_secs(8)).contains(&waited), "{waited:?}");
+    assert!(
+        (Duration::from_secs(7)..Duration::from_secs(8)).contains(&waited),
+        "{waited:?}"
+    );
 }
 
 #[tokio::test]
@@ -79,18 +96,31 @@ async fn a_tree_is_listed_in_pages() {
     let (file, _) = device.put("b", &TestFile::new(b"b")).await;
     let folder = new_node();
     let request = device.request(vec![vec![create(folder, "A", Content::Directory)]]);
-    device.commit(&[], &request).await.ok::<cairn_api::sync::CommitReply>();
+    device
+        .commit(&[], &request)
+        .await
+        .ok::<cairn_api::sync::CommitReply>();
 
-    let mut request =
-        ChildrenRequest { namespace: device.root, folder: NodeId::ROOT, at: None, after: None, limit: 1 };
+    let mut request = ChildrenRequest {
+        namespace: device.root,
+        folder: NodeId::ROOT,
+        at: None,
+        after: None,
+        limit: 1,
+    };
     let first: NodesReply = device.post(path::CHILDREN, &request).await.ok();
     assert_eq!((first.nodes[0].id, first.has_more), (folder, true));
     request.after = Some(first.nodes[0].place.name.clone());
     let second: NodesReply = device.post(path::CHILDREN, &request).await.ok();
     assert_eq!((second.nodes[0].id, second.has_more), (file, false));
 
-    let mut request =
-        NodesRequest { namespace: device.root, at: None, folder: None, after: None, limit: 100 };
+    let mut request = NodesRequest {
+        namespace: device.root,
+        at: None,
+        folder: None,
+        after: None,
+        limit: 100,
+    };
     let all: NodesReply = device.post(path::NODES, &request).await.ok();
     let mut expected = [file, folder];
     expected.sort();
@@ -100,7 +130,11 @@ async fn a_tree_is_listed_in_pages() {
     assert_eq!(then.nodes.iter().map(|node| node.id).collect::<Vec<_>>(), [file]);
     request.at = Some(Seq::new(99).unwrap());
     assert_refused(&device.post(path::NODES, &request).await, ErrorCode::BadRequest);
-    let below = NodesRequest { at: None, folder: Some(folder), ..request };
+    let below = NodesRequest {
+        at: None,
+        folder: Some(folder),
+        ..request
+    };
     let below: NodesReply = device.post(path::NODES, &below).await.ok();
     assert!(below.nodes.is_empty());
 }
@@ -111,17 +145,29 @@ async fn a_path_is_followed_as_far_as_it_exists() {
     let device = world.device("ada@example.org").await;
     let folder = new_node();
     let request = device.request(vec![vec![create(folder, "Photos", Content::Directory)]]);
-    device.commit(&[], &request).await.ok::<cairn_api::sync::CommitReply>();
+    device
+        .commit(&[], &request)
+        .await
+        .ok::<cairn_api::sync::CommitReply>();
     let resolve = |names: &[&str]| Resolve {
         namespace: device.root,
         names: names.iter().map(|name| NodeName::new(*name).unwrap()).collect(),
     };
-    let found: ResolveReply = device.post(path::RESOLVE, &resolve(&["photos", "2026"])).await.ok();
-    assert_eq!(found.nodes.iter().map(|node| node.id).collect::<Vec<_>>(), [folder]);
+    let found: ResolveReply = device
+        .post(path::RESOLVE, &resolve(&["photos", "2026"]))
+        .await
+        .ok();
+    assert_eq!(
+        found.nodes.iter().map(|node| node.id).collect::<Vec<_>>(),
+        [folder]
+    );
     assert_eq!(found.seq.get(), 1);
     let root: ResolveReply = device.post(path::RESOLVE, &resolve(&[])).await.ok();
     assert!(root.nodes.is_empty());
-    assert_refused(&device.post(path::RESOLVE, &resolve(&["x"; 257])).await, ErrorCode::TooLarge);
+    assert_refused(
+        &device.post(path::RESOLVE, &resolve(&["x"; 257])).await,
+        ErrorCode::TooLarge,
+    );
 }
 
 #[tokio::test]
@@ -143,14 +189,39 @@ async fn nothing_of_a_foreign_namespace_is_told() {
     let ada = world.device("ada@example.org").await;
     let eve = world.device("eve@example.org").await;
     let namespace = ada.root;
-    let nodes = NodesRequest { namespace, at: None, folder: None, after: None, limit: 10 };
-    let children = ChildrenRequest { namespace, folder: NodeId::ROOT, at: None, after: None, limit: 10 };
+    let nodes = NodesRequest {
+        namespace,
+        at: None,
+        folder: None,
+        after: None,
+        limit: 10,
+    };
+    let children = ChildrenRequest {
+        namespace,
+        folder: NodeId::ROOT,
+        at: None,
+        after: None,
+        limit: 10,
+    };
     for raw in [
         eve.post(path::CHANGES, &changes(ada.link.origin, 0)).await,
         eve.post(path::NODES, &nodes).await,
         eve.post(path::CHILDREN, &children).await,
-        eve.post(path::RESOLVE, &Resolve { namespace, names: vec![] }).await,
-        eve.post(path::CURSOR, &CursorReport { cursor: ada.link.origin }).await,
+        eve.post(
+            path::RESOLVE,
+            &Resolve {
+                namespace,
+                names: vec![],
+            },
+        )
+        .await,
+        eve.post(
+            path::CURSOR,
+            &CursorReport {
+                cursor: ada.link.origin,
+            },
+        )
+        .await,
     ] {
         assert_refused(&raw, ErrorCode::NotFound);
     }

@@ -14,13 +14,21 @@ const LONG_FILE_BYTES: usize = 24 << 20;
 
 fn missing(reply: &CommitReply) -> Vec<ChunkHash> {
     match &reply.groups[..] {
-        [GroupOutcome::Refused { refusal: Refusal::MissingChunks { missing }, .. }] => missing.clone(),
+        [
+            GroupOutcome::Refused {
+                refusal: Refusal::MissingChunks { missing },
+                ..
+            },
+        ] => missing.clone(),
         other => panic!("{other:?}"),
     }
 }
 
 fn is_applied(reply: &CommitReply) -> bool {
-    reply.groups.iter().all(|group| matches!(group, GroupOutcome::Applied { .. }))
+    reply
+        .groups
+        .iter()
+        .all(|group| matches!(group, GroupOutcome::Applied { .. }))
 }
 
 #[tokio::test]
@@ -49,7 +57,10 @@ async fn missing_chunks_are_named_and_the_commit_goes_on_after_them() {
     assert_eq!(named, expected);
 
     device.upload(device.root, rest).await.ok::<ChunksReply>();
-    let again = CommitRequest { op_id: device.request(vec![]).op_id, ..request };
+    let again = CommitRequest {
+        op_id: device.request(vec![]).op_id,
+        ..request
+    };
     assert!(is_applied(&device.commit(&[], &again).await.ok()));
 }
 
@@ -73,7 +84,10 @@ async fn an_op_id_serves_one_request() {
     let device = world.device("ada@example.org").await;
     let request = device.request(vec![vec![create(new_node(), "a", Content::Directory)]]);
     device.commit(&[], &request).await.ok::<CommitReply>();
-    let other = CommitRequest { groups: vec![vec![create(new_node(), "b", Content::Directory)]], ..request };
+    let other = CommitRequest {
+        groups: vec![vec![create(new_node(), "b", Content::Directory)]],
+        ..request
+    };
     assert_refused(&device.commit(&[], &other).await, ErrorCode::OpIdReused);
 }
 
@@ -83,13 +97,31 @@ async fn contents_that_do_not_add_up_are_refused() {
     let device = world.device("ada@example.org").await;
     let file = TestFile::new(b"hello");
     let good = file.content.clone();
-    let with_size = |size: u64| FileContent { size, file_id: good.manifest.file_id(size), ..good.clone() };
-    let entries = vec![ChunkEntry { hash: hash_of(&file.chunks[0]), len: 6 }];
+    let with_size = |size: u64| FileContent {
+        size,
+        file_id: good.manifest.file_id(size),
+        ..good.clone()
+    };
+    let entries = vec![ChunkEntry {
+        hash: hash_of(&file.chunks[0]),
+        len: 6,
+    }];
     let manifest = Manifest::Inline(entries);
-    let wrong_len = FileContent { size: 6, file_id: manifest.file_id(6), manifest, ..good.clone() };
+    let wrong_len = FileContent {
+        size: 6,
+        file_id: manifest.file_id(6),
+        manifest,
+        ..good.clone()
+    };
     for content in [
-        FileContent { file_id: FileId::new([7; 32]), ..good.clone() },
-        FileContent { size: 6, ..good.clone() },
+        FileContent {
+            file_id: FileId::new([7; 32]),
+            ..good.clone()
+        },
+        FileContent {
+            size: 6,
+            ..good.clone()
+        },
         with_size(4),
         with_size(6),
         wrong_len,
@@ -99,8 +131,15 @@ async fn contents_that_do_not_add_up_are_refused() {
             create(new_node(), "private-name", Content::File(content.clone())),
         ];
         let request = device.request(vec![vec![], ops]);
-        let error = assert_refused(&device.commit(&file.chunks, &request).await, ErrorCode::BadRequest);
-        assert!(error.message.contains("operation 1 of group 1"), "{}", error.message);
+        let error = assert_refused(
+            &device.commit(&file.chunks, &request).await,
+            ErrorCode::BadRequest,
+        );
+        assert!(
+            error.message.contains("operation 1 of group 1"),
+            "{}",
+            error.message
+        );
         assert!(!error.message.contains("private-name"), "{}", error.message);
     }
     let whoami: Whoami = device.get(path::WHOAMI).await.ok();
@@ -112,7 +151,9 @@ async fn a_long_file_needs_its_pages() {
     let world = World::new();
     let device = world.device("ada@example.org").await;
     let file = TestFile::random("long", LONG_FILE_BYTES);
-    let Manifest::Tree { root, .. } = file.content.manifest else { panic!("it is long") };
+    let Manifest::Tree { root, .. } = file.content.manifest else {
+        panic!("it is long")
+    };
     for frames in file.chunks.chunks(60) {
         device.upload(device.root, frames).await.ok::<ChunksReply>();
     }
@@ -137,7 +178,10 @@ async fn a_long_file_whose_pages_came_without_a_chunk_names_it() {
         device.upload(device.root, frames).await.ok::<ChunksReply>();
     }
     let request = device.request(vec![vec![file.create(new_node(), "gap")]]);
-    assert_eq!(missing(&device.commit(&file.pages, &request).await.ok()), [hash_of(&file.chunks[0])]);
+    assert_eq!(
+        missing(&device.commit(&file.pages, &request).await.ok()),
+        [hash_of(&file.chunks[0])]
+    );
 }
 
 #[tokio::test]
@@ -147,7 +191,11 @@ async fn a_long_file_that_claims_another_size_is_refused() {
     let file = TestFile::random("claim", LONG_FILE_BYTES);
     let size = file.content.size - 1;
     let file_id = file.content.manifest.file_id(size);
-    let content = FileContent { size, file_id, ..file.content.clone() };
+    let content = FileContent {
+        size,
+        file_id,
+        ..file.content.clone()
+    };
     let request = device.request(vec![vec![create(new_node(), "a", Content::File(content))]]);
     assert_refused(&device.commit(&file.pages, &request).await, ErrorCode::BadRequest);
 }
@@ -158,7 +206,9 @@ async fn another_accounts_pages_do_not_help() {
     let ada = world.device("ada@example.org").await;
     let eve = world.device("eve@example.org").await;
     let file = TestFile::random("theft", LONG_FILE_BYTES);
-    let Manifest::Tree { root, .. } = file.content.manifest else { panic!("it is long") };
+    let Manifest::Tree { root, .. } = file.content.manifest else {
+        panic!("it is long")
+    };
     for frames in file.all().chunks(60) {
         ada.upload(ada.root, frames).await.ok::<ChunksReply>();
     }
@@ -172,11 +222,21 @@ async fn groups_stand_and_fall_alone() {
     let world = World::new();
     let device = world.device("ada@example.org").await;
     let directory = |name: &str| create(new_node(), name, Content::Directory);
-    let lost = Op::SetAttributes { node: new_node(), attributes: Default::default() };
-    let request = device.request(vec![vec![directory("a")], vec![directory("b"), lost], vec![directory("c")]]);
+    let lost = Op::SetAttributes {
+        node: new_node(),
+        attributes: Default::default(),
+    };
+    let request = device.request(vec![
+        vec![directory("a")],
+        vec![directory("b"), lost],
+        vec![directory("c")],
+    ]);
     let reply: CommitReply = device.commit(&[], &request).await.ok();
     assert!(matches!(reply.groups[0], GroupOutcome::Applied { .. }));
-    assert!(matches!(reply.groups[1], GroupOutcome::Refused { op_index: 1, .. }));
+    assert!(matches!(
+        reply.groups[1],
+        GroupOutcome::Refused { op_index: 1, .. }
+    ));
     assert!(matches!(reply.groups[2], GroupOutcome::Applied { .. }));
 }
 
@@ -184,11 +244,20 @@ async fn groups_stand_and_fall_alone() {
 async fn a_commit_has_at_most_so_many_operations() {
     let world = World::new();
     let device = world.device("ada@example.org").await;
-    let op = || Op::SetAttributes { node: new_node(), attributes: Default::default() };
+    let op = || Op::SetAttributes {
+        node: new_node(),
+        attributes: Default::default(),
+    };
     let many: Vec<Op> = (0..=limits::COMMIT_OPS).map(|_| op()).collect();
-    assert_refused(&device.commit(&[], &device.request(vec![many])).await, ErrorCode::TooLarge);
+    assert_refused(
+        &device.commit(&[], &device.request(vec![many])).await,
+        ErrorCode::TooLarge,
+    );
     let many = vec![vec![]; limits::COMMIT_OPS + 1];
-    assert_refused(&device.commit(&[], &device.request(many)).await, ErrorCode::TooLarge);
+    assert_refused(
+        &device.commit(&[], &device.request(many)).await,
+        ErrorCode::TooLarge,
+    );
 }
 
 #[tokio::test]
@@ -213,7 +282,10 @@ async fn a_message_that_is_no_commit_is_refused() {
     let mut longer = whole;
     longer.push(0);
     let message = Frame::Message(longer.into());
-    assert_refused(&device.bytes(path::COMMIT, crate::support::body(&[message])).await, ErrorCode::BadRequest);
+    assert_refused(
+        &device.bytes(path::COMMIT, crate::support::body(&[message])).await,
+        ErrorCode::BadRequest,
+    );
     let body = commit_body(&[], &device.request(vec![]));
     device.bytes(path::COMMIT, body).await.ok::<CommitReply>();
 }

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use cairn_api::frame::{Frame, FrameReader};
 use cairn_api::sync::{Event, from_cbor, path};
 use cairn_core::rev::Seq;
+use cairn_server::service::accounts::set_disabled;
 use futures::StreamExt;
 use tower::ServiceExt;
 
@@ -20,7 +21,10 @@ impl Events {
         let request = request("GET", path::EVENTS, Some(&device.token), Body::empty());
         let answer = world.router.clone().oneshot(request).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
-        Self { blocks: answer.into_body().into_data_stream(), reader: FrameReader::new() }
+        Self {
+            blocks: answer.into_body().into_data_stream(),
+            reader: FrameReader::new(),
+        }
     }
 
     /// The next event; `None` at the end of the stream.
@@ -42,7 +46,12 @@ async fn a_stream_begins_with_the_heads_and_follows_them() {
     let device = world.device("ada@example.org").await;
     let other = world.link("ada@example.org").await;
     device.put("a", &TestFile::new(b"a")).await;
-    let head = |seq| Some(Event::Head { namespace: device.root, seq: Seq::new(seq).unwrap() });
+    let head = |seq| {
+        Some(Event::Head {
+            namespace: device.root,
+            seq: Seq::new(seq).unwrap(),
+        })
+    };
     let mut events = Events::open(&world, &other).await;
     assert_eq!(soon(events.next()).await, head(1));
     device.put("b", &TestFile::new(b"b")).await;
@@ -63,7 +72,10 @@ async fn nobody_hears_of_a_foreign_namespace() {
     ada.put("a", &TestFile::new(b"a")).await;
     eve.put("b", &TestFile::new(b"b")).await;
     let heard = soon(events.next()).await;
-    assert!(matches!(heard, Some(Event::Head { namespace, .. }) if namespace == eve.root), "{heard:?}");
+    assert!(
+        matches!(heard, Some(Event::Head { namespace, .. }) if namespace == eve.root),
+        "{heard:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +88,10 @@ async fn a_silent_stream_beats() {
         let before = tokio::time::Instant::now();
         assert_eq!(events.next().await, Some(Event::Heartbeat));
         let waited = before.elapsed();
-        assert!((Duration::from_secs(45)..=Duration::from_millis(55_010)).contains(&waited), "{waited:?}");
+        assert!(
+            (Duration::from_secs(45)..=Duration::from_millis(55_010)).contains(&waited),
+            "{waited:?}"
+        );
     }
 }
 
@@ -92,5 +107,21 @@ async fn a_stream_ends_with_its_devices_link() {
     device.bytes(path::LOGOUT, bytes::Bytes::new()).await;
     assert_eq!(soon(events.next()).await, None);
     other.put("a", &TestFile::new(b"a")).await;
-    assert!(soon(others.next()).await.is_some(), "another device's stream goes on");
+    assert!(
+        soon(others.next()).await.is_some(),
+        "another device's stream goes on"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_a_locked_account_ends_at_the_next_beat() {
+    let world = World::new();
+    let device = world.device("ada@example.org").await;
+    let mut events = Events::open(&world, &device).await;
+    events.next().await;
+    set_disabled(world.metadata.as_ref(), "ada@example.org", true)
+        .await
+        .unwrap();
+    world.server.forget_sessions();
+    assert_eq!(events.next().await, None);
 }

@@ -33,7 +33,11 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, tls, world.server.clone(), shutdown.clone()));
-        Self { address, shutdown, serving }
+        Self {
+            address,
+            shutdown,
+            serving,
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -57,7 +61,9 @@ fn self_signed(folder: &tempfile::TempDir) -> Tls {
 
 fn client() -> reqwest::ClientBuilder {
     // The process has one provider; whoever comes first installs it.
-    rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .unwrap_or_default();
     reqwest::Client::builder().no_proxy().timeout(DEADLINE)
 }
 
@@ -80,7 +86,9 @@ async fn the_self_signed_certificate_has_the_printed_fingerprint() {
     config.alpn_protocols = vec![b"h2".to_vec()];
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let socket = TcpStream::connect(running.address).await.unwrap();
-    let stream = soon(connector.connect(ServerName::try_from("localhost").unwrap(), socket)).await.unwrap();
+    let stream = soon(connector.connect(ServerName::try_from("localhost").unwrap(), socket))
+        .await
+        .unwrap();
     let (_, session) = stream.get_ref();
     assert_eq!(session.alpn_protocol(), Some(&b"h2"[..]));
     let shown = ring::digest::digest(&ring::digest::SHA256, &session.peer_certificates().unwrap()[0]);
@@ -100,9 +108,21 @@ async fn both_versions_of_http_are_spoken_with_and_without_tls() {
     let http = plain.url(path::HELLO);
     let trusting = || client().tls_certs_only([root.clone()]);
     for (client, url, version) in [
-        (client().http1_only().build().unwrap(), &http, reqwest::Version::HTTP_11),
-        (client().http2_prior_knowledge().build().unwrap(), &http, reqwest::Version::HTTP_2),
-        (trusting().http1_only().build().unwrap(), &https, reqwest::Version::HTTP_11),
+        (
+            client().http1_only().build().unwrap(),
+            &http,
+            reqwest::Version::HTTP_11,
+        ),
+        (
+            client().http2_prior_knowledge().build().unwrap(),
+            &http,
+            reqwest::Version::HTTP_2,
+        ),
+        (
+            trusting().http1_only().build().unwrap(),
+            &https,
+            reqwest::Version::HTTP_11,
+        ),
         (trusting().build().unwrap(), &https, reqwest::Version::HTTP_2),
     ] {
         let answer = client.get(url).send().await.unwrap();
@@ -119,7 +139,10 @@ async fn plain_http_is_not_offered_to_a_network() {
     let world = World::new();
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let refused = serve(listener, None, world.server.clone(), CancellationToken::new()).await;
-    assert!(matches!(refused, Err(ServeError::PlainOnNetwork { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ServeError::PlainOnNetwork { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -128,12 +151,24 @@ async fn a_stopping_server_says_goodbye_and_finishes() {
     let device = world.device("ada@example.org").await;
     let running = Running::start(&world, None).await;
     let client = client().http2_prior_knowledge().build().unwrap();
-    let events = client.get(running.url(path::EVENTS)).bearer_auth(&device.token).send().await.unwrap();
+    let events = client
+        .get(running.url(path::EVENTS))
+        .bearer_auth(&device.token)
+        .send()
+        .await
+        .unwrap();
     let mut blocks = events.bytes_stream();
     let mut reader = FrameReader::new();
     reader.push(&soon(blocks.next()).await.unwrap().unwrap());
-    let changes = ChangesRequest { cursor: device.link.origin, limit: 10, wait_seconds: 50 };
-    let waiting = client.post(running.url(path::CHANGES)).bearer_auth(&device.token).body(to_cbor(&changes));
+    let changes = ChangesRequest {
+        cursor: device.link.origin,
+        limit: 10,
+        wait_seconds: 50,
+    };
+    let waiting = client
+        .post(running.url(path::CHANGES))
+        .bearer_auth(&device.token)
+        .body(to_cbor(&changes));
     let waiting = tokio::spawn(waiting.send());
     // The long poll has begun when it is seen to wait; the stream alone is one waiter.
     soon(async {
@@ -154,7 +189,10 @@ async fn a_stopping_server_says_goodbye_and_finishes() {
         }
     }
     reader.finish().unwrap();
-    assert!(matches!(messages[..], [Event::Head { .. }, Event::Drain { .. }]), "{messages:?}");
+    assert!(
+        matches!(messages[..], [Event::Head { .. }, Event::Drain { .. }]),
+        "{messages:?}"
+    );
     let answer = soon(waiting).await.unwrap().unwrap().bytes().await.unwrap();
     let reply: ChangesReply = from_cbor(&answer).unwrap();
     assert!(matches!(reply, ChangesReply::Page { entries, .. } if entries.is_empty()));
@@ -162,7 +200,10 @@ async fn a_stopping_server_says_goodbye_and_finishes() {
 
 #[tokio::test]
 async fn a_request_that_does_not_end_is_cut_when_the_time_is_over() {
-    let config = ServerConfig { drain_timeout: Duration::from_millis(200), ..ServerConfig::default() };
+    let config = ServerConfig {
+        drain_timeout: Duration::from_millis(200),
+        ..ServerConfig::default()
+    };
     let world = World::with(config);
     let device = world.device("ada@example.org").await;
     let running = Running::start(&world, None).await;
@@ -175,7 +216,10 @@ async fn a_request_that_does_not_end_is_cut_when_the_time_is_over() {
     );
     socket.write_all(head.as_bytes()).await.unwrap();
     let mut hello = TcpStream::connect(running.address).await.unwrap();
-    hello.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    hello
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = String::new();
     soon(hello.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -191,11 +235,16 @@ async fn a_real_upload_with_a_wrong_content_hash_is_repaired_in_the_journal() {
     world.account("ada@example.org").await;
     let running = Running::start(&world, None).await;
     let client = client().http2_prior_knowledge().build().unwrap();
-    let login = client.post(running.url(path::LOGIN)).body(to_cbor(&login("ada@example.org", PASSWORD)));
+    let login = client
+        .post(running.url(path::LOGIN))
+        .body(to_cbor(&login("ada@example.org", PASSWORD)));
     let link: LoginReply = from_cbor(&login.send().await.unwrap().bytes().await.unwrap()).unwrap();
 
     let file = TestFile::random("wrong hash", 1_000_000);
-    let content = FileContent { content_hash: ContentHash::new([1; 32]), ..file.content.clone() };
+    let content = FileContent {
+        content_hash: ContentHash::new([1; 32]),
+        ..file.content.clone()
+    };
     let node = new_node();
     let request = cairn_api::sync::CommitRequest {
         namespace: link.root,
@@ -203,14 +252,30 @@ async fn a_real_upload_with_a_wrong_content_hash_is_repaired_in_the_journal() {
         groups: vec![vec![create(node, "a", Content::File(content))]],
     };
     let commit = client.post(running.url(path::COMMIT)).bearer_auth(&link.token);
-    let commit = commit.body(commit_body(&file.chunks, &request)).send().await.unwrap();
+    let commit = commit
+        .body(commit_body(&file.chunks, &request))
+        .send()
+        .await
+        .unwrap();
     let committed: CommitReply = from_cbor(&commit.bytes().await.unwrap()).unwrap();
 
-    let changes = ChangesRequest { cursor: committed.cursor, limit: 10, wait_seconds: 20 };
-    let changes = client.post(running.url(path::CHANGES)).bearer_auth(&link.token).body(to_cbor(&changes));
+    let changes = ChangesRequest {
+        cursor: committed.cursor,
+        limit: 10,
+        wait_seconds: 20,
+    };
+    let changes = client
+        .post(running.url(path::CHANGES))
+        .bearer_auth(&link.token)
+        .body(to_cbor(&changes));
     let reply: ChangesReply = from_cbor(&changes.send().await.unwrap().bytes().await.unwrap()).unwrap();
-    let ChangesReply::Page { entries, .. } = reply else { panic!("{reply:?}") };
-    assert_eq!((entries.len(), entries[0].node, entries[0].change), (1, node, Change::Edited));
+    let ChangesReply::Page { entries, .. } = reply else {
+        panic!("{reply:?}")
+    };
+    assert_eq!(
+        (entries.len(), entries[0].node, entries[0].change),
+        (1, node, Change::Edited)
+    );
     assert_eq!(entries[0].content, Some(Content::File(file.content)));
     running.stop().await;
 }

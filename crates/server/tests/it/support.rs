@@ -13,8 +13,8 @@ use bytes::{Bytes, BytesMut};
 use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::frame::{ChunkFrame, Frame, FrameReader};
 use cairn_api::sync::{
-    CommitReply, CommitRequest, Fetch, FetchItem, FetchPart, FetchStart, Have, HaveReply, Login, LoginReply, path,
-    from_cbor, to_cbor,
+    CommitReply, CommitRequest, Fetch, FetchItem, FetchPart, FetchStart, Have, HaveReply, Login, LoginReply,
+    from_cbor, path, to_cbor,
 };
 use cairn_chunks::{ChunkError, ChunkStore, EncodedChunk, Lease, MemoryChunks, NewChunk};
 use cairn_codec::encode_chunk;
@@ -91,7 +91,10 @@ impl ChunkStore for FaultyChunks {
 
     async fn get(&self, hash: &ChunkHash) -> cairn_chunks::Result<Option<EncodedChunk>> {
         if self.rotten.lock().unwrap().contains(hash) {
-            return Err(ChunkError::Corrupt { hash: *hash, what: "it rotted".into() });
+            return Err(ChunkError::Corrupt {
+                hash: *hash,
+                what: "it rotted".into(),
+            });
         }
         self.inner.get(hash).await
     }
@@ -136,7 +139,12 @@ impl Raw {
     }
 
     pub(crate) fn ok<T: for<'b> Decode<'b, ()>>(&self) -> T {
-        assert!(self.status.is_success(), "{} {:?}", self.status, from_cbor::<ApiError>(&self.body));
+        assert!(
+            self.status.is_success(),
+            "{} {:?}",
+            self.status,
+            from_cbor::<ApiError>(&self.body)
+        );
         from_cbor(&self.body).unwrap()
     }
 }
@@ -150,11 +158,21 @@ impl World {
         let metadata = Arc::new(MemoryMetadata::new());
         let chunks = Arc::new(FaultyChunks::default());
         let clock = Arc::new(TestClock(AtomicI64::new(1_795_305_600_000)));
-        let runtime =
-            Runtime { clock: clock.clone(), entropy: Arc::new(OsEntropy), spawner: Arc::new(TokioSpawner) };
+        let runtime = Runtime {
+            clock: clock.clone(),
+            entropy: Arc::new(OsEntropy),
+            spawner: Arc::new(TokioSpawner),
+        };
         let server = Server::open(config, metadata.clone(), chunks.clone(), runtime.clone());
         let router = server.router();
-        Self { server, router, metadata, chunks, clock, runtime }
+        Self {
+            server,
+            router,
+            metadata,
+            chunks,
+            clock,
+            runtime,
+        }
     }
 
     pub(crate) async fn account(&self, email: &str) {
@@ -164,7 +182,9 @@ impl World {
             is_admin: false,
             quota_bytes: None,
         };
-        create_account(self.metadata.as_ref(), &self.runtime, new).await.unwrap();
+        create_account(self.metadata.as_ref(), &self.runtime, new)
+            .await
+            .unwrap();
     }
 
     /// A new account with one linked device.
@@ -176,14 +196,23 @@ impl World {
     /// Another device of an account.
     pub(crate) async fn link(&self, email: &str) -> Device<'_> {
         let reply: LoginReply = self.post(path::LOGIN, None, &login(email, PASSWORD)).await.ok();
-        Device { world: self, token: reply.token.clone(), root: reply.root, link: reply }
+        Device {
+            world: self,
+            token: reply.token.clone(),
+            root: reply.root,
+            link: reply,
+        }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Raw {
         let answer = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Raw { status: parts.status, headers: parts.headers, body }
+        Raw {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     pub(crate) async fn post<T: Encode<()>>(&self, path: &str, token: Option<&str>, message: &T) -> Raw {
@@ -218,7 +247,9 @@ pub(crate) struct Device<'w> {
 
 impl Device<'_> {
     pub(crate) async fn get(&self, path: &str) -> Raw {
-        self.world.send(request("GET", path, Some(&self.token), Body::empty())).await
+        self.world
+            .send(request("GET", path, Some(&self.token), Body::empty()))
+            .await
     }
 
     pub(crate) async fn post<T: Encode<()>>(&self, path: &str, message: &T) -> Raw {
@@ -226,7 +257,9 @@ impl Device<'_> {
     }
 
     pub(crate) async fn bytes(&self, path: &str, body: Bytes) -> Raw {
-        self.world.send(request("POST", path, Some(&self.token), body)).await
+        self.world
+            .send(request("POST", path, Some(&self.token), body))
+            .await
     }
 
     pub(crate) async fn upload(&self, namespace: NamespaceId, chunks: &[Frame]) -> Raw {
@@ -234,7 +267,16 @@ impl Device<'_> {
     }
 
     pub(crate) async fn have(&self, hashes: Vec<ChunkHash>) -> Vec<bool> {
-        let reply: HaveReply = self.post(path::HAVE, &Have { namespace: self.root, hashes }).await.ok();
+        let reply: HaveReply = self
+            .post(
+                path::HAVE,
+                &Have {
+                    namespace: self.root,
+                    hashes,
+                },
+            )
+            .await
+            .ok();
         reply.have
     }
 
@@ -263,12 +305,29 @@ impl Device<'_> {
     }
 
     pub(crate) fn request(&self, groups: Vec<Vec<Op>>) -> CommitRequest {
-        CommitRequest { namespace: self.root, op_id: OpId::random(&OsEntropy), groups }
+        CommitRequest {
+            namespace: self.root,
+            op_id: OpId::random(&OsEntropy),
+            groups,
+        }
     }
 
     pub(crate) async fn fetch(&self, items: Vec<FetchItem>) -> Vec<Frame> {
-        let raw = self.post(path::FETCH, &Fetch { namespace: self.root, items }).await;
-        assert_eq!(raw.status, StatusCode::OK, "{:?}", from_cbor::<ApiError>(&raw.body));
+        let raw = self
+            .post(
+                path::FETCH,
+                &Fetch {
+                    namespace: self.root,
+                    items,
+                },
+            )
+            .await;
+        assert_eq!(
+            raw.status,
+            StatusCode::OK,
+            "{:?}",
+            from_cbor::<ApiError>(&raw.body)
+        );
         frames(&raw.body)
     }
 }
@@ -278,7 +337,14 @@ pub(crate) fn chunks_path(namespace: NamespaceId) -> String {
 }
 
 pub(crate) fn item(node: NodeId, content_seq: Seq) -> FetchItem {
-    FetchItem { node, content_seq, part: FetchPart::Chunks { first: 0, count: u64::MAX } }
+    FetchItem {
+        node,
+        content_seq,
+        part: FetchPart::Chunks {
+            first: 0,
+            count: u64::MAX,
+        },
+    }
 }
 
 /// A body of these frames and an end frame.
@@ -344,15 +410,26 @@ impl TestFile {
         }
         let summary = hasher.finish().unwrap();
         let page = |page: &cairn_core::manifest::EncodedPage| {
-            Frame::Chunk(ChunkFrame { hash: page.hash, is_page: true, chunk: encode_chunk(&page.bytes) })
+            Frame::Chunk(ChunkFrame {
+                hash: page.hash,
+                is_page: true,
+                chunk: encode_chunk(&page.bytes),
+            })
         };
-        Self { content: summary.content, chunks, pages: summary.pages.iter().map(page).collect() }
+        Self {
+            content: summary.content,
+            chunks,
+            pages: summary.pages.iter().map(page).collect(),
+        }
     }
 
     /// A file of pseudo-random bytes that depend on the seed.
     pub(crate) fn random(seed: &str, len: usize) -> Self {
         let mut bytes = vec![0; len];
-        blake3::Hasher::new().update(seed.as_bytes()).finalize_xof().fill(&mut bytes);
+        blake3::Hasher::new()
+            .update(seed.as_bytes())
+            .finalize_xof()
+            .fill(&mut bytes);
         Self::new(&bytes)
     }
 
@@ -366,8 +443,16 @@ impl TestFile {
 }
 
 pub(crate) fn create(node: NodeId, name: &str, content: Content) -> Op {
-    let place = Place { parent: NodeId::ROOT, name: cairn_core::name::NodeName::new(name).unwrap() };
-    Op::Create { node, place, content, attributes: Attributes::default() }
+    let place = Place {
+        parent: NodeId::ROOT,
+        name: cairn_core::name::NodeName::new(name).unwrap(),
+    };
+    Op::Create {
+        node,
+        place,
+        content,
+        attributes: Attributes::default(),
+    }
 }
 
 pub(crate) fn new_node() -> NodeId {
@@ -384,5 +469,7 @@ pub(crate) fn assert_refused(raw: &Raw, code: ErrorCode) -> ApiError {
 
 /// Waits, but not for ever.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, future).await.expect("it takes too long")
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .expect("it takes too long")
 }
