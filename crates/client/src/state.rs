@@ -3,6 +3,14 @@
 //! Observations only, never work: what is to be done follows from the trees by planning. Everything is keyed by
 //! (namespace, node). Each call is one transaction, durable when it returns.
 
+pub mod memory;
+pub mod sqlite;
+
+mod neighbourhood;
+#[cfg(test)]
+mod tests;
+mod triple;
+
 use async_trait::async_trait;
 use cairn_core::ids::{FileId, NamespaceId, NodeId, OpId};
 use cairn_core::node::{FileContent, Node};
@@ -39,6 +47,9 @@ pub enum StateError {
         path: String,
     },
 }
+
+/// Notes of activity that are kept.
+const ACTIVITY_NOTES: usize = 1_000;
 
 /// The result of every verb.
 pub type StateResult<T> = Result<T, StateError>;
@@ -153,9 +164,13 @@ pub trait ClientState: Send + Sync + 'static {
     /// Counts.
     async fn counts(&self, namespace: NamespaceId) -> StateResult<Counts>;
 
-    /// The neighbourhood of at most `limit` dirty nodes that are not in `skip`: folders before what is below them
-    /// where they appeared or moved. Loads what planning needs: the nodes' entries, their ancestors in each tree, who
-    /// has the names that they have or want in each tree, the children of folders that are gone on a side.
+    /// The neighbourhood of at most `limit` dirty nodes: those above `after` by id, each after the dirty folders above
+    /// it in any tree, whatever their ids. The next page starts after the last of [`Neighbourhood::dirty`]; a page
+    /// without any is the end. Holds more than `limit` only when one node alone has as many dirty folders above it.
+    ///
+    /// Loads what planning needs, each node with its entries in all trees: the chosen nodes, everything above them in
+    /// each tree, who has the names that they have or want, and up to 64 of what is in a folder that is gone from the
+    /// server.
     async fn neighbourhood(
         &self,
         namespace: NamespaceId,

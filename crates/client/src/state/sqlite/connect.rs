@@ -1,0 +1,234 @@
+//! Opening and closing the file: SQLite's own settings, migrations, the check for damage. The only place with PRAGMAs.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cairn_core::name::{NodeName, UNICODE_VERSION};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Row};
+
+use super::fault::Fault;
+use super::row;
+use crate::state::{StateError, StateResult};
+
+/// How long a connection waits for another process's lock, as that of a backup.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that read. With the writer's 16 MB of pages and 4 MB each, about 24 MB of cache.
+const READERS: u32 = 2;
+/// Contents that may come before those without a node are looked for: about 15 MB of them.
+const CONTENTS_BEFORE_SWEEP: i64 = 100_000;
+/// Every schema, oldest first; a released one is never edited. The version is the count.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_trees.sql")];
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        .statement_cache_capacity(128)
+        .disable_statement_logging()
+}
+
+/// Opens the writer and the readers.
+pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool), Fault> {
+    let mut writer = options(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A device reports to the server only what would survive the plug being pulled.
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", "-16384")
+        // A checkpoint per 16 MB of log writes each hot page once for many batches.
+        .pragma("wal_autocheckpoint", "4096")
+        .pragma("journal_size_limit", "67108864")
+        .connect()
+        .await?;
+    migrate(&mut writer).await?;
+    check(&mut writer).await?;
+    sweep_contents(&mut writer).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_with(options(path).read_only(true).pragma("cache_size", "-4096"))
+        .await?;
+    Ok((writer, readers))
+}
+
+/// Closes the writer, the last to go: the log is copied into the file and removed.
+pub(super) async fn close(mut writer: SqliteConnection, is_sound: bool) -> Result<(), Fault> {
+    sqlx::query("UPDATE meta SET is_closed = $1")
+        .bind(is_sound)
+        .execute(&mut writer)
+        .await?;
+    writer.close().await?;
+    Ok(())
+}
+
+async fn migrate(writer: &mut SqliteConnection) -> Result<(), Fault> {
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(&mut *writer)
+        .await?;
+    let found = usize::try_from(version).map_err(|_| Fault::damaged("schema version"))?;
+    if found > MIGRATIONS.len() {
+        return Err(Fault::Newer);
+    }
+    for sql in MIGRATIONS.iter().skip(found) {
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::raw_sql(*sql).execute(&mut *transaction).await?;
+        sqlx::query(
+            "INSERT OR IGNORE INTO meta (only, is_closed, unicode, contents_added) VALUES (1, 1, $1, 0)",
+        )
+        .bind(unicode())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+fn unicode() -> String {
+    let (major, minor, update) = UNICODE_VERSION;
+    format!("{major}.{minor}.{update}")
+}
+
+/// Looks for damage after an unclean stop, and marks the file as in use.
+async fn check(writer: &mut SqliteConnection) -> Result<(), Fault> {
+    let meta = sqlx::query("SELECT is_closed, unicode FROM meta")
+        .fetch_one(&mut *writer)
+        .await?;
+    if !meta.try_get::<bool, _>(0)? {
+        let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&mut *writer)
+            .await?;
+        if found != "ok" {
+            return Err(Fault::Damaged(found));
+        }
+    }
+    if meta.try_get::<String, _>(1)? != unicode() {
+        fold_again(writer).await?;
+    }
+    sqlx::query("UPDATE meta SET is_closed = 0")
+        .execute(writer)
+        .await?;
+    Ok(())
+}
+
+/// Makes the keys of all names anew: other Unicode tables made those in the file. ASCII names fold as they always did.
+async fn fold_again(writer: &mut SqliteConnection) -> Result<(), Fault> {
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let mut after = (0, 0, 0);
+    loop {
+        let rows = sqlx::query(
+            "SELECT ns, node, trees, name
+             FROM entry
+             WHERE (ns, node, trees) > ($1, $2, $3)
+             ORDER BY ns, node, trees
+             LIMIT 2000",
+        )
+        .bind(after.0)
+        .bind(after.1)
+        .bind(after.2)
+        .fetch_all(&mut *transaction)
+        .await?;
+        if rows.is_empty() {
+            break;
+        }
+        for found in rows {
+            after = (
+                found.try_get::<i64, _>(0)?,
+                found.try_get::<i64, _>(1)?,
+                found.try_get::<i64, _>(2)?,
+            );
+            let name: String = found.try_get(3)?;
+            if name.is_ascii() {
+                continue;
+            }
+            let name = NodeName::new(name).map_err(|_| Fault::damaged("name"))?;
+            sqlx::query("UPDATE entry SET folded = $4 WHERE ns = $1 AND node = $2 AND trees = $3")
+                .bind(after.0)
+                .bind(after.1)
+                .bind(after.2)
+                .bind(row::folded(&name))
+                .execute(&mut *transaction)
+                .await?;
+        }
+    }
+    sqlx::query("UPDATE meta SET unicode = $1")
+        .bind(unicode())
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Drops contents that no node has any more, once many came since the last time. Only when opening: later a content may
+/// be there for a node that is about to be.
+async fn sweep_contents(writer: &mut SqliteConnection) -> Result<(), Fault> {
+    let added: i64 = sqlx::query_scalar("SELECT contents_added FROM meta")
+        .fetch_one(&mut *writer)
+        .await?;
+    if added < CONTENTS_BEFORE_SWEEP {
+        return Ok(());
+    }
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    sqlx::query(
+        "DELETE FROM content
+         WHERE NOT EXISTS (
+                 SELECT 1
+                 FROM namespace n CROSS JOIN entry e
+                 WHERE e.ns = n.number
+                   AND substr(e.file_id, 1, 8) = substr(content.file_id, 1, 8)
+                   AND e.file_id IS NOT NULL
+                   AND e.file_id = content.file_id)
+           AND NOT EXISTS (SELECT 1 FROM namespace WHERE listing_seq IS NOT NULL)",
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query("UPDATE meta SET contents_added = 0")
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Renames a damaged database to `<name>.damaged-<n>`, with its log, durably; returns the new path. What it said is
+/// found again on the server and the disk: merged, nothing deleted.
+///
+/// # Errors
+/// [`StateError::Unavailable`] when it cannot be renamed.
+pub fn set_aside(path: &Path) -> StateResult<PathBuf> {
+    let moved = (1..)
+        .map(|n| with_suffix(path, &format!(".damaged-{n}")))
+        .find(|free| !free.exists());
+    let moved = moved.unwrap_or_else(|| with_suffix(path, ".damaged"));
+    let rename = || -> io::Result<()> {
+        // The log first: a log without its file is of no harm, a new file with an old log would be.
+        for part in ["-wal", "-shm", ""] {
+            match fs::rename(with_suffix(path, part), with_suffix(&moved, part)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                done => done?,
+            }
+        }
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
+    };
+    match rename() {
+        Ok(()) => Ok(moved),
+        Err(source) => Err(StateError::Unavailable {
+            path: path.display().to_string(),
+            source: source.into(),
+        }),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,500 @@
+//! What both kinds of state must do.
+
+use cairn_core::ids::{NamespaceId, NodeId, OpId};
+use cairn_core::rev::Seq;
+use cairn_core::time::Timestamp;
+
+use super::subjects;
+use super::world::{at_seq, content, cursor, file, file_id, folder, id, link, node, ns, row};
+use crate::state::{Counts, InFlight, Intent, LocalChange, LocalRow, StateBatch, TreeChange};
+
+fn put_all(n: i64, entry: cairn_core::tree::Entry) -> StateBatch {
+    StateBatch {
+        remote: vec![TreeChange::Put(id(n), entry.clone())],
+        local: vec![LocalChange::Put(row(n, entry.clone()))],
+        synced: vec![TreeChange::Put(id(n), entry)],
+        ..StateBatch::default()
+    }
+}
+
+fn join(parts: impl IntoIterator<Item = StateBatch>) -> StateBatch {
+    let mut all = StateBatch::default();
+    for part in parts {
+        all.remote.extend(part.remote);
+        all.local.extend(part.local);
+        all.synced.extend(part.synced);
+    }
+    all
+}
+
+#[tokio::test]
+async fn an_empty_state_knows_nothing() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        assert_eq!(state.cursor(ns()).await.unwrap(), None, "{}", subject.name);
+        assert_eq!(state.counts(ns()).await.unwrap(), Counts::default());
+        assert!(
+            state
+                .neighbourhood(ns(), None, 10)
+                .await
+                .unwrap()
+                .dirty
+                .is_empty()
+        );
+        assert_eq!(state.local(ns(), id(5)).await.unwrap(), None);
+        assert_eq!(state.seen(ns()).await.unwrap(), Seq::ZERO);
+        assert_eq!(
+            state.disk_path(ns(), NodeId::ROOT).await.unwrap(),
+            Some(Vec::new())
+        );
+        assert_eq!(state.disk_path(ns(), id(5)).await.unwrap(), None);
+        assert_eq!(state.local_at(ns(), &[]).await.unwrap(), None);
+        assert_eq!(state.unfinished_listing(ns()).await.unwrap(), None);
+        assert_eq!(state.in_flight(ns()).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn what_was_put_is_read_back_exactly() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let mut odd = row(12, file(10, "Ünïcode ÉTÉ", 3));
+        odd.disk_name = Some("other~1".to_owned());
+        odd.is_unsure = true;
+        odd.entry.attributes.executable = true;
+        odd.fingerprint.size = u64::MAX;
+        odd.fingerprint.inode = u64::MAX;
+        odd.fingerprint.born_ns = Some(-11_644_473_600_000_000_001);
+        let mut plain = row(11, link(1, "ln", "../far"));
+        plain.fingerprint.born_ns = None;
+        plain.fingerprint.mtime = plain.entry.attributes.mtime;
+        let rows = [row(10, folder(1, "Docs")), plain, odd];
+        let batch = StateBatch {
+            local: rows.iter().cloned().map(LocalChange::Put).collect(),
+            remote: vec![TreeChange::Put(id(12), at_seq(file(10, "Ünïcode ÉTÉ", 3), 5, 9))],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        for row in &rows {
+            assert_eq!(
+                state.local(ns(), row.node).await.unwrap().as_ref(),
+                Some(row),
+                "{}",
+                subject.name
+            );
+        }
+        assert_eq!(
+            state.remote(ns(), id(12)).await.unwrap(),
+            Some(at_seq(file(10, "Ünïcode ÉTÉ", 3), 5, 9))
+        );
+        assert_eq!(state.synced(ns(), id(12)).await.unwrap(), None);
+        let names = |path: &[&str]| path.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let path = names(&["Docs", "other~1"]);
+        assert_eq!(state.disk_path(ns(), id(12)).await.unwrap(), Some(path.clone()));
+        assert_eq!(
+            state.remote_path(ns(), id(12)).await.unwrap(),
+            None,
+            "its folder is not on the server"
+        );
+        assert_eq!(
+            state.local_at(ns(), &path).await.unwrap().map(|row| row.node),
+            Some(id(12))
+        );
+        for missing in [
+            names(&["docs"]),
+            names(&["Docs", "Ünïcode ÉTÉ"]),
+            names(&["Docs", "x"]),
+            names(&[""]),
+        ] {
+            assert_eq!(state.local_at(ns(), &missing).await.unwrap(), None, "{missing:?}");
+        }
+        assert_eq!(
+            state.local_by_inode(ns(), u64::MAX).await.unwrap(),
+            [rows[2].clone()]
+        );
+        assert_eq!(state.unsure(ns(), 5).await.unwrap(), [rows[2].clone()]);
+        assert!(state.unsure(ns(), 0).await.unwrap().is_empty());
+        assert_eq!(
+            state.local_with_content(ns(), file_id(3)).await.unwrap().as_ref(),
+            Some(&rows[2])
+        );
+        assert_eq!(state.local_with_content(ns(), file_id(4)).await.unwrap(), None);
+        let other = NamespaceId::new(77).unwrap();
+        assert_eq!(state.local(other, id(12)).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_node_is_dirty_until_the_trees_agree() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let counts = async || state.counts(ns()).await.unwrap();
+        state
+            .apply(ns(), put_all(10, at_seq(file(1, "a", 1), 1, 1)))
+            .await
+            .unwrap();
+        assert_eq!(
+            counts().await,
+            Counts {
+                local_nodes: 1,
+                remote_nodes: 1,
+                dirty: 0
+            },
+            "{}",
+            subject.name
+        );
+        let edited = StateBatch {
+            local: vec![LocalChange::Put(row(10, file(1, "a", 2)))],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), edited).await.unwrap();
+        assert_eq!(counts().await.dirty, 1);
+        let sent = at_seq(file(1, "a", 2), 1, 2);
+        let batch = StateBatch {
+            remote: vec![TreeChange::Put(id(10), sent.clone())],
+            synced: vec![TreeChange::Put(id(10), sent)],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        assert_eq!(counts().await.dirty, 0);
+        assert_eq!(state.seen(ns()).await.unwrap(), Seq::new(2).unwrap());
+        let gone = StateBatch {
+            synced: vec![TreeChange::RemoveNode(id(10))],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), gone).await.unwrap();
+        assert_eq!(counts().await.dirty, 1);
+    }
+}
+
+#[tokio::test]
+async fn removing_a_folder_takes_what_is_below_it_in_that_tree_alone() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let parts = [
+            (10, folder(1, "a")),
+            (11, folder(10, "b")),
+            (12, file(11, "c", 1)),
+            (13, file(1, "d", 1)),
+        ];
+        state
+            .apply(ns(), join(parts.map(|(n, entry)| put_all(n, entry))))
+            .await
+            .unwrap();
+        // What was moved out of the folder in the same batch stays.
+        let batch = StateBatch {
+            remote: vec![
+                TreeChange::Put(id(12), at_seq(file(1, "c", 1), 4, 0)),
+                TreeChange::RemoveSubtree(id(10)),
+            ],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        assert_eq!(
+            state.counts(ns()).await.unwrap(),
+            Counts {
+                local_nodes: 4,
+                remote_nodes: 2,
+                dirty: 3
+            },
+            "{}",
+            subject.name
+        );
+        assert!(state.remote(ns(), id(12)).await.unwrap().is_some());
+        assert!(state.synced(ns(), id(11)).await.unwrap().is_some());
+        let batch = StateBatch {
+            local: vec![LocalChange::Remove(id(10))],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        assert_eq!(state.counts(ns()).await.unwrap().local_nodes, 1);
+        let rest = StateBatch {
+            synced: vec![TreeChange::RemoveSubtree(id(10))],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), rest).await.unwrap();
+        // Node 12 is on the server alone now, 10 and 11 are nowhere.
+        assert_eq!(state.counts(ns()).await.unwrap().dirty, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_rebound_folder_keeps_its_children() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let local = [
+            row(10, folder(1, "a")),
+            row(11, file(10, "x", 1)),
+            row(12, file(10, "Y", 2)),
+        ];
+        let batch = StateBatch {
+            local: local.map(LocalChange::Put).to_vec(),
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        let remote = at_seq(folder(1, "a"), 3, 3);
+        let batch = StateBatch {
+            rebind: vec![(id(10), id(20))],
+            remote: vec![TreeChange::Put(id(20), remote.clone())],
+            synced: vec![TreeChange::Put(id(20), remote)],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        assert_eq!(state.local(ns(), id(10)).await.unwrap(), None, "{}", subject.name);
+        let children: Vec<String> = state
+            .local_children(ns(), id(20))
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.name_on_disk().to_owned())
+            .collect();
+        assert_eq!(children, ["Y", "x"]);
+        assert_eq!(
+            state.neighbourhood(ns(), None, 9).await.unwrap().dirty,
+            [id(11), id(12)],
+            "the folder agrees, its files are new"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_listing_becomes_the_remote_tree_at_once() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let kept = at_seq(file(1, "kept", 1), 1, 1);
+        let old = at_seq(file(1, "old", 2), 2, 2);
+        state
+            .apply(ns(), join([put_all(10, kept.clone()), put_all(11, old)]))
+            .await
+            .unwrap();
+        state.begin_listing(ns(), cursor(3)).await.unwrap();
+        state
+            .add_to_listing(ns(), &[node(10, &folder(1, "stale"))])
+            .await
+            .unwrap();
+        state.begin_listing(ns(), cursor(9)).await.unwrap();
+        assert_eq!(
+            state.unfinished_listing(ns()).await.unwrap(),
+            Some((cursor(9), None)),
+            "{}",
+            subject.name
+        );
+        let fresh = at_seq(file(1, "fresh", 3), 8, 12);
+        state.add_to_listing(ns(), &[node(10, &kept)]).await.unwrap();
+        state.add_to_listing(ns(), &[node(12, &fresh)]).await.unwrap();
+        assert_eq!(
+            state.unfinished_listing(ns()).await.unwrap(),
+            Some((cursor(9), Some(id(12))))
+        );
+        assert_eq!(
+            state.remote(ns(), id(12)).await.unwrap(),
+            None,
+            "not before it is complete"
+        );
+        state.finish_listing(ns(), false).await.unwrap();
+        assert_eq!(state.unfinished_listing(ns()).await.unwrap(), None);
+        assert_eq!(state.cursor(ns()).await.unwrap(), Some(cursor(9)));
+        assert_eq!(state.seen(ns()).await.unwrap(), Seq::new(12).unwrap());
+        assert_eq!(
+            state.neighbourhood(ns(), None, 9).await.unwrap().dirty,
+            [id(11), id(12)]
+        );
+        assert_eq!(
+            state.contents(&[file_id(9), file_id(3)]).await.unwrap(),
+            [None, Some(content(3))]
+        );
+        state.begin_listing(ns(), cursor(10)).await.unwrap();
+        state.add_to_listing(ns(), &[node(10, &kept)]).await.unwrap();
+        state.finish_listing(ns(), true).await.unwrap();
+        let hood = state.neighbourhood(ns(), None, 9).await.unwrap();
+        assert_eq!(hood.dirty, [id(10), id(11)]);
+        assert!(hood.synced.is_empty(), "a merge takes nothing for a deletion");
+        assert_eq!(state.remote(ns(), id(12)).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn commits_and_intents_are_kept_until_they_are_done() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let sent = InFlight {
+            op_id: OpId::new([1; 16]),
+            request: vec![0, 1, 2],
+        };
+        let batch = StateBatch {
+            in_flight: Some(sent.clone()),
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        let other = StateBatch {
+            settled: Some(OpId::new([2; 16])),
+            ..StateBatch::default()
+        };
+        state.apply(ns(), other).await.unwrap();
+        assert_eq!(
+            state.in_flight(ns()).await.unwrap(),
+            Some(sent.clone()),
+            "{}",
+            subject.name
+        );
+        let settled = StateBatch {
+            settled: Some(sent.op_id),
+            ..StateBatch::default()
+        };
+        state.apply(ns(), settled).await.unwrap();
+        assert_eq!(state.in_flight(ns()).await.unwrap(), None);
+        let intent = |staged: &str, step: u8| Intent {
+            staged: staged.to_owned(),
+            node: id(5),
+            step: vec![step],
+        };
+        for (staged, step) in [("b", 1), ("a", 2), ("b", 3)] {
+            state.add_intent(ns(), &intent(staged, step)).await.unwrap();
+        }
+        assert_eq!(
+            state.intents(ns()).await.unwrap(),
+            [intent("a", 2), intent("b", 3)]
+        );
+        let done = StateBatch {
+            done_intents: vec!["a".to_owned()],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), done).await.unwrap();
+        assert_eq!(state.intents(ns()).await.unwrap(), [intent("b", 3)]);
+    }
+}
+
+#[tokio::test]
+async fn settings_and_the_newest_notes_are_kept() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        state.set_setting("paused", Some("yes")).await.unwrap();
+        state.set_setting("paused", Some("no")).await.unwrap();
+        assert_eq!(
+            state.setting("paused").await.unwrap().as_deref(),
+            Some("no"),
+            "{}",
+            subject.name
+        );
+        state.set_setting("paused", None).await.unwrap();
+        assert_eq!(state.setting("paused").await.unwrap(), None);
+        for n in 0..1_005 {
+            state
+                .note_activity(Timestamp::from_millis(n), "uploaded", &format!("{n}.txt"))
+                .await
+                .unwrap();
+        }
+        let all = state.activity(5_000).await.unwrap();
+        assert_eq!(all.len(), 1_000);
+        let newest = (
+            Timestamp::from_millis(1_004),
+            "uploaded".to_owned(),
+            "1004.txt".to_owned(),
+        );
+        assert_eq!(state.activity(1).await.unwrap(), [newest]);
+    }
+}
+
+#[tokio::test]
+async fn dirty_folders_come_with_what_is_below_them_and_pages_reach_everything() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        // Folders have greater ids than what is in them: by id alone they would come last.
+        let mut local = vec![
+            LocalChange::Put(row(900, folder(1, "f"))),
+            LocalChange::Put(row(800, folder(900, "g"))),
+        ];
+        local.extend((0..50).map(|n| LocalChange::Put(row(10 + n, file(800, &format!("{n}"), n as u64)))));
+        state
+            .apply(
+                ns(),
+                StateBatch {
+                    local,
+                    ..StateBatch::default()
+                },
+            )
+            .await
+            .unwrap();
+        let first = state.neighbourhood(ns(), None, 5).await.unwrap();
+        assert_eq!(
+            first.dirty,
+            [id(900), id(800), id(10), id(11), id(12)],
+            "{}",
+            subject.name
+        );
+        assert!(state.neighbourhood(ns(), None, 0).await.unwrap().dirty.is_empty());
+        assert_eq!(state.neighbourhood(ns(), None, 1).await.unwrap().dirty.len(), 3);
+        let mut met = std::collections::HashSet::new();
+        let mut after = None;
+        loop {
+            let page = state.neighbourhood(ns(), after, 7).await.unwrap();
+            let Some(last) = page.dirty.last() else { break };
+            assert!(after.is_none_or(|after| *last > after));
+            assert!(page.dirty.len() <= 7);
+            after = Some(*last);
+            met.extend(page.dirty);
+        }
+        assert_eq!(met.len(), 52);
+    }
+}
+
+#[tokio::test]
+async fn a_folder_gone_from_the_server_comes_with_some_of_its_children() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let files = (0..70).map(|n| put_all(100 + n, at_seq(file(10, &format!("{n}"), 1), 1, 1)));
+        state
+            .apply(
+                ns(),
+                join(files.chain([put_all(10, at_seq(folder(1, "f"), 1, 1))])),
+            )
+            .await
+            .unwrap();
+        let gone = StateBatch {
+            remote: vec![TreeChange::RemoveSubtree(id(10))],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), gone).await.unwrap();
+        let hood = state.neighbourhood(ns(), None, 3).await.unwrap();
+        assert_eq!(hood.dirty.len(), 3, "{}", subject.name);
+        let loaded = hood.local.children(id(10)).count();
+        assert!((64..70).contains(&loaded), "{loaded}");
+        assert!(hood.local_more_below.contains(&id(10)));
+        let all = state.neighbourhood(ns(), None, 100).await.unwrap();
+        assert!(all.local_more_below.is_empty());
+        assert_eq!(all.local.children(id(10)).count(), 70);
+    }
+}
+
+#[tokio::test]
+async fn a_local_row_with_another_name_on_disk_sorts_by_it() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let renamed = LocalRow {
+            disk_name: Some("zz".to_owned()),
+            ..row(10, file(1, "a", 1))
+        };
+        let local = vec![
+            LocalChange::Put(renamed),
+            LocalChange::Put(row(11, file(1, "b", 1))),
+        ];
+        state
+            .apply(
+                ns(),
+                StateBatch {
+                    local,
+                    ..StateBatch::default()
+                },
+            )
+            .await
+            .unwrap();
+        let order: Vec<NodeId> = state
+            .local_children(ns(), NodeId::ROOT)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.node)
+            .collect();
+        assert_eq!(order, [id(11), id(10)], "{}", subject.name);
+    }
+}
