@@ -1,0 +1,133 @@
+//! Messages and core values.
+
+use std::fmt::Debug;
+
+use cairn_api::error::{ApiError, ErrorCode};
+use cairn_api::sync::{
+    ChangesReply, CommitReply, CommitRequest, Event, Fetch, FetchItem, FetchPart, Have, NodesReply,
+    from_cbor, to_cbor, value_from_cbor, value_to_cbor,
+};
+use minicbor::{Decode, Encode};
+use proptest::collection::vec;
+use proptest::prelude::{any, proptest};
+use proptest::sample::Index;
+
+use crate::arbitrary::{cursor, entry, hash, namespace, node, node_id, op, op_id, outcome, seq};
+
+/// What is sent arrives, and nothing else does.
+fn arrives<T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + Debug>(message: &T) {
+    let bytes = to_cbor(message);
+    assert_eq!(&from_cbor::<T>(&bytes).unwrap(), message);
+    assert!(
+        from_cbor::<T>(&bytes[..bytes.len() - 1]).is_err(),
+        "a cut message"
+    );
+    let mut longer = bytes;
+    longer.push(0);
+    assert!(from_cbor::<T>(&longer).is_err(), "bytes behind a message");
+}
+
+proptest! {
+    #[test]
+    fn commits_arrive(namespace in namespace(), op_id in op_id(), groups in vec(vec(op(), 0..4), 0..4)) {
+        arrives(&CommitRequest { namespace, op_id, groups });
+    }
+
+    #[test]
+    fn answers_to_commits_arrive(groups in vec(outcome(), 0..5), cursor in cursor()) {
+        arrives(&CommitReply { groups, cursor });
+    }
+
+    #[test]
+    fn pages_of_the_journal_arrive(entries in vec(entry(), 0..4), cursor in cursor(), has_more in any::<bool>()) {
+        arrives(&ChangesReply::Page { entries, cursor, has_more });
+        arrives(&ChangesReply::BelowFloor { head: cursor });
+        arrives(&ChangesReply::NotOnChain { head: cursor });
+    }
+
+    #[test]
+    fn listings_arrive(nodes in vec(node(), 0..5), has_more in any::<bool>()) {
+        arrives(&NodesReply { nodes, has_more });
+    }
+
+    #[test]
+    fn questions_arrive(
+        namespace in namespace(), node in node_id(), content_seq in seq(), hashes in vec(hash(), 0..9),
+        first in any::<u64>(), count in any::<u64>(),
+    ) {
+        let items = [FetchPart::Pages, FetchPart::Chunks { first, count }]
+            .map(|part| FetchItem { node, content_seq, part });
+        arrives(&Fetch { namespace, items: items.to_vec() });
+        arrives(&Have { namespace, hashes });
+        arrives(&Event::Head { namespace, seq: content_seq });
+    }
+
+    /// A reader of an older version skips what a newer one appends.
+    #[test]
+    fn fields_added_at_the_end_are_skipped(node in node(), added in any::<u64>()) {
+        let mut bytes = value_to_cbor(&node);
+        assert_eq!(bytes[0], 0x87, "an array of seven");
+        bytes[0] = 0x88;
+        minicbor::encode(added, &mut bytes).unwrap();
+        assert_eq!(value_from_cbor::<cairn_core::node::Node>(&bytes).unwrap(), node);
+    }
+
+    /// Whatever arrives instead of a message, reading it ends with an error or with a value that is sent the same way.
+    #[test]
+    fn damage_is_an_error_or_another_legal_value(
+        groups in vec(vec(op(), 0..3), 0..3), namespace in namespace(), op_id in op_id(),
+        at in any::<Index>(), byte in any::<u8>(),
+    ) {
+        let mut bytes = to_cbor(&CommitRequest { namespace, op_id, groups });
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if let Ok(read) = from_cbor::<CommitRequest>(&bytes) {
+            arrives(&read);
+        }
+    }
+
+    #[test]
+    fn noise_is_never_more_than_an_error(bytes in vec(any::<u8>(), 0..200)) {
+        if let Ok(read) = from_cbor::<CommitRequest>(&bytes) {
+            arrives(&read);
+        }
+        if let Ok(read) = from_cbor::<ChangesReply>(&bytes) {
+            arrives(&read);
+        }
+        if let Ok(read) = from_cbor::<NodesReply>(&bytes) {
+            arrives(&read);
+        }
+        if let Ok(read) = from_cbor::<ApiError>(&bytes) {
+            arrives(&read);
+        }
+    }
+}
+
+#[test]
+fn a_length_that_nothing_follows_costs_nothing() {
+    // {0: namespace 1, 1: op id, 2: an array of 2^20 - 1 (then 2^63) groups that do not come}
+    for head in [
+        &[0x9a, 0x00, 0x0f, 0xff, 0xff][..],
+        &[0x9b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+    ] {
+        let mut bytes = vec![0x83, 0x01, 0x50];
+        bytes.extend_from_slice(&[7; 16]);
+        bytes.extend_from_slice(head);
+        assert!(from_cbor::<CommitRequest>(&bytes).is_err());
+    }
+}
+
+#[test]
+fn every_error_code_has_a_status_that_is_an_error() {
+    let error = ApiError {
+        code: ErrorCode::RateLimited,
+        message: "too many requests; wait 3 s".to_owned(),
+        request_id: "abc".to_owned(),
+        retry_after_ms: Some(3_000),
+    };
+    arrives(&error);
+    // Codes are numbered without a gap: reading one after another finds them all.
+    let codes: Vec<ErrorCode> = (0u8..).map_while(|tag| from_cbor(&[tag]).ok()).collect();
+    assert_eq!(codes.len(), 15);
+    assert!(codes.iter().all(|code| (400..600).contains(&code.status())));
+}
