@@ -13,6 +13,7 @@
 
 mod epoch;
 pub mod files;
+mod footer;
 mod format;
 mod index;
 mod open;

@@ -1,19 +1,18 @@
-//! The bytes of a pack: header, frames, footer. Described in `docs/formats-pack.md`; held by a golden file.
+//! The bytes of a pack: its header and its frames; `footer` has the rest. Described in `docs/formats-pack.md`; held by a golden file.
 
 use std::fmt;
 
 use bytes::Bytes;
 use cairn_codec::PLAIN_MAX_BYTES;
-use cairn_core::ids::ChunkHash;
 use ring::aead;
 use zeroize::Zeroizing;
 
+use super::footer::FOOTER_CONTENT_MAX_BYTES;
 use crate::keyring::{KEY_LEN, KeyId, Keyring, NONCE_LEN, WRAPPED_LEN};
 use crate::{ChunkKind, Codec, EncodedChunk, NewChunk};
 
 const PACK_MAGIC: &[u8; 8] = b"CAIRNPCK";
 const FRAME_MAGIC: &[u8; 4] = b"CFRM";
-const TRAILER_MAGIC: &[u8; 8] = b"CAIRNEND";
 const VERSION: u32 = 1;
 
 /// Bytes of a pack's header.
@@ -26,17 +25,11 @@ const FRAME_AAD_LEN: usize = 48;
 pub(crate) const TAG_LEN: usize = 16;
 /// Bytes of the longest frame of a chunk.
 pub(crate) const FRAME_MAX_BYTES: usize = FRAME_HEADER_LEN + PLAIN_MAX_BYTES + TAG_LEN;
-/// Bytes of one entry of a footer.
-const ENTRY_LEN: usize = 45;
-/// Bytes after the footer's frame.
-pub(crate) const TRAILER_LEN: usize = 32;
-/// Bytes of the longest footer's frame.
-pub(crate) const FOOTER_MAX_BYTES: usize = FRAME_HEADER_LEN + FRAMES_MAX as usize * ENTRY_LEN + TAG_LEN;
 /// Frames in a pack: keeps a footer below 3 MB, so that it is read at once.
 pub(crate) const FRAMES_MAX: u64 = 65_536;
 
-const KIND_DATA: u8 = 1;
-const KIND_PAGE: u8 = 2;
+pub(super) const KIND_DATA: u8 = 1;
+pub(super) const KIND_PAGE: u8 = 2;
 const KIND_FOOTER: u8 = 255;
 
 /// Names a pack; random.
@@ -167,7 +160,7 @@ pub(crate) struct FrameHeader {
     pub(crate) plain_len: u32,
     pub(crate) plain_crc32: u32,
     pub(crate) stored_len: u32,
-    sealed_crc32: u32,
+    pub(super) sealed_crc32: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +202,7 @@ impl FrameHeader {
         };
         let longest = match content {
             FrameContent::Chunk(..) => PLAIN_MAX_BYTES,
-            FrameContent::Footer => FRAMES_MAX as usize * ENTRY_LEN,
+            FrameContent::Footer => FOOTER_CONTENT_MAX_BYTES,
         };
         let reserved = bytes[14..16]
             .iter()
@@ -284,7 +277,7 @@ impl PackCipher {
         )
     }
 
-    fn append(&self, out: &mut Vec<u8>, header: FrameHeader, content: &[u8]) -> u32 {
+    pub(super) fn append(&self, out: &mut Vec<u8>, header: FrameHeader, content: &[u8]) -> u32 {
         let mut head = header.authenticated(self.pack);
         let start = out.len();
         out.extend_from_slice(&head);
@@ -339,94 +332,9 @@ impl PackCipher {
             bytes,
         })
     }
-
-    /// The footer of a pack whose frames end at `offset`, with the trailer.
-    pub(crate) fn footer(&self, mut entries: Vec<FrameEntry>, offset: u64) -> Vec<u8> {
-        entries.sort_unstable_by_key(|entry| (entry.hash, entry.offset));
-        let mut content = Vec::with_capacity(entries.len() * ENTRY_LEN);
-        for entry in &entries {
-            content.extend_from_slice(entry.hash.as_bytes());
-            content.extend_from_slice(&entry.offset.to_le_bytes());
-            content.extend_from_slice(&entry.len.to_le_bytes());
-            content.push(kind_byte(entry.kind));
-        }
-        let len = u32::try_from(content.len()).expect("a pack has at most FRAMES_MAX frames");
-        let header = FrameHeader {
-            ordinal: entries.len() as u64,
-            content: FrameContent::Footer,
-            plain_len: len,
-            plain_crc32: crc32fast::hash(&content),
-            stored_len: len,
-            sealed_crc32: 0,
-        };
-        let mut out = Vec::with_capacity(FRAME_HEADER_LEN + content.len() + TAG_LEN + TRAILER_LEN);
-        let frame_len = self.append(&mut out, header, &content);
-        let mut trailer = [0; TRAILER_LEN];
-        trailer[..8].copy_from_slice(TRAILER_MAGIC);
-        trailer[8..16].copy_from_slice(&offset.to_le_bytes());
-        trailer[16..20].copy_from_slice(&frame_len.to_le_bytes());
-        let checksum = crc32fast::hash(&trailer[..28]);
-        trailer[28..].copy_from_slice(&checksum.to_le_bytes());
-        out.extend_from_slice(&trailer);
-        out
-    }
-
-    /// Reads the footer's frame.
-    pub(crate) fn open_footer(&self, mut frame: Vec<u8>) -> Result<Vec<FrameEntry>, FormatError> {
-        let Some((head, body)) = frame.split_first_chunk_mut::<FRAME_HEADER_LEN>() else {
-            return Err(FormatError::Short);
-        };
-        let header = FrameHeader::parse(head, self.pack)?;
-        if header.content != FrameContent::Footer {
-            return Err(FormatError::Misplaced);
-        }
-        let len = self.open(&header, body)?;
-        let entries = &body[..len];
-        if crc32fast::hash(entries) != header.plain_crc32 || header.ordinal != (len / ENTRY_LEN) as u64 {
-            return Err(FormatError::Checksum);
-        }
-        entries.chunks(ENTRY_LEN).map(parse_entry).collect()
-    }
 }
 
-/// Where the footer's frame lies: its offset and length in bytes.
-pub(crate) fn parse_trailer(bytes: &[u8; TRAILER_LEN]) -> Result<(u64, u32), FormatError> {
-    if &bytes[..8] != TRAILER_MAGIC {
-        return Err(FormatError::Magic);
-    }
-    if u32_at(bytes, 28) != crc32fast::hash(&bytes[..28]) {
-        return Err(FormatError::Checksum);
-    }
-    Ok((u64::from_le_bytes(array_at(bytes, 8)), u32_at(bytes, 16)))
-}
-
-/// One chunk of a pack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FrameEntry {
-    pub(crate) hash: ChunkHash,
-    pub(crate) offset: u64,
-    /// Length of the whole frame in bytes.
-    pub(crate) len: u32,
-    pub(crate) kind: ChunkKind,
-}
-
-fn parse_entry(bytes: &[u8]) -> Result<FrameEntry, FormatError> {
-    let bytes: &[u8; ENTRY_LEN] = bytes.try_into().map_err(|_len| FormatError::Short)?;
-    let kind = match bytes[44] {
-        KIND_DATA => ChunkKind::Data,
-        KIND_PAGE => ChunkKind::ManifestPage,
-        _ => return Err(FormatError::Values),
-    };
-    let hash = ChunkHash::new(array_at(bytes, 0));
-    Ok(FrameEntry {
-        hash,
-        offset: u64::from_le_bytes(array_at(bytes, 32)),
-        len: u32_at(bytes, 40),
-        kind,
-    })
-}
-
-fn kind_byte(kind: ChunkKind) -> u8 {
+pub(super) fn kind_byte(kind: ChunkKind) -> u8 {
     match kind {
         ChunkKind::Data => KIND_DATA,
         ChunkKind::ManifestPage => KIND_PAGE,
@@ -448,11 +356,11 @@ fn codec_of(byte: u8) -> Result<Codec, FormatError> {
     }
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array_at(bytes, at))
 }
 
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+pub(super) fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(&bytes[at..at + N]);
     array

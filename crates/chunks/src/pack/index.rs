@@ -6,8 +6,10 @@
 //!
 //! Lists of hashes go to SQLite as one JSON parameter, so that a batch costs one statement.
 
+mod damage;
+mod json;
+
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -18,6 +20,8 @@ use sqlx::sqlite::{
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
+use self::damage::{Damaged, WrongVersion, failed, is_damage, set_aside};
+use self::json::{json_hashes, json_rows};
 use super::format::PackId;
 use super::pending::{Backlog, Entry};
 use super::reader::{Location, PackNumber};
@@ -399,93 +403,3 @@ ON CONFLICT (hash) DO UPDATE SET
     len = excluded.len,
     state = 0
 WHERE state = 1 AND (pack <> excluded.pack OR offset <> excluded.offset)";
-
-fn json_hashes(hashes: &[ChunkHash]) -> String {
-    let mut json = String::with_capacity(hashes.len() * 67 + 2);
-    json.push('[');
-    for (index, hash) in hashes.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        write!(json, "{comma}\"{hash}\"").expect("a string takes any text");
-    }
-    json.push(']');
-    json
-}
-
-fn json_rows(chunks: &[(ChunkHash, Entry)]) -> String {
-    let mut json = String::with_capacity(chunks.len() * 110 + 2);
-    json.push('[');
-    for (index, (hash, entry)) in chunks.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        let Entry { at, touch_epoch } = entry;
-        write!(
-            json,
-            "{comma}[\"{hash}\",{},{},{},{touch_epoch}]",
-            at.pack.0, at.offset, at.len
-        )
-        .expect("a string takes any text");
-    }
-    json.push(']');
-    json
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the index has version {found}, this program knows {SCHEMA_VERSION}")]
-struct WrongVersion {
-    found: i64,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the index fails its check: {check}")]
-struct Damaged {
-    check: String,
-}
-
-/// Whether the file, rather than the disk or the caller, is at fault; then building it anew helps.
-fn is_damage(error: &sqlx::Error) -> bool {
-    match error {
-        // SQLITE_ERROR (a table is missing), SQLITE_CORRUPT and SQLITE_NOTADB, with their extended codes.
-        sqlx::Error::Database(error) => error
-            .code()
-            .and_then(|code| code.parse::<u32>().ok())
-            .is_some_and(|code| matches!(code & 0xff, 1 | 11 | 26)),
-        sqlx::Error::Configuration(source) => source.is::<WrongVersion>() || source.is::<Damaged>(),
-        sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => true,
-        _ => false,
-    }
-}
-
-fn failed(action: &'static str, path: &Path, source: sqlx::Error) -> ChunkError {
-    const SQLITE_FULL: &str = "13";
-    if source
-        .as_database_error()
-        .and_then(|error| error.code())
-        .as_deref()
-        == Some(SQLITE_FULL)
-    {
-        return ChunkError::Full {
-            path: path.to_owned(),
-        };
-    }
-    ChunkError::Index {
-        action,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// Renames the index and its companions, over those of an earlier time.
-fn set_aside(path: &Path) -> Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut from = path.as_os_str().to_owned();
-        from.push(suffix);
-        let mut to = path.as_os_str().to_owned();
-        to.push(".damaged");
-        to.push(suffix);
-        match std::fs::rename(&from, &to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(ChunkError::io("rename", Path::new(&from), error)),
-        }
-    }
-    Ok(())
-}

@@ -9,7 +9,7 @@ use cairn_core::runtime::Runtime;
 use super::Shared;
 use super::epoch::EpochFile;
 use super::files::{PackDir, sync_folder};
-use super::format::FrameEntry;
+use super::footer::FrameEntry;
 use super::index::PackRow;
 use super::pending::Entry;
 use super::reader::{Location, PackNumber, Packs};

@@ -9,9 +9,10 @@ use cairn_codec::decode_unnamed;
 use cairn_core::ids::ChunkHash;
 
 use super::files::{PackDir, PackFile};
+use super::footer::{FOOTER_MAX_BYTES, FrameEntry, TRAILER_LEN, parse_trailer};
 use super::format::{
-    FOOTER_MAX_BYTES, FRAME_HEADER_LEN, FRAMES_MAX, FormatError, FrameContent, FrameEntry, FrameHeader,
-    HEADER_LEN, PackCipher, PackHeader, PackId, TAG_LEN, TRAILER_LEN, parse_trailer,
+    FRAME_HEADER_LEN, FRAMES_MAX, FormatError, FrameContent, FrameHeader, HEADER_LEN, PackCipher, PackHeader,
+    PackId, TAG_LEN,
 };
 use super::reader::{open_name, path_of, sealed_name};
 use crate::keyring::Keyring;

@@ -4,19 +4,20 @@
 //! encrypted and appended. There is no timer: a lone request is synced at once, and the busier the store, the larger
 //! the batches.
 
+mod open_pack;
+
 use std::io;
 use std::sync::Arc;
 
-use cairn_core::ids::ChunkHash;
 use futures::future;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use zeroize::Zeroizing;
 
+use self::open_pack::{Appended, OpenPack};
 use super::Shared;
-use super::files::PackFile;
-use super::format::{FRAMES_MAX, FrameEntry, HEADER_LEN, PackCipher, PackHeader, PackId};
-use super::pending::{Claims, Entry};
-use super::reader::{Location, PackHandle, PackNumber, open_name, path_of};
+use super::format::{FRAMES_MAX, PackCipher, PackHeader, PackId};
+use super::pending::Claims;
+use super::reader::{PackHandle, open_name, path_of};
 use super::recover;
 use crate::keyring::{KEY_LEN, NONCE_LEN};
 use crate::{ChunkError, NewChunk, Result};
@@ -57,24 +58,6 @@ pub(crate) enum Command {
     Write(Request),
     /// Sync, seal, and end.
     Close(oneshot::Sender<Result<()>>),
-}
-
-/// The pack that is being written.
-struct OpenPack {
-    number: PackNumber,
-    file: Arc<dyn PackFile>,
-    cipher: Arc<PackCipher>,
-    next_ordinal: u64,
-    end: u64,
-    entries: Vec<FrameEntry>,
-    /// Frames that are durable; the rest of `entries` is not.
-    durable: usize,
-}
-
-/// A request whose frames are appended but not synced.
-struct Appended {
-    request: Request,
-    entries: Vec<(ChunkHash, Entry)>,
 }
 
 pub(crate) struct Writer {
@@ -149,7 +132,7 @@ impl Writer {
         let bytes: usize = batch.iter().map(Request::bytes).sum();
         if pack
             .as_ref()
-            .is_some_and(|pack| self.is_full(pack, chunk_count, bytes))
+            .is_some_and(|pack| pack.is_full(chunk_count, bytes, self.shared.options.pack_bytes))
         {
             self.sync(pack, std::mem::take(appended)).await;
             if let Some(full) = pack.take() {
@@ -186,7 +169,7 @@ impl Writer {
                     .for_each(|appended| appended.request.fail(&error)),
                 Err((_, batch)) => batch.into_iter().for_each(|request| request.fail(&error)),
             }
-            return;
+            return self.abandon(open).await;
         }
         if !unsynced.is_empty() {
             open.durable = durable;
@@ -221,7 +204,9 @@ impl Writer {
                 appended
                     .into_iter()
                     .for_each(|appended| appended.request.fail(&error));
-                *pack = None;
+                if let Some(failed) = pack.take() {
+                    self.abandon(failed).await;
+                }
             }
         }
     }
@@ -246,11 +231,6 @@ impl Writer {
     fn wake_learner(&self) {
         // A full channel means that it will look anyway.
         let _ = self.learn.try_send(());
-    }
-
-    fn is_full(&self, pack: &OpenPack, chunk_count: usize, bytes: usize) -> bool {
-        pack.end + bytes as u64 > self.shared.options.pack_bytes
-            || pack.next_ordinal + chunk_count as u64 > FRAMES_MAX
     }
 
     /// Makes sure that there is a pack and that the index is not too far behind.
@@ -300,16 +280,7 @@ impl Writer {
                 cipher: Arc::clone(&cipher),
             };
             shared.packs.keep(number, handle);
-            let end = HEADER_LEN as u64;
-            Ok(OpenPack {
-                number,
-                file,
-                cipher,
-                next_ordinal: 0,
-                end,
-                entries: Vec::new(),
-                durable: 0,
-            })
+            Ok(OpenPack::new(number, file, cipher))
         };
         self.shared.runtime.blocking(run).await
     }
@@ -343,8 +314,8 @@ impl Writer {
         }
     }
 
-    /// Leaves a pack after a failed write. One without durable frames is removed, so that a full disk does not collect
-    /// them; any other is cut and sealed by the next start.
+    /// Leaves a pack after a failed write or sync. One without durable frames is removed, so that a full disk does not
+    /// collect them; any other is cut and sealed by the next start.
     async fn abandon(&self, pack: OpenPack) {
         if pack.durable == 0 {
             let shared = Arc::clone(&self.shared);
@@ -383,52 +354,4 @@ enum Next {
     Batch,
     Close(oneshot::Sender<Result<()>>),
     Dropped,
-}
-
-impl OpenPack {
-    /// Encrypts and appends. Blocks. After a failure nothing more may be appended: ordinals are used up.
-    fn append(
-        &mut self,
-        batch: Vec<Request>,
-    ) -> std::result::Result<Vec<Appended>, (io::Error, Vec<Request>)> {
-        let mut bytes = Vec::with_capacity(batch.iter().map(|request| request.bytes() + 128).sum());
-        let start = self.end;
-        let mut placed = Vec::with_capacity(batch.len());
-        for request in &batch {
-            let mut entries = Vec::with_capacity(request.chunks.len());
-            for new in &request.chunks {
-                let offset = start + bytes.len() as u64;
-                let len = self.cipher.append_chunk(&mut bytes, self.next_ordinal, new);
-                self.next_ordinal += 1;
-                self.entries.push(FrameEntry {
-                    hash: new.hash,
-                    offset,
-                    len,
-                    kind: new.kind,
-                });
-                let at = Location {
-                    pack: self.number,
-                    offset,
-                    len,
-                };
-                entries.push((
-                    new.hash,
-                    Entry {
-                        at,
-                        touch_epoch: request.epoch,
-                    },
-                ));
-            }
-            placed.push(entries);
-        }
-        self.end += bytes.len() as u64;
-        match self.file.write_all_at(&bytes, start) {
-            Ok(()) => Ok(batch
-                .into_iter()
-                .zip(placed)
-                .map(|(request, entries)| Appended { request, entries })
-                .collect()),
-            Err(error) => Err((error, batch)),
-        }
-    }
 }

@@ -230,6 +230,46 @@ async fn a_lost_pack_makes_its_chunks_missing_and_puttable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pack_with_a_damaged_header_makes_its_chunks_missing_and_puttable() {
+    let home = Home::new();
+    let chunks = numbered(60);
+    let live = closed_with(&home, &chunks).await;
+    // The checksum finds each of these; the last one is mended, so that only the wrapping can find it.
+    for at in [0, 8, 12, 30, 50, 80, 126, 0x100 + 80] {
+        let folder = home.next();
+        live.copy_to(&folder);
+        let pack = &folder.files("pack")[0];
+        let mut bytes = fs::read(pack).unwrap();
+        bytes[at & 0xff] ^= 4;
+        if at > 0xff {
+            let checksum = crc32fast::hash(&bytes[..124]);
+            bytes[124..128].copy_from_slice(&checksum.to_le_bytes());
+        }
+        fs::write(pack, &bytes).unwrap();
+        let store = folder.reopen().await;
+        let there = store.list(None, 100).await.unwrap().len();
+        assert!(there > 0 && there < chunks.len());
+        store.put(chunks.clone()).await.unwrap();
+        store.close().await.unwrap();
+        assert!(pack.exists(), "a damaged pack is left for whoever can mend it");
+        expect_all(&folder, &chunks).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pack_of_a_later_version_is_refused() {
+    let home = Home::new();
+    let folder = closed_with(&home, &numbered(3)).await;
+    let pack = &folder.files("pack")[0];
+    let mut bytes = fs::read(pack).unwrap();
+    bytes[8] = 2;
+    let checksum = crc32fast::hash(&bytes[..124]);
+    bytes[124..128].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(pack, &bytes).unwrap();
+    assert!(unopenable(folder.try_open(PackOptions::default()).await).contains("version 2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_chunk_is_stored_once_however_often_it_is_put() {
     let home = Home::new();
     let folder = home.next();
