@@ -50,6 +50,7 @@ where
             groups::guards_refuse_what_was_not_seen(fresh().await).await;
             groups::names_are_judged_after_the_last_operation(fresh().await).await;
             groups::places_are_checked(fresh().await).await;
+            groups::operations_fit_their_node(fresh().await).await;
             groups::the_tree_has_a_depth(fresh().await).await;
             groups::nothing_new_is_lost_with_a_folder(fresh().await).await;
             groups::what_changes_nothing_writes_nothing(fresh().await).await;
@@ -70,6 +71,7 @@ where
         }
         Case::Chunks => {
             chunks::only_granted_chunks_are_committed(fresh().await).await;
+            chunks::references_outlive_grants(fresh().await).await;
             chunks::a_wrong_content_hash_is_repaired(fresh().await).await;
         }
     }

@@ -123,9 +123,8 @@ fn check_journal(dump: &Dump, found: &mut Vec<String>) {
             found.push(format!("the chain breaks at {}", row.seq));
         }
         previous = Some(row.chain);
-        if row.seq > group_last {
-            group_last = row.group_last;
-        } else if row.seq == dump.journal[0].seq {
+        let starts_group = row.seq > group_last || row.seq == dump.journal[0].seq;
+        if starts_group {
             group_last = row.group_last;
         }
         if row.group_last != group_last || row.seq > row.group_last {

@@ -327,7 +327,8 @@ pub trait MetadataStore: Send + Sync + 'static {
     /// The namespaces that an account may read now, by id.
     async fn readable_namespaces(&self, account: AccountId) -> Result<Vec<NamespaceId>>;
 
-    // Trees. Reads of one call see one state. Nodes in the trash count as absent.
+    // Trees. Reads of one call see one state. Nodes in the trash count as absent. A position `at` is the end of a group:
+    // those between are no valid trees.
 
     /// Finds nodes by id, in the order asked, as they are now.
     async fn nodes(&self, namespace: NamespaceId, ids: &[NodeId]) -> Result<Vec<Option<Node>>>;

@@ -27,10 +27,10 @@ pub(super) async fn accounts_are_found_by_id_and_address(store: Arc<dyn Metadata
         Some(second.clone())
     );
     let listed = store.accounts(None, 1).await.expect("reads");
-    assert_eq!(listed, [first.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&first));
     assert_eq!(
         store.accounts(Some(first.id), 9).await.expect("reads"),
-        [second.clone()]
+        std::slice::from_ref(&second)
     );
     assert_eq!(
         store.readable_namespaces(first.id).await.expect("reads"),

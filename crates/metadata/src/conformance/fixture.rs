@@ -97,6 +97,23 @@ impl Fixture {
         }
     }
 
+    /// Takes up the account that [`Fixture::new`] made in a store before.
+    ///
+    /// # Panics
+    /// When the account is not there.
+    pub async fn reopened(store: Arc<dyn MetadataStore>) -> Self {
+        let account = account(0x1000, "someone@example.org");
+        let account = store.account(account.id).await.expect("accounts are read");
+        let account = account.expect("the account was made before");
+        Self {
+            store,
+            namespace: account.root,
+            account,
+            device: id(DeviceId::new(0x2000)),
+            next: AtomicI64::new(0x10_0000),
+        }
+    }
+
     fn number(&self) -> i64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }

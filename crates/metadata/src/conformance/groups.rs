@@ -126,17 +126,21 @@ pub(super) async fn places_are_checked(at: Fixture) {
     let (_, orphan) = at.new_folder(b, "x");
     let (kept, create) = at.new_folder(ROOT, "kept");
     let outcome = at
-        .commit(at.request(vec![
-            vec![delete_a],
-            vec![orphan.clone(), create.clone()],
-            vec![create],
-        ]))
+        .commit(at.request(vec![vec![delete_a], vec![orphan, create.clone()], vec![create]]))
         .await;
     assert!(matches!(
         outcome.groups[1],
         cairn_core::change::GroupOutcome::Refused { op_index: 0, refusal: Refusal::ParentNotFound { parent } } if parent == b
     ));
     assert_eq!(at.node(kept).await.place.name.as_str(), "kept");
+    at.sound().await;
+}
+
+pub(super) async fn operations_fit_their_node(at: Fixture) {
+    let kept = at.folder(ROOT, "kept").await;
+    let f = at.file(ROOT, "f", BYTES).await;
+    let delete = at.delete_op(f, None).await;
+    at.apply(vec![delete]).await;
     for (op, refusal) in [
         (
             Op::SetAttributes {
@@ -178,7 +182,8 @@ pub(super) async fn places_are_checked(at: Fixture) {
     ] {
         assert_eq!(at.refused(vec![op]).await, (0, refusal));
     }
-    let many = vec![vec![orphan; limits::COMMIT_OPS + 1]];
+    let (_, one) = at.new_folder(ROOT, "x");
+    let many = vec![vec![one; limits::COMMIT_OPS + 1]];
     assert!(matches!(
         at.store.commit(at.request(many)).await,
         Err(MetadataError::TooManyOps { .. })

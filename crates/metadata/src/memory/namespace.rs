@@ -132,13 +132,17 @@ impl Namespace {
     /// The folders above a node, nearest first; `None` when it did not stand in the tree.
     pub(super) fn ancestors(&self, id: NodeId, at: Option<Seq>) -> Option<Vec<NodeRow>> {
         let mut above = Vec::new();
+        if id == NodeId::ROOT {
+            return Some(above);
+        }
         let mut parent = self.state(id, at)?.parent;
-        while parent != NodeId::ROOT {
+        // Within a group a folder may pass below itself; such a position is no tree.
+        while parent != NodeId::ROOT && above.len() <= self.nodes.len() {
             let row = self.state(parent, at)?;
             parent = row.parent;
             above.push(row);
         }
-        Some(above)
+        (parent == NodeId::ROOT).then_some(above)
     }
 
     /// A node that stood in the tree.
