@@ -1,0 +1,298 @@
+//! The daemon of one synced folder: the only loop. It waits for hints from disk and server, scans, and lets the engine
+//! make both sides agree.
+
+mod events;
+mod open;
+mod status;
+mod work;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cairn_core::runtime::Runtime;
+use cairn_core::time::Timestamp;
+use tokio::sync::{Mutex, Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Engine, EngineError};
+use crate::fs::FsError;
+use crate::lock::{FolderLock, LockError};
+use crate::profile::Profile;
+use crate::remote::RemoteError;
+use crate::retry::Backoff;
+use crate::scanner::{ScanError, Scanner};
+use crate::state::StateError;
+use crate::status::{Activity, Status};
+use crate::watcher::{Hint, Watcher};
+use events::ServerEvents;
+use work::Work;
+
+/// How long after a scan files are read again that may have changed within the same tick of the clock.
+const RECHECK_AFTER: Duration = Duration::from_millis(2_500);
+/// The same for a single pass, which somebody waits for: a few ticks of any clock that files are stamped with.
+const RECHECK_ONCE_AFTER: Duration = Duration::from_millis(50);
+/// Times that a single pass reads such files again.
+const RECHECKS: usize = 20;
+/// How often the journal is read although nobody said that it moved.
+const POLL_EVERY: Duration = Duration::from_secs(600);
+/// How often everything is scanned although nobody said that it changed.
+const SCAN_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// How often everything is scanned when not every folder can be watched.
+const SCAN_UNWATCHED_EVERY: Duration = Duration::from_secs(60);
+
+/// What to sync, for whom, where.
+pub struct DaemonConfig {
+    /// The linked device.
+    pub profile: Profile,
+    /// The device's home folder, in which its state is kept.
+    pub home: PathBuf,
+    /// The synced folder.
+    pub folder: PathBuf,
+}
+
+/// What the user may say to a running daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Stop syncing; what changes is noted and waits.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Look at disk and server now.
+    SyncNow,
+    /// A held mass deletion is meant.
+    ReleaseDeletes,
+}
+
+/// Why a daemon cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// Another process has the home or the folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The server.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The device's state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The folder.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The synced folder is gone, or is another one than was synced before. Nothing was deleted on the server.
+    #[error("the synced folder {} is not there or is another one (its marker .cairn/root is missing); \
+             put it back, or unlink this device and link it anew", folder.display())]
+    FolderGone {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Most of the files vanished at once: nothing was deleted on the server.
+    #[error("{count} files vanished from the synced folder at once; \
+             put them back, or say that it is meant with `cairn resume --release-deletes`")]
+    MassDelete {
+        /// How many.
+        count: u64,
+    },
+    /// Some paths could not be synced.
+    #[error("{count} path(s) could not be synced; the first: {first}")]
+    Unfinished {
+        /// How many.
+        count: u64,
+        /// What is wrong with the first.
+        first: String,
+    },
+}
+
+impl From<EngineError> for DaemonError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Remote(error) => Self::Remote(error),
+            EngineError::State(error) => Self::State(error),
+        }
+    }
+}
+
+impl DaemonError {
+    fn of_scan(error: ScanError, folder: &std::path::Path) -> Self {
+        match error {
+            ScanError::RootGone(_) => Self::FolderGone { folder: folder.to_owned() },
+            ScanError::State(error) => Self::State(error),
+        }
+    }
+
+    /// Whether it may go away by itself.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Remote(error) => error.is_transient(),
+            Self::State(StateError::Unavailable { .. }) | Self::Fs(_) | Self::FolderGone { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Keeps one folder in sync.
+pub struct Daemon {
+    engine: Engine,
+    scanner: Scanner,
+    runtime: Runtime,
+    folder: PathBuf,
+    status: watch::Sender<Status>,
+    is_paused: AtomicBool,
+    may_delete_en_masse: AtomicBool,
+    nudge: Notify,
+    /// One pass at a time, whoever asks for it.
+    pass: Mutex<()>,
+    _locks: [FolderLock; 2],
+}
+
+impl Daemon {
+    /// Opens the device's state and takes the folder: locks both, and finishes what a crash left half done on the disk.
+    ///
+    /// # Errors
+    /// [`DaemonError`] when another process holds one of them, the folder is gone, or the state cannot be used. A damaged
+    /// state is set aside and built anew from disk and server.
+    pub async fn open(config: DaemonConfig, runtime: Runtime) -> Result<Self, DaemonError> {
+        open::open(config, runtime).await
+    }
+
+    /// The daemon's state, as it changes.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Takes an order.
+    pub fn command(&self, command: Command) {
+        match command {
+            Command::Pause => {
+                self.is_paused.store(true, Ordering::Relaxed);
+                self.set_activity(Activity::Paused);
+            }
+            Command::Resume => self.is_paused.store(false, Ordering::Relaxed),
+            Command::SyncNow => {}
+            Command::ReleaseDeletes => self.may_delete_en_masse.store(true, Ordering::Relaxed),
+        }
+        self.nudge.notify_one();
+    }
+
+    /// The last things that were done, newest first.
+    ///
+    /// # Errors
+    /// As the state says.
+    pub async fn activity(&self, limit: usize) -> Result<Vec<(Timestamp, String, String)>, StateError> {
+        self.engine.state.activity(limit).await
+    }
+
+    /// What is transferred.
+    pub fn progress(&self) -> Arc<crate::progress::Progress> {
+        Arc::clone(&self.engine.progress)
+    }
+
+    /// Scans and syncs until both sides agree.
+    ///
+    /// # Errors
+    /// [`DaemonError`]; [`DaemonError::Unfinished`] when some paths could not be synced and all others are.
+    pub async fn run_once(&self) -> Result<Status, DaemonError> {
+        self.engine.introduce().await?;
+        let mut work = Work::everything();
+        self.settle(&mut work).await?;
+        for _ in 0..RECHECKS {
+            if !work.must_recheck {
+                break;
+            }
+            tokio::time::sleep(RECHECK_ONCE_AFTER).await;
+            work.is_recheck_due = true;
+            self.settle(&mut work).await?;
+        }
+        let status = self.status.borrow().clone();
+        match status.problems.iter().find(|problem| !work::is_harmless(problem)) {
+            _ if status.in_sync => Ok(status),
+            Some(first) => Err(DaemonError::Unfinished {
+                count: status.problems.len().max(1) as u64,
+                first: format!("{}: {}", first.path, first.message),
+            }),
+            None => Err(DaemonError::Unfinished {
+                count: status.pending,
+                first: "files keep changing while they are read".to_owned(),
+            }),
+        }
+    }
+
+    /// Keeps the folder in sync until `stop`.
+    ///
+    /// # Errors
+    /// [`DaemonError`] only when going on makes no sense, such as a state that cannot be written.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), DaemonError> {
+        let mut watcher = Watcher::start(&self.folder, self.runtime.clone()).await;
+        let events = ServerEvents::follow(
+            Arc::clone(&self.engine.remote),
+            self.engine.namespace,
+            self.runtime.clone(),
+            stop.child_token(),
+        );
+        let mut backoff = Backoff::new(Arc::clone(&self.runtime.entropy));
+        let mut work = Work::everything();
+        let mut is_introduced = false;
+        loop {
+            let pause = self.one_pass(&mut work, &mut is_introduced, &mut backoff).await?;
+            let scan_every = if watcher.trouble().is_some() { SCAN_UNWATCHED_EVERY } else { SCAN_EVERY };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                hint = watcher.next() => match hint {
+                    Hint::Folders(folders) => work.look_at(folders),
+                    Hint::Everything => work.look_at_everything(),
+                },
+                () = events.moved() => work.must_sync = true,
+                () = self.nudge.notified() => work.look_at_everything(),
+                () = tokio::time::sleep(pause.unwrap_or(POLL_EVERY)) => work.must_sync = true,
+                () = tokio::time::sleep(RECHECK_AFTER), if work.must_recheck => work.is_recheck_due = true,
+                () = tokio::time::sleep(scan_every) => work.look_at_everything(),
+            }
+        }
+        Ok(())
+    }
+
+    /// One pass of the loop; how long to wait at most before the next one.
+    async fn one_pass(
+        &self,
+        work: &mut Work,
+        is_introduced: &mut bool,
+        backoff: &mut Backoff,
+    ) -> Result<Option<Duration>, DaemonError> {
+        if self.is_paused.load(Ordering::Relaxed) {
+            self.set_activity(Activity::Paused);
+            return Ok(None);
+        }
+        let result = async {
+            if !*is_introduced {
+                self.engine.introduce().await?;
+                *is_introduced = true;
+            }
+            self.settle(work).await
+        };
+        match result.await {
+            Ok(()) => {
+                let must_retry = work.has_setbacks;
+                if !must_retry {
+                    backoff.reset();
+                }
+                Ok(must_retry.then(|| backoff.next_pause()))
+            }
+            Err(error @ DaemonError::State(StateError::Corrupt { .. } | StateError::Newer { .. })) => Err(error),
+            Err(error) => {
+                work.must_sync = true;
+                self.tell(&error);
+                let pause = match &error {
+                    DaemonError::Remote(remote) => backoff.after(remote),
+                    _ => None,
+                };
+                Ok(Some(pause.unwrap_or_else(|| backoff.next_pause())))
+            }
+        }
+    }
+
+    /// Finishes what is under way and lets go of folder and state.
+    pub async fn close(self) {
+        self.engine.state.close().await;
+    }
+}

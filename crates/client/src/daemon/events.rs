@@ -1,0 +1,81 @@
+//! Follows the server's event stream in a task of its own.
+
+use std::sync::Arc;
+
+use cairn_api::sync::Event;
+use cairn_core::ids::NamespaceId;
+use cairn_core::limits::HEARTBEAT_SECONDS;
+use cairn_core::runtime::Runtime;
+use futures::StreamExt;
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::remote::{Remote, RemoteResult};
+use crate::retry::Backoff;
+
+/// Hints that a namespace has moved. Hints merge; the stream ends when this is dropped.
+pub(super) struct ServerEvents {
+    moved: Arc<Notify>,
+    _stop: DropGuard,
+}
+
+impl ServerEvents {
+    pub(super) fn follow(
+        remote: Arc<dyn Remote>,
+        namespace: NamespaceId,
+        runtime: Runtime,
+        stop: CancellationToken,
+    ) -> Self {
+        let moved = Arc::new(Notify::new());
+        let follower = Follower { remote, namespace, moved: Arc::clone(&moved) };
+        let backoff = Backoff::new(Arc::clone(&runtime.entropy));
+        let task_stop = stop.clone();
+        let task = async move {
+            tokio::select! {
+                () = task_stop.cancelled() => {}
+                () = follower.follow(backoff) => {}
+            }
+        };
+        runtime.spawner.spawn("server events", Box::pin(task));
+        Self { moved, _stop: stop.drop_guard() }
+    }
+
+    /// Waits until the namespace has moved.
+    pub(super) async fn moved(&self) {
+        self.moved.notified().await;
+    }
+}
+
+struct Follower {
+    remote: Arc<dyn Remote>,
+    namespace: NamespaceId,
+    moved: Arc<Notify>,
+}
+
+impl Follower {
+    async fn follow(&self, mut backoff: Backoff) {
+        loop {
+            let pause = match self.read(&mut backoff).await {
+                Ok(()) => backoff.next_pause(),
+                // A refusal for good is told by the next pass; the stream asks again all the same, rarely.
+                Err(error) => backoff.after(&error).unwrap_or(super::POLL_EVERY),
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Reads one stream to its end. Its first events are the heads of all namespaces, so nothing is missed in between.
+    async fn read(&self, backoff: &mut Backoff) -> RemoteResult<()> {
+        let mut events = self.remote.events().await?;
+        let patience = std::time::Duration::from_secs(HEARTBEAT_SECONDS * 2);
+        while let Ok(Some(event)) = tokio::time::timeout(patience, events.next()).await {
+            backoff.reset();
+            match event? {
+                Event::Head { namespace, .. } if namespace == self.namespace => self.moved.notify_one(),
+                Event::Drain { .. } => return Ok(()),
+                Event::Head { .. } | Event::Heartbeat => {}
+            }
+        }
+        Ok(())
+    }
+}

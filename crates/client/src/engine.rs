@@ -1,0 +1,134 @@
+//! Makes disk and server agree: pulls the journal, plans, carries out, until there is nothing left to do.
+//!
+//! One engine drives one synced folder from one task. It keeps nothing in memory between two passes: whatever cuts it
+//! off, the next pass plans from the trees as they then are.
+
+mod carry_out;
+mod pull;
+mod push;
+mod report;
+
+use std::sync::Arc;
+
+use cairn_core::ids::{NamespaceId, NodeId};
+use cairn_core::planner::{Context, Plan, plan};
+use cairn_core::runtime::Runtime;
+use cairn_core::time::Date;
+use cairn_core::tree::Neighbourhood;
+
+use crate::applier::Applier;
+use crate::downloader::Downloader;
+use crate::fs::Filesystem;
+use crate::progress::Progress;
+use crate::remote::{Remote, RemoteError};
+use crate::state::{ClientState, StateError};
+use crate::uploader::{UploadError, Uploader};
+
+pub use report::{PassReport, Setback};
+
+/// Nodes planned at once. Bounds the memory of a pass; large enough that a commit or a fetch is filled.
+const NODES_AT_ONCE: usize = 2_000;
+/// Passes over the dirty nodes without a pull in between; a plan that needs more is a mistake of the planner.
+const PASSES: usize = 200;
+
+/// What ends a pass early. The trees are as good as before; the pass is made again.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The server cannot be asked, or refused the whole request.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The device's own state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl From<UploadError> for EngineError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Remote(error) => Self::Remote(error),
+            UploadError::State(error) => Self::State(error),
+        }
+    }
+}
+
+/// The result of what the engine does.
+pub type EngineResult<T> = Result<T, EngineError>;
+
+/// Drives one synced folder.
+pub struct Engine {
+    /// The server.
+    pub remote: Arc<dyn Remote>,
+    /// The folder.
+    pub fs: Arc<dyn Filesystem>,
+    /// What the device remembers.
+    pub state: Arc<dyn ClientState>,
+    /// Time, randomness and threads.
+    pub runtime: Runtime,
+    /// The namespace that is synced.
+    pub namespace: NamespaceId,
+    /// This device's name, for conflicted copies.
+    pub device_name: String,
+    /// What is counted.
+    pub progress: Arc<Progress>,
+    /// Puts things on the disk.
+    pub applier: Applier,
+    /// Sends.
+    pub uploader: Uploader,
+    /// Fetches.
+    pub downloader: Downloader,
+}
+
+impl Engine {
+    /// Finishes what a crash or a cut left half done: intents on the disk, the commit in flight.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn recover(&self) -> EngineResult<()> {
+        self.settle_in_flight().await
+    }
+
+    /// Pulls the journal, then plans and carries out until nothing is left, or nothing more succeeds.
+    ///
+    /// # Errors
+    /// [`EngineError`]; what was done until then is recorded.
+    pub async fn sync(&self) -> EngineResult<PassReport> {
+        let mut report = PassReport::default();
+        self.settle_in_flight().await?;
+        self.pull().await?;
+        for _ in 0..PASSES {
+            let pass = self.pass().await?;
+            let is_over = pass.steps == 0 || pass.done == 0;
+            let is_stale = pass.is_stale;
+            report.merge(pass);
+            if is_stale {
+                self.pull().await?;
+            }
+            if is_over && !(is_stale && report.may_repeat_for_staleness()) {
+                break;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Goes once over all dirty nodes.
+    async fn pass(&self) -> EngineResult<PassReport> {
+        let mut report = PassReport::default();
+        let mut after: Option<NodeId> = None;
+        loop {
+            let hood = self.state.neighbourhood(self.namespace, after, NODES_AT_ONCE).await?;
+            let Some(last) = hood.dirty.last().copied() else { break };
+            after = Some(after.map_or(last, |after| after.max(last)));
+            let plan = self.plan(&hood);
+            report.waiting += plan.waiting.len() as u64;
+            self.carry_out(&hood, plan, &mut report).await?;
+        }
+        Ok(report)
+    }
+
+    fn plan(&self, hood: &Neighbourhood) -> Plan {
+        let entropy = Arc::clone(&self.runtime.entropy);
+        let mut fresh = || NodeId::random(entropy.as_ref());
+        let today = Date::of(self.runtime.clock.now());
+        plan(hood, Context { device_name: &self.device_name, today, fresh: &mut fresh })
+    }
+}

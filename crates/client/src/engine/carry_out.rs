@@ -1,0 +1,307 @@
+//! Carries out the steps of one plan: what travels is fetched first, then the disk is changed, then the server.
+
+use std::collections::HashMap;
+
+use cairn_core::ids::NodeId;
+use cairn_core::planner::{Plan, Step, Wish};
+use cairn_core::tree::{Entry, Neighbourhood, Substance};
+use futures::StreamExt;
+
+use super::report::PassReport;
+use super::{Engine, EngineResult};
+use crate::applier::{ApplyError, Placement};
+use crate::downloader::{DownloadError, Wanted, part_name};
+use crate::remote::RemoteError;
+use crate::state::{LocalChange, StateBatch, StateResult, TreeChange};
+
+/// Notes of activity that one plan leaves; the rest is counted.
+const NOTES: usize = 50;
+
+/// What was fetched for the steps of a plan: the staged name of each node's content.
+type Staged = HashMap<NodeId, String>;
+
+impl Engine {
+    pub(super) async fn carry_out(
+        &self,
+        hood: &Neighbourhood,
+        plan: Plan,
+        report: &mut PassReport,
+    ) -> EngineResult<()> {
+        report.steps += plan.steps.len() as u64;
+        let staged = self.fetch(hood, &plan.steps, report).await?;
+        let mut trees = StateBatch::default();
+        let mut groups: Vec<Vec<Wish>> = Vec::new();
+        let mut arrivals: Vec<Placement> = Vec::new();
+        let mut notes = 0;
+        for step in plan.steps {
+            if let Step::Create { node } = &step
+                && let (Some(entry), Some(name)) = (hood.remote.get(*node), staged.get(node))
+            {
+                // Files that follow one another are put in place together: one sync of each folder serves them all.
+                self.flush(&mut trees).await?;
+                arrivals.push(Placement { node: *node, entry: entry.clone(), staged: name.clone() });
+                continue;
+            }
+            self.place_arrivals(&mut arrivals, report).await?;
+            match step {
+                Step::Commit { wishes } => groups.push(wishes),
+                step if is_of_trees(&step) => {
+                    self.change_trees(hood, step, &mut trees).await?;
+                    report.done += 1;
+                }
+                step => {
+                    self.flush(&mut trees).await?;
+                    self.note(&step, &mut notes).await?;
+                    self.change_disk(hood, step, &staged, report).await?;
+                }
+            }
+        }
+        self.place_arrivals(&mut arrivals, report).await?;
+        self.flush(&mut trees).await?;
+        if !groups.is_empty() {
+            self.push(hood, &groups, report).await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&self, trees: &mut StateBatch) -> StateResult<()> {
+        if *trees == StateBatch::default() {
+            return Ok(());
+        }
+        self.state.apply(self.namespace, std::mem::take(trees)).await
+    }
+
+    /// Steps that change what is remembered, and nothing else.
+    async fn change_trees(&self, hood: &Neighbourhood, step: Step, trees: &mut StateBatch) -> StateResult<()> {
+        match step {
+            Step::Agree { node } => {
+                if let Some(entry) = hood.remote.get(node) {
+                    trees.synced.push(TreeChange::Put(node, entry.clone()));
+                }
+            }
+            Step::Base { node, entry } => trees.synced.push(TreeChange::Put(node, entry)),
+            Step::Forget { node } => trees.synced.push(TreeChange::RemoveNode(node)),
+            Step::Adopt { local, remote, entry } => {
+                self.flush(trees).await?;
+                trees.rebind.push((local, remote));
+                trees.synced.push(TreeChange::Put(remote, entry));
+                self.flush(trees).await?;
+            }
+            Step::Rekey { node, fresh } => {
+                self.flush(trees).await?;
+                trees.rebind.push((node, fresh));
+                trees.synced.push(TreeChange::RemoveNode(node));
+                self.flush(trees).await?;
+            }
+            Step::NameForServer { node, name } => {
+                self.flush(trees).await?;
+                if let Some(mut row) = self.state.local(self.namespace, node).await? {
+                    row.disk_name = Some(row.name_on_disk().to_owned());
+                    row.entry.place.name = name;
+                    trees.local.push(LocalChange::Put(row));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn change_disk(
+        &self,
+        hood: &Neighbourhood,
+        step: Step,
+        staged: &Staged,
+        report: &mut PassReport,
+    ) -> EngineResult<()> {
+        let (node, result) = match step {
+            Step::Create { node } => match hood.remote.get(node) {
+                Some(entry) => (node, self.create(node, entry).await),
+                None => return Ok(()),
+            },
+            Step::Replace { node, keep } => match hood.remote.get(node) {
+                Some(entry) => match (&entry.substance, staged.get(&node)) {
+                    (Substance::Symlink(_), _) => (node, self.applier.replace_link(node, entry, keep).await),
+                    (_, Some(name)) => (node, self.applier.replace_file(node, entry, name, keep).await),
+                    // It could not be fetched, which has been told.
+                    _ => return Ok(()),
+                },
+                None => return Ok(()),
+            },
+            Step::Move { node, place } => (node, self.applier.rename(node, &place).await),
+            Step::RenameAside { node, name } => (node, self.applier.rename_aside(node, &name).await),
+            Step::SetAttributes { node } => match hood.remote.get(node) {
+                Some(entry) => (node, self.applier.set_attributes(node, entry).await),
+                None => return Ok(()),
+            },
+            Step::Remove { node } => (node, self.applier.remove(node).await),
+            _ => return Ok(()),
+        };
+        self.judge(node, result, report).await
+    }
+
+    /// Makes a folder or a link; files come by way of the stage.
+    async fn create(&self, node: NodeId, entry: &Entry) -> Result<(), ApplyError> {
+        match &entry.substance {
+            Substance::Directory => self.applier.create_folder(node, entry).await,
+            Substance::Symlink(_) => self.applier.place_link(node, entry).await,
+            // It could not be fetched, which has been told.
+            Substance::File { .. } => Ok(()),
+        }
+    }
+
+    async fn place_arrivals(
+        &self,
+        arrivals: &mut Vec<Placement>,
+        report: &mut PassReport,
+    ) -> EngineResult<()> {
+        if arrivals.is_empty() {
+            return Ok(());
+        }
+        let nodes: Vec<NodeId> = arrivals.iter().map(|placement| placement.node).collect();
+        let results = self.applier.place_files(std::mem::take(arrivals)).await;
+        for (node, result) in nodes.into_iter().zip(results) {
+            self.judge(node, result, report).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts a step that was done; tells of one that was not, and what that calls for.
+    async fn judge(
+        &self,
+        node: NodeId,
+        result: Result<(), ApplyError>,
+        report: &mut PassReport,
+    ) -> EngineResult<()> {
+        let error = match result {
+            Ok(()) => {
+                report.done += 1;
+                return Ok(());
+            }
+            Err(ApplyError::State(error)) => return Err(error.into()),
+            Err(error) => error,
+        };
+        let path = self.path_of(node).await?;
+        let folder = path.parent().unwrap_or_default();
+        match error {
+            // Somebody was faster: what is there now is looked at, and planned anew.
+            ApplyError::Changed { path } => report.must_rescan(path.parent().unwrap_or_default()),
+            ApplyError::NotEmpty { .. } => report.must_rescan(path),
+            ApplyError::Fs(error) if error.is_already_exists() || error.is_not_found() => {
+                report.must_rescan(folder);
+            }
+            ApplyError::Fs(error) => {
+                let (code, next_step) = if error.is_full() {
+                    ("disk-full", "free some space; it is tried again")
+                } else {
+                    ("disk", "check the folder's permissions and the disk; it is tried again")
+                };
+                let message = format!("{error}: {}; {next_step}", error.source);
+                report.set_back(&error.path.to_string(), code, message, true);
+            }
+            error => report.set_back(&path.to_string(), "disk", format!("{error}; it is tried again"), true),
+        }
+        Ok(())
+    }
+
+    /// Fetches the content of every file that the plan creates or replaces.
+    async fn fetch(&self, hood: &Neighbourhood, steps: &[Step], report: &mut PassReport) -> EngineResult<Staged> {
+        let mut wanted = Vec::new();
+        for step in steps {
+            let (Step::Create { node } | Step::Replace { node, .. }) = step else { continue };
+            let Some(entry) = hood.remote.get(*node) else { continue };
+            let Substance::File { file_id, .. } = entry.substance else { continue };
+            let Some(content) = self.state.contents(&[file_id]).await?.into_iter().next().flatten() else {
+                continue;
+            };
+            wanted.push(Wanted {
+                node: *node,
+                content_seq: entry.content_seq,
+                content,
+                executable: entry.attributes.executable,
+                mtime: entry.attributes.mtime,
+                staged: part_name(*node, file_id),
+                path: entry.place.name.to_string(),
+            });
+        }
+        let names: Staged = wanted.iter().map(|wanted| (wanted.node, wanted.staged.clone())).collect();
+        let mut staged = Staged::with_capacity(names.len());
+        let mut downloads = self.downloader.download(wanted);
+        let mut lost_connection = None;
+        while let Some((node, result)) = downloads.next().await {
+            match result {
+                Ok(()) => {
+                    staged.extend(names.get(&node).map(|name| (node, name.clone())));
+                }
+                Err(DownloadError::State(error)) => return Err(error.into()),
+                Err(DownloadError::Remote(error)) if matches!(*error, RemoteError::Unreachable { .. }) => {
+                    lost_connection = Some(error);
+                }
+                Err(error) => self.note_download(node, &error, report).await?,
+            }
+        }
+        drop(downloads);
+        match lost_connection {
+            // Nothing at all arrived: the server is gone, and it is useless to go on.
+            Some(error) if staged.is_empty() => Err(unreachable_again(&error).into()),
+            _ => Ok(staged),
+        }
+    }
+
+    async fn note_download(&self, node: NodeId, error: &DownloadError, report: &mut PassReport) -> StateResult<()> {
+        let names = self.state.remote_path(self.namespace, node).await?.unwrap_or_default();
+        let path = names.join("/");
+        match error {
+            // The journal says by what it was superseded.
+            DownloadError::NotFound => report.is_stale = true,
+            DownloadError::Fs(error) if error.is_full() => {
+                let message = format!("{error}: {}; free some space; it is tried again", error.source);
+                report.set_back(&path, "disk-full", message, true);
+            }
+            DownloadError::Damaged => {
+                report.set_back(&path, "damaged", format!("{error}; a device that has it can send it again"), true);
+            }
+            error => report.set_back(&path, "download", format!("{error}; it is tried again"), true),
+        }
+        Ok(())
+    }
+
+    /// Leaves a note for `cairn activity`.
+    async fn note(&self, step: &Step, notes: &mut usize) -> StateResult<()> {
+        *notes += 1;
+        if *notes > NOTES {
+            return Ok(());
+        }
+        let (what, node) = match step {
+            Step::Create { node } => ("created", *node),
+            Step::Replace { node, keep: None } => ("updated", *node),
+            Step::Replace { node, keep: Some(_) } => ("kept both versions", *node),
+            Step::Move { node, .. } | Step::RenameAside { node, .. } => ("renamed", *node),
+            Step::SetAttributes { node } => ("attributes", *node),
+            Step::Remove { node } => ("removed", *node),
+            _ => return Ok(()),
+        };
+        let path = self.path_of(node).await?.to_string();
+        self.state.note_activity(self.runtime.clock.now(), what, &path).await
+    }
+}
+
+/// Whether a step changes only what is remembered.
+const fn is_of_trees(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Agree { .. }
+            | Step::Base { .. }
+            | Step::Forget { .. }
+            | Step::Adopt { .. }
+            | Step::Rekey { .. }
+            | Step::NameForServer { .. }
+    )
+}
+
+fn unreachable_again(error: &RemoteError) -> RemoteError {
+    let server = match error {
+        RemoteError::Unreachable { server, .. } => server.clone(),
+        _ => String::new(),
+    };
+    RemoteError::Unreachable { server, source: error.to_string().into() }
+}

@@ -1,0 +1,208 @@
+//! From the server's journal to the remote tree.
+
+use std::collections::HashMap;
+
+use cairn_api::sync::{ChangesReply, ChangesRequest, CursorReply, CursorReport, NodesRequest};
+use cairn_core::change::{Change, JournalEntry};
+use cairn_core::ids::{ChainHash, Incarnation, NodeId};
+use cairn_core::limits;
+use cairn_core::node::Content;
+use cairn_core::rev::{Cursor, Seq};
+use cairn_core::tree::Entry;
+
+use super::{Engine, EngineResult};
+use crate::state::{StateBatch, TreeChange};
+
+/// Remote nodes as they are after the entries read so far. `None`: gone.
+type Overlay = HashMap<NodeId, Option<Entry>>;
+
+impl Engine {
+    /// Brings the remote tree to the head of the journal.
+    pub(super) async fn pull(&self) -> EngineResult<()> {
+        self.resume_listing().await?;
+        let start = self.cursor_or_none().await?;
+        let mut cursor = start;
+        loop {
+            let request =
+                ChangesRequest { cursor, limit: limits::CHANGES_PAGE as u32, wait_seconds: 0 };
+            match self.remote.changes(request).await? {
+                ChangesReply::Page { entries, cursor: next, has_more } => {
+                    let must_list = self.record_entries(&entries, next).await?;
+                    cursor = next;
+                    if must_list {
+                        self.list_tree(next, false).await?;
+                    }
+                    if !has_more {
+                        break;
+                    }
+                }
+                ChangesReply::BelowFloor { head } => {
+                    self.list_tree(head, false).await?;
+                    cursor = head;
+                }
+                ChangesReply::NotOnChain { head } => {
+                    self.list_tree(head, true).await?;
+                    cursor = head;
+                }
+            }
+        }
+        if cursor != start {
+            self.report_cursor(cursor).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the server how far this device has come, before it believes anything that it remembers: a device that was
+    /// restored from a backup learns of it here and merges.
+    ///
+    /// # Errors
+    /// Those of the server and of the state.
+    pub async fn introduce(&self) -> EngineResult<()> {
+        self.resume_listing().await?;
+        match self.state.cursor(self.namespace).await? {
+            Some(cursor) => self.report_cursor(cursor).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn report_cursor(&self, cursor: Cursor) -> EngineResult<()> {
+        let reply = self.remote.report_cursor(CursorReport { cursor }).await?;
+        if reply == CursorReply::DeviceRestored {
+            tracing::warn!("this device's state is older than what it reported before: merging, deleting nothing");
+            self.list_tree(cursor, true).await?;
+        }
+        Ok(())
+    }
+
+    /// The cursor; one that no journal has when there is none, so that the server answers with where to list.
+    async fn cursor_or_none(&self) -> EngineResult<Cursor> {
+        let cursor = self.state.cursor(self.namespace).await?;
+        Ok(cursor.unwrap_or(Cursor {
+            namespace: self.namespace,
+            incarnation: Incarnation::new([0; 16]),
+            seq: Seq::ZERO,
+            chain: ChainHash::new([0; 32]),
+        }))
+    }
+
+    /// Finishes a listing that a crash cut off. Whether it was a merge is not remembered: as one, nothing is lost.
+    async fn resume_listing(&self) -> EngineResult<()> {
+        if let Some((at, after)) = self.state.unfinished_listing(self.namespace).await? {
+            self.list_pages(at, after).await?;
+            self.state.finish_listing(self.namespace, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the remote tree by a listing.
+    async fn list_tree(&self, at: Cursor, is_merge: bool) -> EngineResult<()> {
+        self.state.begin_listing(self.namespace, at).await?;
+        self.list_pages(at, None).await?;
+        self.state.finish_listing(self.namespace, is_merge).await?;
+        Ok(())
+    }
+
+    async fn list_pages(&self, at: Cursor, mut after: Option<NodeId>) -> EngineResult<()> {
+        loop {
+            let request = NodesRequest {
+                namespace: self.namespace,
+                at: Some(at.seq),
+                folder: None,
+                after,
+                limit: limits::LISTING_PAGE as u32,
+            };
+            let page = self.remote.nodes(request).await?;
+            self.state.add_to_listing(self.namespace, &page.nodes).await?;
+            match page.nodes.last() {
+                Some(last) if page.has_more => after = Some(last.id),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Records a page of the journal; says whether the tree must be listed anew because entries alone do not tell it.
+    async fn record_entries(&self, entries: &[JournalEntry], cursor: Cursor) -> EngineResult<bool> {
+        let mut batch = StateBatch { cursor: Some(cursor), ..StateBatch::default() };
+        let mut overlay = Overlay::new();
+        let mut must_list = false;
+        for entry in entries {
+            if let std::collections::hash_map::Entry::Vacant(slot) = overlay.entry(entry.node) {
+                slot.insert(self.state.remote(self.namespace, entry.node).await?);
+            }
+            let known = overlay.get(&entry.node).cloned().flatten();
+            match after_entry(entry, known) {
+                After::Same => {}
+                After::Put(state) => {
+                    if let Some(Content::File(content)) = &entry.content {
+                        batch.contents.push(content.clone());
+                    }
+                    batch.remote.push(TreeChange::Put(entry.node, state.clone()));
+                    overlay.insert(entry.node, Some(state));
+                }
+                After::Gone => {
+                    batch.remote.push(TreeChange::RemoveSubtree(entry.node));
+                    overlay.insert(entry.node, None);
+                }
+                After::Unknown => must_list = true,
+            }
+        }
+        self.state.apply(self.namespace, batch).await?;
+        Ok(must_list)
+    }
+}
+
+/// What a journal entry makes of a node.
+enum After {
+    /// What it was: the entry is one of our own commits, recorded when it was answered.
+    Same,
+    /// This.
+    Put(Entry),
+    /// It is gone, with all that was below it.
+    Gone,
+    /// More than the entry says.
+    Unknown,
+}
+
+/// Applies one entry to what is known of its node. Entries that are older than what is known change nothing: the
+/// answers to this device's own commits run ahead of the journal.
+fn after_entry(entry: &JournalEntry, known: Option<Entry>) -> After {
+    let seq = entry.seq;
+    match (entry.change, known) {
+        (Change::Deleted, Some(_)) => After::Gone,
+        (Change::Deleted, None) => After::Same,
+        (Change::Restored, _) => After::Unknown,
+        (Change::Created, None) => match (&entry.place_after, &entry.content) {
+            (Some(place), Some(content)) => After::Put(Entry {
+                place: place.clone(),
+                substance: content.into(),
+                attributes: entry.attributes,
+                place_seq: seq,
+                content_seq: seq,
+            }),
+            // What it was made with is gone from the history: the listing has what it is now.
+            _ => After::Unknown,
+        },
+        (Change::Created, Some(_)) => After::Same,
+        (Change::Moved, Some(known)) => match &entry.place_after {
+            Some(place) if seq > known.place_seq => {
+                After::Put(Entry { place: place.clone(), place_seq: seq, ..known })
+            }
+            _ => After::Same,
+        },
+        (Change::Edited, Some(known)) => match &entry.content {
+            Some(content) if seq > known.content_seq => After::Put(Entry {
+                substance: content.into(),
+                attributes: entry.attributes,
+                content_seq: seq,
+                ..known
+            }),
+            _ => After::Same,
+        },
+        (Change::AttributesSet, Some(known)) if known.attributes != entry.attributes => {
+            After::Put(Entry { attributes: entry.attributes, ..known })
+        }
+        (Change::AttributesSet, Some(_)) => After::Same,
+        // A change of a node that was deleted later on, or that a commit of ours has deleted already.
+        (Change::Moved | Change::Edited | Change::AttributesSet, None) => After::Same,
+    }
+}

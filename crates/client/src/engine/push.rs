@@ -1,0 +1,295 @@
+//! From wishes to commits, and from their outcomes to the trees.
+
+use cairn_core::change::{Op, Refusal};
+use cairn_core::ids::{NodeId, OpId};
+use cairn_core::node::{Content, Place};
+use cairn_core::planner::Wish;
+use cairn_core::rev::Seq;
+use cairn_core::tree::{Entry, Neighbourhood, Substance};
+
+use super::report::PassReport;
+use super::{Engine, EngineResult};
+use crate::fs::DiskPath;
+use crate::state::{LocalRow, StateBatch, StateResult, TreeChange};
+use crate::uploader::{Dedup, FileToSend, Piece, PieceOutcome};
+
+impl Engine {
+    /// Learns what became of a commit that was sent before a cut.
+    pub(super) async fn settle_in_flight(&self) -> EngineResult<()> {
+        let Some(replayed) = self.uploader.replay_in_flight().await? else { return Ok(()) };
+        let mut batch = StateBatch { settled: Some(replayed.op_id), ..StateBatch::default() };
+        for (group, outcome) in replayed.groups.iter().zip(&replayed.outcomes) {
+            if let PieceOutcome::Applied { seqs } = outcome {
+                self.record_applied(group, seqs, &mut batch).await?;
+            }
+        }
+        self.state.apply(self.namespace, batch).await?;
+        Ok(())
+    }
+
+    /// Sends groups of wishes and records what became of them.
+    pub(super) async fn push(
+        &self,
+        hood: &Neighbourhood,
+        groups: &[Vec<Wish>],
+        report: &mut PassReport,
+    ) -> EngineResult<()> {
+        let seen = self.state.cursor(self.namespace).await?.map_or(Seq::ZERO, |cursor| cursor.seq);
+        let mut pieces = Vec::with_capacity(groups.len());
+        let mut paths = Vec::with_capacity(groups.len());
+        for wishes in groups {
+            if let Some((piece, path)) = self.piece(hood, wishes, seen).await? {
+                pieces.push(piece);
+                paths.push(path);
+            }
+        }
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let asked: Vec<Vec<Op>> = pieces.iter().map(|piece| piece.group.clone()).collect();
+        let dedup = if seen == Seq::ZERO { Dedup::Skip } else { Dedup::Ask };
+        let mut sending = self.uploader.send(pieces, dedup);
+        while let Some(result) = sending.next().await? {
+            let outcomes = result.outcomes.iter().map(|(index, outcome)| (&asked[*index], outcome, &paths[*index]));
+            self.record_outcomes(result.op_id, outcomes, seen, report).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a piece of one group; `None` when the local tree does not have what it is about any more.
+    async fn piece(
+        &self,
+        hood: &Neighbourhood,
+        wishes: &[Wish],
+        seen: Seq,
+    ) -> EngineResult<Option<(Piece, DiskPath)>> {
+        let mut piece = Piece::default();
+        let mut first_path = None;
+        for wish in wishes {
+            let op = match wish {
+                Wish::Create { node } | Wish::Edit { node } => {
+                    let Some((row, content)) = self.local_content(*node).await? else { return Ok(None) };
+                    let path = self.path_of(*node).await?;
+                    if let Content::File(file) = &content
+                        && file.size > 0
+                    {
+                        let file = FileToSend {
+                            path: path.clone(),
+                            fingerprint: row.fingerprint,
+                            content: file.clone(),
+                        };
+                        piece.files.push(file);
+                    }
+                    first_path.get_or_insert(path);
+                    content_op(wish, *node, row.entry, content, hood)
+                }
+                Wish::Move { node, place } => hood.remote.get(*node).map(|remote| Op::Move {
+                    node: *node,
+                    place: place.clone(),
+                    base_place: remote.place_seq,
+                }),
+                Wish::SetAttributes { node } => self
+                    .state
+                    .local(self.namespace, *node)
+                    .await?
+                    .map(|row| Op::SetAttributes { node: *node, attributes: row.entry.attributes }),
+                Wish::Delete { node } => hood.remote.get(*node).map(|remote| Op::Delete {
+                    node: *node,
+                    base_place: remote.place_seq,
+                    base_content: remote.content_seq,
+                    seen: Some(seen),
+                }),
+            };
+            let Some(op) = op else { return Ok(None) };
+            if first_path.is_none() {
+                first_path = Some(self.path_of(op.node()).await?);
+            }
+            piece.group.push(op);
+        }
+        Ok(first_path.map(|path| (piece, path)))
+    }
+
+    /// A local node with its content.
+    async fn local_content(&self, node: NodeId) -> StateResult<Option<(LocalRow, Content)>> {
+        let Some(row) = self.state.local(self.namespace, node).await? else { return Ok(None) };
+        let content = match &row.entry.substance {
+            Substance::Directory => Content::Directory,
+            Substance::Symlink(target) => Content::Symlink(target.clone()),
+            Substance::File { file_id, .. } => {
+                match self.state.contents(&[*file_id]).await?.into_iter().next().flatten() {
+                    Some(content) => Content::File(content),
+                    None => return Ok(None),
+                }
+            }
+        };
+        Ok(Some((row, content)))
+    }
+
+    /// Where a node is on the disk, or was on the server; for messages and for reading.
+    pub(super) async fn path_of(&self, node: NodeId) -> StateResult<DiskPath> {
+        let names = match self.state.disk_path(self.namespace, node).await? {
+            Some(names) => names,
+            None => self.state.remote_path(self.namespace, node).await?.unwrap_or_default(),
+        };
+        Ok(DiskPath::from_names(names))
+    }
+
+    async fn record_outcomes<'a>(
+        &self,
+        op_id: Option<OpId>,
+        outcomes: impl Iterator<Item = (&'a Vec<Op>, &'a PieceOutcome, &'a DiskPath)>,
+        seen: Seq,
+        report: &mut PassReport,
+    ) -> EngineResult<()> {
+        let mut batch = StateBatch { settled: op_id, ..StateBatch::default() };
+        for (group, outcome, path) in outcomes {
+            match outcome {
+                PieceOutcome::Applied { seqs } => {
+                    self.record_applied(group, seqs, &mut batch).await?;
+                    report.done += group.len() as u64;
+                }
+                PieceOutcome::Refused { op_index, refusal } => {
+                    self.record_refusal(&group[*op_index], refusal, seen, &mut batch).await?;
+                    note_refusal(refusal, path, report);
+                }
+                PieceOutcome::FileChanged { path } => {
+                    report.must_rescan(path.parent().unwrap_or_default());
+                }
+                PieceOutcome::FileFailed(error) => {
+                    report.must_rescan(path.parent().unwrap_or_default());
+                    let message = format!("{error}: {}; check its permissions", error.source);
+                    report.set_back(&path.to_string(), "unreadable", message, true);
+                }
+                PieceOutcome::Rejected(error) => {
+                    let is_transient = error.code.is_transient();
+                    report.set_back(&path.to_string(), "rejected", error.message.clone(), is_transient);
+                }
+            }
+        }
+        self.state.apply(self.namespace, batch).await?;
+        Ok(())
+    }
+
+    /// Records in the trees what a group did.
+    async fn record_applied(&self, group: &[Op], seqs: &[Seq], batch: &mut StateBatch) -> StateResult<()> {
+        for (op, seq) in group.iter().zip(seqs.iter().copied()) {
+            let node = op.node();
+            match op {
+                Op::Create { place, content, attributes, .. } => {
+                    let entry = Entry {
+                        place: place.clone(),
+                        substance: content.into(),
+                        attributes: *attributes,
+                        place_seq: seq,
+                        content_seq: seq,
+                    };
+                    batch.remote.push(TreeChange::Put(node, entry.clone()));
+                    batch.synced.push(TreeChange::Put(node, entry));
+                }
+                Op::Move { place, .. } => {
+                    self.record_in_both(node, batch, |entry| Entry { place: place.clone(), place_seq: seq, ..entry })
+                        .await?;
+                }
+                Op::Edit { content, attributes, .. } => {
+                    self.record_in_both(node, batch, |entry| Entry {
+                        substance: content.into(),
+                        attributes: *attributes,
+                        content_seq: seq,
+                        ..entry
+                    })
+                    .await?;
+                }
+                Op::SetAttributes { attributes, .. } => {
+                    self.record_in_both(node, batch, |entry| Entry { attributes: *attributes, ..entry }).await?;
+                }
+                Op::Delete { .. } => {
+                    batch.remote.push(TreeChange::RemoveSubtree(node));
+                    batch.synced.push(TreeChange::RemoveSubtree(node));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes a node in the remote tree, and in the synced one when it is there, on top of what this batch has changed.
+    async fn record_in_both(
+        &self,
+        node: NodeId,
+        batch: &mut StateBatch,
+        change: impl Fn(Entry) -> Entry,
+    ) -> StateResult<()> {
+        let pending = |changes: &[TreeChange]| {
+            changes.iter().rev().find_map(|change| match change {
+                TreeChange::Put(id, entry) if *id == node => Some(entry.clone()),
+                _ => None,
+            })
+        };
+        let remote = match pending(&batch.remote) {
+            Some(entry) => Some(entry),
+            None => self.state.remote(self.namespace, node).await?,
+        };
+        if let Some(entry) = remote {
+            batch.remote.push(TreeChange::Put(node, change(entry)));
+        }
+        let synced = match pending(&batch.synced) {
+            Some(entry) => Some(entry),
+            None => self.state.synced(self.namespace, node).await?,
+        };
+        if let Some(entry) = synced {
+            batch.synced.push(TreeChange::Put(node, change(entry)));
+        }
+        Ok(())
+    }
+
+    /// Takes over a counter that the server named and the journal will not tell: it is not newer than what was read.
+    async fn record_refusal(
+        &self,
+        op: &Op,
+        refusal: &Refusal,
+        seen: Seq,
+        batch: &mut StateBatch,
+    ) -> StateResult<()> {
+        let node = op.node();
+        match refusal {
+            Refusal::StalePlace { node: stale, current } if *stale == node && *current <= seen => {
+                self.record_in_both(node, batch, |entry| Entry { place_seq: *current, ..entry }).await
+            }
+            Refusal::StaleContent { node: stale, current } if *stale == node && *current <= seen => {
+                self.record_in_both(node, batch, |entry| Entry { content_seq: *current, ..entry }).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn content_op(wish: &Wish, node: NodeId, local: Entry, content: Content, hood: &Neighbourhood) -> Option<Op> {
+    let Entry { place, attributes, .. } = local;
+    match wish {
+        Wish::Edit { .. } => {
+            let base_content = hood.remote.get(node)?.content_seq;
+            Some(Op::Edit { node, content, attributes, base_content })
+        }
+        _ => Some(Op::Create { node, place: Place { ..place }, content, attributes }),
+    }
+}
+
+/// Most refusals mean that the trees are behind: they are read again and planned anew. The others are told.
+fn note_refusal(refusal: &Refusal, path: &DiskPath, report: &mut PassReport) {
+    let shown = path.to_string();
+    match refusal {
+        Refusal::QuotaExceeded { .. } => {
+            let message = format!("{refusal}; free space on the server or ask for a larger quota");
+            report.set_back(&shown, "over-quota", message, true);
+        }
+        Refusal::TooDeep => {
+            report.set_back(&shown, "too-deep", format!("{refusal}; move it further up"), false);
+        }
+        Refusal::MissingChunks { .. } => {
+            report.set_back(&shown, "missing-chunks", format!("{refusal}; it is sent again"), true);
+        }
+        _ => {
+            report.is_stale = true;
+            report.set_back(&shown, "refused", format!("the server has moved on: {refusal}"), true);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What a pass did and what it could not do.
+
+use crate::fs::DiskPath;
+use crate::status::Problem;
+
+/// Setbacks that are kept with their paths; beyond it they are only counted.
+const KEPT: usize = 1_000;
+/// Times that a pass without success is repeated because the trees were behind the server.
+const STALE_PASSES: u64 = 20;
+
+/// One thing that could not be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setback {
+    /// What is told to the user.
+    pub problem: Problem,
+    /// Whether trying again later may help without the user.
+    pub is_transient: bool,
+}
+
+/// What one or several passes did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PassReport {
+    /// Steps that were planned.
+    pub steps: u64,
+    /// Steps that were done.
+    pub done: u64,
+    /// Nodes that wait for others.
+    pub waiting: u64,
+    /// What could not be done, the first of it.
+    pub setbacks: Vec<Setback>,
+    /// All that could not be done.
+    pub setback_count: u64,
+    /// Folders that are not as the local tree says: they must be scanned.
+    pub rescan: Vec<DiskPath>,
+    /// Whether the server refused something because it has moved on.
+    pub is_stale: bool,
+    /// Passes that were stale without any success.
+    stale_passes: u64,
+}
+
+impl PassReport {
+    /// Notes a setback.
+    pub(super) fn set_back(&mut self, path: &str, code: &str, message: String, is_transient: bool) {
+        self.setback_count += 1;
+        if self.setbacks.len() < KEPT {
+            let problem = Problem { path: path.to_owned(), code: code.to_owned(), message };
+            self.setbacks.push(Setback { problem, is_transient });
+        }
+    }
+
+    /// Notes a folder that is not as the local tree says.
+    pub(super) fn must_rescan(&mut self, folder: DiskPath) {
+        if self.rescan.len() < KEPT && !self.rescan.contains(&folder) {
+            self.rescan.push(folder);
+        }
+    }
+
+    /// Adds a later pass. Setbacks are those of the last pass: what was overcome is forgotten.
+    pub(super) fn merge(&mut self, later: Self) {
+        self.steps += later.steps;
+        self.done += later.done;
+        self.waiting = later.waiting;
+        self.setbacks = later.setbacks;
+        self.setback_count = later.setback_count;
+        self.rescan.extend(later.rescan);
+        self.stale_passes = if later.is_stale && later.done == 0 { self.stale_passes + 1 } else { 0 };
+        self.is_stale = later.is_stale;
+    }
+
+    /// Whether a stale pass without success is worth another one.
+    pub(super) const fn may_repeat_for_staleness(&self) -> bool {
+        self.stale_passes < STALE_PASSES
+    }
+}

@@ -1,0 +1,74 @@
+//! What a daemon says of itself, to `cairn status` and to whoever waits.
+
+use serde::{Deserialize, Serialize};
+
+/// What the daemon is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activity {
+    /// It has just been started.
+    Starting,
+    /// It looks at the disk.
+    Scanning,
+    /// It sends, fetches or applies.
+    Syncing,
+    /// There is nothing to do.
+    Idle,
+    /// The user paused it.
+    Paused,
+    /// The server cannot be reached; local changes are noted and wait.
+    Offline,
+    /// It cannot go on without the user; `problems` says why.
+    Blocked,
+}
+
+/// One thing that keeps a path from being in sync, or the whole folder when the path is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The path below the folder, with slashes.
+    pub path: String,
+    /// A stable word for programs, such as `not-utf8`, `disk-full`, `over-quota`.
+    pub code: String,
+    /// The cause and the next step.
+    pub message: String,
+}
+
+/// A snapshot of the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// What it is doing.
+    pub activity: Activity,
+    /// The synced folder.
+    pub folder: String,
+    /// The server's address.
+    pub server: String,
+    /// Files and folders on this disk.
+    pub local_nodes: u64,
+    /// Files and folders on the server.
+    pub remote_nodes: u64,
+    /// Files and folders that are not in sync yet.
+    pub pending: u64,
+    /// Whether everything seen so far is in sync: nothing pending, no problem that the user could mend, last pass complete.
+    pub in_sync: bool,
+    /// Bytes sent of those to send, in the current pass.
+    pub upload: Transfer,
+    /// Bytes fetched of those to fetch, in the current pass.
+    pub download: Transfer,
+    /// What is wrong, the first 1,000 of it.
+    pub problems: Vec<Problem>,
+    /// How many completed passes there were: a waiter that saw one number waits for a greater one.
+    pub passes: u64,
+}
+
+/// How far a transfer is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Bytes done.
+    pub bytes_done: u64,
+    /// Bytes to do.
+    pub bytes_total: u64,
+    /// Files done.
+    pub files_done: u64,
+    /// Files to do.
+    pub files_total: u64,
+}
