@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use cairn_api::sync::{CBOR, from_cbor, to_cbor};
+use cairn_api::sync::{CBOR, from_cbor, path, to_cbor};
 use http_body_util::BodyExt;
 use minicbor::{Decode, Encode};
 use tokio::time::Instant;
@@ -18,6 +18,8 @@ use crate::state::State;
 
 /// Bytes of a body that is one message: the longest is a path of 256 names, or 4,096 hashes.
 pub(crate) const MESSAGE_BYTES: usize = 256 << 10;
+/// Bytes of a login: an address, a password and two names at their longest.
+const LOGIN_BYTES: usize = 4 << 10;
 /// How long the rest of a refused body is read, so that a client that only listens afterwards hears the refusal.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
@@ -102,11 +104,17 @@ impl<T: for<'b> Decode<'b, ()>> FromRequest<Arc<State>> for Message<T> {
     type Rejection = ServiceError;
 
     async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, ServiceError> {
-        let expected = announced_bytes(&request).map_or(MESSAGE_BYTES, |bytes| bytes as usize);
-        let mut body = BodyReader::new(request, MESSAGE_BYTES, state)?;
-        let _memory = state.body_memory.reserve(expected).await?;
+        // Who has no token yet cannot make us keep much.
+        let limit_bytes = if request.uri().path() == path::LOGIN {
+            LOGIN_BYTES
+        } else {
+            MESSAGE_BYTES
+        };
+        let mut body = BodyReader::new(request, limit_bytes, state)?;
+        let mut memory = state.body_memory.begin();
         let mut bytes = BytesMut::new();
         while let Some(block) = body.next().await? {
+            memory.grow_to(bytes.len() + block.len()).await?;
             bytes.extend_from_slice(&block);
         }
         from_cbor(&bytes)

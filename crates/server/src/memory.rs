@@ -40,13 +40,6 @@ impl BodyMemory {
             permit: None,
         }
     }
-
-    /// Waits for so many bytes.
-    pub(crate) async fn reserve(&self, bytes: usize) -> Result<Reservation<'_>, ServiceError> {
-        let mut reservation = self.begin();
-        reservation.grow_to(bytes).await?;
-        Ok(reservation)
-    }
 }
 
 impl Reservation<'_> {
@@ -121,7 +114,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bodies_share_what_there_is() {
         let memory = BodyMemory::new(10 * UNIT_BYTES);
-        let mut first = memory.reserve(6 * UNIT_BYTES).await.unwrap();
+        let mut first = memory.begin();
+        first.grow_to(6 * UNIT_BYTES).await.unwrap();
         let mut second = memory.begin();
         assert!(second.try_grow_to(4 * UNIT_BYTES));
         assert!(!second.try_grow_to(4 * UNIT_BYTES + 1));

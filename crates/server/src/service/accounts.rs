@@ -1,6 +1,6 @@
 //! Accounts and the devices linked to them.
 
-use cairn_core::ids::{AccountId, Incarnation, NamespaceId};
+use cairn_core::ids::{AccountId, DeviceId, Incarnation, NamespaceId};
 use cairn_core::limits;
 use cairn_core::rev::Cursor;
 use cairn_core::runtime::Runtime;
@@ -8,7 +8,7 @@ use cairn_core::time::Timestamp;
 use cairn_metadata::{Account, Device, Email, MetadataError, MetadataStore};
 use std::time::Duration;
 
-use cairn_api::sync::Login;
+use cairn_api::sync::{Login, LoginReply};
 
 use crate::auth::{passwords, tokens};
 use crate::error::ServiceError;
@@ -129,6 +129,40 @@ pub async fn set_quota(
     let mut account = find(metadata, email).await?;
     account.quota_bytes = quota_bytes;
     Ok(metadata.update_account(&account).await?)
+}
+
+/// Links a device without a password, for whoever holds the data folder. Durable when this returns; on a running server
+/// call [`crate::Server::forget_sessions`] afterwards.
+///
+/// # Errors
+/// [`ServiceError::BadRequest`] for a name that no device can have; those of the store.
+pub async fn link_device(
+    metadata: &dyn MetadataStore,
+    runtime: &Runtime,
+    account: &Account,
+    device: DeviceId,
+    name: &str,
+) -> Result<LoginReply, ServiceError> {
+    let name = device_name(name)?;
+    let now = runtime.clock.now();
+    let device = Device {
+        account: account.id,
+        id: device,
+        name,
+        created_at: now,
+        last_seen_at: now,
+    };
+    let token = tokens::new_token(runtime.entropy.as_ref());
+    let hash = tokens::hash(&token).ok_or(ServiceError::NotAuthenticated)?;
+    metadata.link_device(&device, &hash, None).await?;
+    let origin = metadata.origin(account.root).await?;
+    tracing::info!(account.id = %account.id, device.id = %device.id, "device linked");
+    Ok(LoginReply {
+        token,
+        account: account.id,
+        root: account.root,
+        origin,
+    })
 }
 
 /// Checks a password and links a device. An address that no account has, a wrong password and a wrong password of a

@@ -2,6 +2,7 @@
 //! metadata store's to say.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,8 +14,9 @@ use cairn_core::limits;
 use cairn_core::manifest::{ChunkEntry, Manifest, ManifestError, ManifestReader, Step};
 use cairn_core::node::{Content, FileContent};
 use cairn_core::time::Timestamp;
-use cairn_metadata::{Commit, Group, MetadataError};
+use cairn_metadata::{Commit, CommitOutcome, Group, MetadataError};
 use minicbor::Decoder;
+use tokio::sync::oneshot;
 
 use super::contents::load_page;
 use super::upload::{self, Received};
@@ -31,7 +33,7 @@ const LONG_COMMIT_WAIT: Duration = Duration::from_secs(20);
 
 /// Commits what a body of frames asks for; its chunks are stored already.
 pub(crate) async fn commit(
-    state: &State,
+    state: &Arc<State>,
     caller: &Caller,
     mut received: Received,
 ) -> Result<CommitReply, ServiceError> {
@@ -79,9 +81,9 @@ pub(crate) async fn commit(
             chunks: needs.chunks.into_iter().collect(),
         });
     }
-    let outcome = state
-        .metadata
-        .commit(Commit {
+    let outcome = apply(
+        state,
+        Commit {
             namespace: request.namespace,
             account: caller.account,
             device: caller.device,
@@ -89,10 +91,9 @@ pub(crate) async fn commit(
             request_hash,
             now,
             groups,
-        })
-        .await?;
-    state.notifier.head(request.namespace, outcome.cursor.seq);
-    state.dirty.add(request.namespace);
+        },
+    )
+    .await?;
     let groups = outcome.groups.into_iter().enumerate();
     let groups = groups
         .map(|(index, outcome)| present(outcome, withheld.remove(&index)))
@@ -101,6 +102,26 @@ pub(crate) async fn commit(
         groups,
         cursor: outcome.cursor,
     })
+}
+
+/// Applies a commit and tells of it, even if whoever asked has gone meanwhile.
+async fn apply(state: &Arc<State>, commit: Commit) -> Result<CommitOutcome, ServiceError> {
+    let (sender, outcome) = oneshot::channel();
+    let owner = Arc::clone(state);
+    state.spawn("commit", async move {
+        let namespace = commit.namespace;
+        let outcome = owner.metadata.commit(commit).await;
+        if let Ok(outcome) = &outcome {
+            owner.notifier.head(namespace, outcome.cursor.seq);
+            owner.dirty.add(namespace);
+        }
+        // Nobody may be listening any more.
+        drop(sender.send(outcome));
+    });
+    let outcome = outcome.await.map_err(|_| ServiceError::Busy {
+        retry_after: Duration::from_secs(1),
+    })?;
+    Ok(outcome?)
 }
 
 /// Decodes a request after counting its operations, so that a short message cannot become a long list.

@@ -164,6 +164,10 @@ async fn frames_bodies_and_lists_have_bounds() {
         hashes,
     };
     assert_refused(&device.post(path::HAVE, &have).await, ErrorCode::TooLarge);
+    assert_refused(
+        &device.bytes(path::HAVE, Bytes::from(vec![0; 300_000])).await,
+        ErrorCode::TooLarge,
+    );
     let frames = vec![chunk(b"x"); 10_001];
     assert_refused(&device.upload(device.root, &frames).await, ErrorCode::TooLarge);
 }
