@@ -1,5 +1,9 @@
 //! The server, as a trait: what the daemon and the command line ask of it.
 
+#[cfg(test)]
+pub(crate) mod fake;
+pub mod http;
+
 use async_trait::async_trait;
 use cairn_api::error::ApiError;
 use cairn_api::frame::ChunkFrame;
@@ -24,6 +28,14 @@ pub enum RemoteError {
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The address cannot be used.
+    #[error("{server} cannot be used as a server's address: {what}")]
+    BadAddress {
+        /// The address as it was given.
+        server: String,
+        /// What was wrong.
+        what: String,
     },
     /// The certificate is neither known nor confirmed.
     #[error(
@@ -65,7 +77,10 @@ impl RemoteError {
         match self {
             Self::Refused(error) => error.code.is_transient(),
             Self::Unreachable { .. } | Self::Malformed { .. } => true,
-            Self::UntrustedCertificate { .. } | Self::NotCairn { .. } | Self::DamagedChunk { .. } => false,
+            Self::BadAddress { .. }
+            | Self::UntrustedCertificate { .. }
+            | Self::NotCairn { .. }
+            | Self::DamagedChunk { .. } => false,
         }
     }
 }

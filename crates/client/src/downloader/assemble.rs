@@ -1,0 +1,117 @@
+//! What a file can be put together from without asking the server, and how it is written.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use cairn_codec::decode_chunk;
+use cairn_core::ids::ChunkHash;
+use cairn_core::limits::CHUNK_MAX_BYTES;
+use cairn_core::manifest::PlacedChunk;
+
+use super::Wanted;
+use crate::fs::{DiskPath, Filesystem, FsResult, ReadFile, StageFile};
+use crate::remote::RemoteError;
+
+/// A staged file that several requests fill at once.
+pub(super) type SharedStage = Arc<Mutex<Box<dyn StageFile>>>;
+
+/// A chunk as it arrived, with its place.
+pub(super) struct Arrived {
+    pub(super) placed: PlacedChunk,
+    pub(super) frame: cairn_api::frame::ChunkFrame,
+}
+
+/// Why chunks that arrived were not written.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// One is not what its name says.
+    Damaged,
+    /// The disk refused.
+    Fs(crate::fs::FsError),
+}
+
+impl From<WriteError> for super::DownloadError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Damaged => Self::Remote(Arc::new(RemoteError::DamagedChunk {
+                server: "the server".to_owned(),
+            })),
+            WriteError::Fs(error) => Self::Fs(error),
+        }
+    }
+}
+
+/// Decodes chunks, checks each against the manifest, and writes them.
+pub(super) fn write_chunks(stage: &SharedStage, arrived: &[Arrived]) -> Result<(), WriteError> {
+    for Arrived { placed, frame } in arrived {
+        let plaintext = decode(frame, &placed.entry.hash, placed.entry.len)?;
+        stage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write_at(placed.offset, &plaintext)
+            .map_err(WriteError::Fs)?;
+    }
+    Ok(())
+}
+
+fn decode(frame: &cairn_api::frame::ChunkFrame, hash: &ChunkHash, len: u32) -> Result<Bytes, WriteError> {
+    match decode_chunk(&frame.chunk, hash) {
+        Ok(plaintext) if plaintext.len() == len as usize && !frame.is_page => Ok(plaintext),
+        _ => Err(WriteError::Damaged),
+    }
+}
+
+/// Fills a staged file from what it holds already and from a local file with the same content; returns the chunks that
+/// are still missing. Whatever is found is believed only after hashing.
+pub(super) fn fill_from_disk(
+    fs: &dyn Filesystem,
+    wanted: &Wanted,
+    source: Option<&DiskPath>,
+    chunks: Vec<PlacedChunk>,
+) -> FsResult<(SharedStage, Vec<PlacedChunk>)> {
+    let held = fs
+        .staged(&wanted.staged)?
+        .map_or(0, |metadata| metadata.fingerprint.size);
+    // A source that is gone meanwhile is no failure: the server has it all.
+    let mut source = source.and_then(|path| fs.open(path).ok());
+    let mut stage = fs.stage(&wanted.staged)?;
+    let mut buffer = vec![0; CHUNK_MAX_BYTES];
+    let mut missing = Vec::new();
+    for chunk in chunks {
+        let piece = &mut buffer[..chunk.entry.len as usize];
+        if chunk.offset + u64::from(chunk.entry.len) <= held {
+            let len = stage.read_at(chunk.offset, piece)?;
+            if is_whole(&chunk, &piece[..len]) {
+                continue;
+            }
+        }
+        if copied(source.as_deref_mut(), &chunk, piece) {
+            stage.write_at(chunk.offset, piece)?;
+        } else {
+            missing.push(chunk);
+        }
+    }
+    Ok((Arc::new(Mutex::new(stage)), missing))
+}
+
+/// Reads a chunk from a local file; whether it is the right one.
+fn copied(source: Option<&mut (dyn ReadFile + 'static)>, chunk: &PlacedChunk, piece: &mut [u8]) -> bool {
+    let Some(source) = source else { return false };
+    // A file that cannot be read is as good as none.
+    source
+        .read_at(chunk.offset, piece)
+        .is_ok_and(|len| is_whole(chunk, &piece[..len]))
+}
+
+fn is_whole(chunk: &PlacedChunk, bytes: &[u8]) -> bool {
+    bytes.len() == chunk.entry.len as usize && ChunkHash::of(bytes) == chunk.entry.hash
+}
+
+/// Makes a staged file whole: its length, mode and time, durably.
+pub(super) fn finish(stage: &SharedStage, wanted: &Wanted) -> FsResult<()> {
+    stage.lock().unwrap_or_else(PoisonError::into_inner).finish(
+        wanted.content.size,
+        wanted.executable,
+        wanted.mtime,
+    )
+}

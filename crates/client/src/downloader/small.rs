@@ -1,0 +1,213 @@
+//! Many small files with one request.
+
+use std::sync::{Arc, Mutex};
+
+use cairn_api::sync::{Fetch, FetchItem, FetchPart, FetchStatus};
+use cairn_core::manifest::PlacedChunk;
+use cairn_core::node::FileContent;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+
+use super::assemble::{Arrived, fill_from_disk, finish, write_chunks};
+use super::incoming::{Incoming, malformed};
+use super::{DownloadError, Downloaded, Downloader, Wanted, inline_chunks};
+use crate::fs::{DiskPath, Filesystem};
+
+/// Files that are written at once. Each ends with a sync, and syncs that wait together share one journal commit of the
+/// filesystem.
+const WRITES: usize = 8;
+
+/// What the disk alone could do for a file.
+enum Local {
+    Done(Result<(), DownloadError>),
+    Missing,
+}
+
+impl Downloader {
+    /// Fetches a batch of small files; each has its own result.
+    pub(super) async fn fetch_small(&self, batch: Vec<Wanted>) -> Vec<Downloaded> {
+        let mut results = Vec::with_capacity(batch.len());
+        let mut missing = Vec::new();
+        for (wanted, local) in self.small_from_disk(batch).await {
+            match local {
+                Local::Done(result) => {
+                    if result.is_ok() {
+                        self.count(&wanted.content);
+                    }
+                    results.push((wanted.node, result));
+                }
+                Local::Missing => missing.push(wanted),
+            }
+        }
+        if !missing.is_empty() {
+            self.fetch_batch(missing, &mut results).await;
+        }
+        results
+    }
+
+    /// Puts together what can be had from the disk.
+    async fn small_from_disk(&self, batch: Vec<Wanted>) -> Vec<(Wanted, Local)> {
+        let mut sources = Vec::with_capacity(batch.len());
+        for wanted in &batch {
+            sources.push(self.local_source(&wanted.content).await);
+        }
+        let fs = Arc::clone(&self.fs);
+        self.runtime
+            .blocking(move || {
+                batch
+                    .into_iter()
+                    .zip(sources)
+                    .map(|(wanted, source)| {
+                        let local = match source {
+                            Ok(source) => from_disk(fs.as_ref(), &wanted, source.as_ref()),
+                            Err(error) => Local::Done(Err(error)),
+                        };
+                        (wanted, local)
+                    })
+                    .collect()
+            })
+            .await
+    }
+
+    /// Fetches what the disk does not have. What had arrived whole before a failure stays.
+    async fn fetch_batch(&self, missing: Vec<Wanted>, results: &mut Vec<Downloaded>) {
+        let request = Fetch {
+            namespace: self.namespace,
+            items: missing.iter().map(item).collect(),
+        };
+        let mut incoming = match Incoming::open(self.remote.as_ref(), request).await {
+            Ok(incoming) => incoming,
+            Err(error) => return fail_all(missing, error, results),
+        };
+        let mut writes: FuturesUnordered<BoxFuture<'_, Downloaded>> = FuturesUnordered::new();
+        let mut waiting = missing.into_iter().enumerate();
+        while let Some((index, wanted)) = waiting.next() {
+            let received = {
+                // Writing goes on while the next file arrives.
+                let mut receiving = std::pin::pin!(receive(&mut incoming, index, &wanted.content));
+                loop {
+                    tokio::select! {
+                        biased;
+                        Some(written) = writes.next(), if !writes.is_empty() => results.push(written),
+                        received = &mut receiving, if writes.len() < WRITES => break received,
+                    }
+                }
+            };
+            match received {
+                Ok(Ok(arrived)) => writes.push(Box::pin(self.write(wanted, arrived))),
+                Ok(Err(error)) => results.push((wanted.node, Err(error))),
+                Err(error) => {
+                    let rest = std::iter::once(wanted).chain(waiting.map(|(_, rest)| rest));
+                    fail_all(rest, error, results);
+                    break;
+                }
+            }
+        }
+        while let Some(written) = writes.next().await {
+            results.push(written);
+        }
+    }
+
+    /// Writes a file that has arrived.
+    async fn write(&self, wanted: Wanted, arrived: Vec<Arrived>) -> Downloaded {
+        let fs = Arc::clone(&self.fs);
+        let node = wanted.node;
+        let content = wanted.content.clone();
+        let result = self
+            .runtime
+            .blocking(move || -> Result<(), DownloadError> {
+                let stage = Arc::new(Mutex::new(fs.stage(&wanted.staged)?));
+                let written = write_chunks(&stage, &arrived)
+                    .map_err(DownloadError::from)
+                    .and_then(|()| finish(&stage, &wanted).map_err(DownloadError::Fs));
+                drop(stage);
+                written.inspect_err(|_| abandon(fs.as_ref(), &wanted.staged))
+            })
+            .await;
+        if result.is_ok() {
+            self.count(&content);
+        }
+        (node, result)
+    }
+
+    fn count(&self, content: &FileContent) {
+        self.progress.down.bytes(content.size);
+        self.progress.down.files(1);
+    }
+}
+
+/// Drops a staged file that is of no use. That it may stay is no second failure: the stage is swept later.
+pub(super) fn abandon(fs: &dyn Filesystem, staged: &str) {
+    if let Err(error) = fs.unstage(staged) {
+        tracing::debug!(%error, "a staged file could not be removed");
+    }
+}
+
+fn item(wanted: &Wanted) -> FetchItem {
+    FetchItem {
+        node: wanted.node,
+        content_seq: wanted.content_seq,
+        part: FetchPart::Chunks {
+            first: 0,
+            count: wanted.content.manifest.chunk_count(),
+        },
+    }
+}
+
+fn from_disk(fs: &dyn Filesystem, wanted: &Wanted, source: Option<&DiskPath>) -> Local {
+    let done = |result| Local::Done(result);
+    let is_staged = match fs.staged(&wanted.staged) {
+        Ok(staged) => staged.is_some(),
+        Err(error) => return done(Err(error.into())),
+    };
+    // Nothing to look at: the usual case costs no more than one look at the stage.
+    if !is_staged && source.is_none() && wanted.content.size > 0 {
+        return Local::Missing;
+    }
+    let chunks = match inline_chunks(&wanted.content) {
+        Ok(chunks) => chunks,
+        Err(error) => return done(Err(error)),
+    };
+    match fill_from_disk(fs, wanted, source, chunks) {
+        Ok((stage, missing)) if missing.is_empty() => done(finish(&stage, wanted).map_err(DownloadError::Fs)),
+        Ok(_) => Local::Missing,
+        Err(error) => done(Err(error.into())),
+    }
+}
+
+fn fail_all(
+    wanted: impl IntoIterator<Item = Wanted>,
+    error: crate::remote::RemoteError,
+    results: &mut Vec<Downloaded>,
+) {
+    let error = Arc::new(error);
+    results.extend(
+        wanted
+            .into_iter()
+            .map(|wanted| (wanted.node, Err(DownloadError::Remote(Arc::clone(&error))))),
+    );
+}
+
+/// Receives one file. The outer error ends the reply, the inner one is the file's alone.
+async fn receive(
+    incoming: &mut Incoming,
+    index: usize,
+    content: &FileContent,
+) -> Result<Result<Vec<Arrived>, DownloadError>, crate::remote::RemoteError> {
+    let start = incoming.start(index).await?;
+    match start.status {
+        FetchStatus::Found => {}
+        FetchStatus::NotFound => return Ok(Err(DownloadError::NotFound)),
+        FetchStatus::Damaged => return Ok(Err(DownloadError::Damaged)),
+    }
+    let chunks: Vec<PlacedChunk> = match inline_chunks(content) {
+        Ok(chunks) if chunks.len() as u64 == start.frames => chunks,
+        _ => return Err(malformed("an item has another number of chunks than the file")),
+    };
+    let mut arrived = Vec::with_capacity(chunks.len());
+    for placed in chunks {
+        let frame = incoming.chunk().await?;
+        arrived.push(Arrived { placed, frame });
+    }
+    Ok(Ok(arrived))
+}

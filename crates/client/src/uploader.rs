@@ -1,0 +1,525 @@
+//! Sends local changes: the content that the server lacks, then the commit that names it.
+//!
+//! Nothing here decides what is to be done, nor tries anything again after a failure of the connection: both are the
+//! caller's, who plans anew from the trees. A cut upload resumes because the server is asked what it has.
+
+mod large;
+mod small;
+mod walk;
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use cairn_api::error::{ApiError, ErrorCode};
+use cairn_api::frame::ChunkFrame;
+use cairn_api::sync::{CommitReply, CommitRequest, Have, from_cbor, to_cbor, value_to_cbor};
+use cairn_api::wire::MISSING_CHUNKS_SENT;
+use cairn_core::change::{GroupOutcome, Op, Refusal};
+use cairn_core::ids::{ChunkHash, NamespaceId, OpId};
+use cairn_core::limits::{COMMIT_BATCH_OPS, FRAME_BYTES, HAVE_HASHES};
+use cairn_core::node::FileContent;
+use cairn_core::rev::{Cursor, Seq};
+use cairn_core::runtime::Runtime;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use self::walk::WalkError;
+use crate::fs::{DiskPath, Filesystem, Fingerprint, FsError};
+use crate::progress::Progress;
+use crate::remote::{Remote, RemoteError};
+use crate::state::{ClientState, InFlight, StateBatch, StateError};
+
+/// Content up to which a piece travels in the commit itself. Above it the commit's body would be mostly this one
+/// piece, and a cut connection would lose it whole.
+const SMALL_PIECE_BYTES: u64 = 1024 * 1024;
+/// Content of the small pieces that are looked at for one commit: more than fits, for what compresses well.
+const SMALL_RUN_BYTES: u64 = 24 * 1024 * 1024;
+/// Content of the large pieces that share one commit; the first may be larger. Others see them the later, the larger
+/// this is; each commit costs a round trip and a sync.
+const LARGE_RUN_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of operations in one commit, manifests included; they travel in one frame.
+const OPS_BYTES: usize = FRAME_BYTES / 4 * 3;
+/// Questions about chunks that are under way at once.
+const ASKED_AT_ONCE: usize = 4;
+/// How often a commit is repeated for chunks that the server has lost sight of since it was asked.
+const ATTEMPTS: u32 = 5;
+
+/// A file whose content an operation needs.
+#[derive(Debug, Clone)]
+pub struct FileToSend {
+    /// Where it is.
+    pub path: DiskPath,
+    /// Its state when it was looked at.
+    pub fingerprint: Fingerprint,
+    /// What it held then.
+    pub content: FileContent,
+}
+
+/// Operations that are applied together or not at all, with the files that they need.
+#[derive(Debug, Clone, Default)]
+pub struct Piece {
+    /// The operations.
+    pub group: Vec<Op>,
+    /// The files.
+    pub files: Vec<FileToSend>,
+}
+
+impl Piece {
+    /// Bytes of content.
+    fn size(&self) -> u64 {
+        self.files.iter().map(|file| file.content.size).sum()
+    }
+}
+
+/// What became of a piece.
+#[derive(Debug)]
+pub enum PieceOutcome {
+    /// Every operation took effect, at these positions.
+    Applied {
+        /// One per operation.
+        seqs: Vec<Seq>,
+    },
+    /// None did.
+    Refused {
+        /// Which was refused.
+        op_index: usize,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Nothing was asked for: the file is another than the one that was looked at. It must be looked at again.
+    FileChanged {
+        /// The file.
+        path: DiskPath,
+    },
+    /// Nothing was asked for: the file cannot be read.
+    FileFailed(FsError),
+    /// The server turned the whole commit down, for good; nothing of it was applied.
+    Rejected(ApiError),
+}
+
+impl PieceOutcome {
+    fn of(error: WalkError, path: &DiskPath) -> Self {
+        match error {
+            WalkError::Changed => Self::FileChanged { path: path.clone() },
+            WalkError::Fs(error) => Self::FileFailed(error),
+        }
+    }
+}
+
+/// What became of a commit.
+#[derive(Debug)]
+pub struct CommitResult {
+    /// To be recorded as settled, in one batch with what the outcomes change in the trees and before the next commit.
+    /// `None` when nothing was sent.
+    pub op_id: Option<OpId>,
+    /// Index of the piece and its outcome. A piece whose chunks the server missed is not among them: it comes again.
+    pub outcomes: Vec<(usize, PieceOutcome)>,
+    /// The journal after the commit.
+    pub cursor: Option<Cursor>,
+}
+
+/// The answer to a commit that was sent before a restart or a cut.
+#[derive(Debug)]
+pub struct Replayed {
+    /// To be recorded as settled, in one batch with what the outcomes change in the trees.
+    pub op_id: OpId,
+    /// What was asked for; empty when the stored request cannot be read.
+    pub groups: Vec<Vec<Op>>,
+    /// One for each group. A [`Refusal::MissingChunks`] says that it never arrived.
+    pub outcomes: Vec<PieceOutcome>,
+    /// The journal after it.
+    pub cursor: Option<Cursor>,
+}
+
+/// Why sending stopped. What had no outcome until then may have been applied only if it is the commit in flight.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// The server could not be asked. The commit in flight, if there is one, must be replayed first.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The device's own state cannot be written.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Whether to ask which chunks the server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dedup {
+    /// Where it may save bytes.
+    Ask,
+    /// The namespace holds nothing yet.
+    Skip,
+}
+
+/// Sends the changes of one synced folder.
+pub struct Uploader {
+    /// The server.
+    pub remote: Arc<dyn Remote>,
+    /// The folder.
+    pub fs: Arc<dyn Filesystem>,
+    /// What the device remembers.
+    pub state: Arc<dyn ClientState>,
+    /// Randomness and threads.
+    pub runtime: Runtime,
+    /// Where the changes go.
+    pub namespace: NamespaceId,
+    /// What is counted.
+    pub progress: Arc<Progress>,
+}
+
+/// Which chunks of a piece the server said it misses.
+#[derive(Debug, Clone)]
+enum Sent {
+    /// Nothing is known: it was not committed yet.
+    Unknown,
+    /// All but these are there.
+    AllBut(Arc<HashSet<ChunkHash>>),
+}
+
+/// A piece on its way.
+#[derive(Debug)]
+struct Queued {
+    index: usize,
+    piece: Piece,
+    dedup: Dedup,
+    missing: Sent,
+    attempts: u32,
+}
+
+impl Queued {
+    fn is_large(&self) -> bool {
+        self.piece.size() > SMALL_PIECE_BYTES
+    }
+
+    /// Whether the server is to be asked about its chunks.
+    fn asks(&self) -> bool {
+        self.dedup == Dedup::Ask && matches!(self.missing, Sent::Unknown)
+    }
+}
+
+/// Pieces that are ready to be committed together, and those that turned out not to be.
+#[derive(Debug, Default)]
+struct Batch {
+    members: Vec<Queued>,
+    chunks: Vec<ChunkFrame>,
+    failed: Vec<(usize, PieceOutcome)>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.failed.is_empty()
+    }
+}
+
+/// Pieces that are being sent; [`Self::next`] drives it.
+pub struct Sending<'a> {
+    uploader: &'a Uploader,
+    queue: VecDeque<Queued>,
+    ready: Option<Result<Batch, UploadError>>,
+}
+
+impl Uploader {
+    /// Begins to send pieces, in this order as far as they depend on one another.
+    ///
+    /// A commit that is in flight from before must have been replayed and settled.
+    pub fn send(&self, pieces: Vec<Piece>, dedup: Dedup) -> Sending<'_> {
+        let files: usize = pieces.iter().map(|piece| piece.files.len()).sum();
+        let bytes = pieces.iter().map(Piece::size).sum();
+        self.progress.up.expect(files as u64, bytes);
+        let queue = pieces.into_iter().enumerate().map(|(index, piece)| Queued {
+            index,
+            piece,
+            dedup,
+            missing: Sent::Unknown,
+            attempts: 0,
+        });
+        Sending {
+            uploader: self,
+            queue: queue.collect(),
+            ready: None,
+        }
+    }
+
+    /// Sends the commit in flight again as it was, without chunks, to learn what became of it; `None` when there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`UploadError`]: it is still in flight then.
+    pub async fn replay_in_flight(&self) -> Result<Option<Replayed>, UploadError> {
+        let Some(InFlight { op_id, request }) = self.state.in_flight(self.namespace).await? else {
+            return Ok(None);
+        };
+        let groups = match from_cbor::<CommitRequest>(&request) {
+            Ok(decoded) => decoded.groups,
+            Err(error) => {
+                tracing::warn!(%error, "the commit in flight cannot be read and is given up");
+                Vec::new()
+            }
+        };
+        let (outcomes, cursor) = if groups.is_empty() {
+            (Vec::new(), None)
+        } else {
+            match self.remote.commit(Vec::new(), request).await {
+                Ok(reply) => {
+                    check_reply(&reply, groups.iter().map(Vec::len))?;
+                    let outcomes = reply.groups.into_iter().map(outcome).collect();
+                    (outcomes, Some(reply.cursor))
+                }
+                Err(RemoteError::Refused(error)) if is_final(error.code) => {
+                    let outcomes = groups.iter().map(|_| PieceOutcome::Rejected(error.clone()));
+                    (outcomes.collect(), None)
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        Ok(Some(Replayed {
+            op_id,
+            groups,
+            outcomes,
+            cursor,
+        }))
+    }
+
+    /// Asks about any number of chunks; returns those that the server has.
+    async fn ask(&self, hashes: impl Iterator<Item = ChunkHash>) -> Result<HashSet<ChunkHash>, UploadError> {
+        let asked: Vec<_> = hashes.collect::<HashSet<_>>().into_iter().collect();
+        let pages: Vec<_> = asked.chunks(HAVE_HASHES).map(<[ChunkHash]>::to_vec).collect();
+        let questions = pages.into_iter().map(|hashes| async move {
+            let request = Have {
+                namespace: self.namespace,
+                hashes: hashes.clone(),
+            };
+            let have = self.remote.have(request).await?;
+            let had = hashes.into_iter().zip(have).filter(|(_, have)| *have);
+            Ok::<_, UploadError>(had.map(|(hash, _)| hash).collect::<Vec<_>>())
+        });
+        let answers: Vec<Vec<ChunkHash>> = stream::iter(questions)
+            .buffer_unordered(ASKED_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// Takes the next pieces off the queue and makes them ready.
+    async fn prepare(&self, queue: &mut VecDeque<Queued>) -> Result<Batch, UploadError> {
+        let Some(first) = queue.front() else {
+            return Ok(Batch::default());
+        };
+        let is_large = first.is_large();
+        let (run, ops_bytes) = take_run(queue, is_large);
+        if is_large {
+            return self.send_large(run).await;
+        }
+        let (batch, left) = self.fill_small(run, ops_bytes).await?;
+        left.into_iter().rev().for_each(|queued| queue.push_front(queued));
+        Ok(batch)
+    }
+
+    /// Commits a batch that has members; returns those whose chunks were missing as well.
+    async fn commit(&self, mut batch: Batch) -> Result<(CommitResult, Vec<Queued>), UploadError> {
+        let op_id = OpId::random(self.runtime.entropy.as_ref());
+        let groups = batch
+            .members
+            .iter_mut()
+            .map(|queued| std::mem::take(&mut queued.piece.group));
+        let request = CommitRequest {
+            namespace: self.namespace,
+            op_id,
+            groups: groups.collect(),
+        };
+        let encoded = to_cbor(&request);
+        for (queued, group) in batch.members.iter_mut().zip(request.groups) {
+            queued.piece.group = group;
+        }
+        let in_flight = StateBatch {
+            in_flight: Some(InFlight {
+                op_id,
+                request: encoded.clone(),
+            }),
+            ..StateBatch::default()
+        };
+        self.state.apply(self.namespace, in_flight).await?;
+        let mut outcomes = batch.failed;
+        match self.remote.commit(batch.chunks, encoded).await {
+            Ok(reply) => {
+                check_reply(
+                    &reply,
+                    batch.members.iter().map(|queued| queued.piece.group.len()),
+                )?;
+                let again = self.settle(batch.members, reply.groups, &mut outcomes);
+                let result = CommitResult {
+                    op_id: Some(op_id),
+                    outcomes,
+                    cursor: Some(reply.cursor),
+                };
+                Ok((result, again))
+            }
+            Err(RemoteError::Refused(error)) if is_final(error.code) => {
+                let rejected = batch.members.iter();
+                outcomes.extend(rejected.map(|queued| (queued.index, PieceOutcome::Rejected(error.clone()))));
+                let result = CommitResult {
+                    op_id: Some(op_id),
+                    outcomes,
+                    cursor: None,
+                };
+                Ok((result, Vec::new()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sorts what became of each piece; returns those that are to be sent again.
+    fn settle(
+        &self,
+        members: Vec<Queued>,
+        groups: Vec<GroupOutcome>,
+        outcomes: &mut Vec<(usize, PieceOutcome)>,
+    ) -> Vec<Queued> {
+        let mut again = Vec::new();
+        for (mut queued, group) in members.into_iter().zip(groups) {
+            match group {
+                GroupOutcome::Refused {
+                    refusal: Refusal::MissingChunks { missing },
+                    ..
+                } if queued.attempts + 1 < ATTEMPTS => {
+                    queued.attempts += 1;
+                    queued.dedup = Dedup::Ask;
+                    // A full list is not the whole list: then the server is asked about everything again.
+                    queued.missing = if missing.len() < MISSING_CHUNKS_SENT {
+                        Sent::AllBut(Arc::new(missing.into_iter().collect()))
+                    } else {
+                        Sent::Unknown
+                    };
+                    again.push(queued);
+                }
+                group => {
+                    if matches!(group, GroupOutcome::Applied { .. }) {
+                        self.progress.up.files(queued.piece.files.len() as u64);
+                        // Large ones were counted window by window.
+                        if !queued.is_large() {
+                            self.progress.up.bytes(queued.piece.size());
+                        }
+                    }
+                    outcomes.push((queued.index, outcome(group)));
+                }
+            }
+        }
+        again
+    }
+}
+
+impl Sending<'_> {
+    /// Sends the next commit and returns what became of it; `None` when every piece has its outcome.
+    ///
+    /// Small files of the commit after it are read meanwhile.
+    ///
+    /// # Errors
+    /// [`UploadError`]: the rest is not sent. If a commit was under way it is in flight still.
+    pub async fn next(&mut self) -> Result<Option<CommitResult>, UploadError> {
+        let batch = match self.ready.take() {
+            Some(ready) => ready?,
+            None => self.uploader.prepare(&mut self.queue).await?,
+        };
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        if batch.members.is_empty() {
+            return Ok(Some(CommitResult {
+                op_id: None,
+                outcomes: batch.failed,
+                cursor: None,
+            }));
+        }
+        let uploader = self.uploader;
+        let queue = &mut self.queue;
+        let ahead = async {
+            // Large ones would keep back the answer for as long as they take.
+            if queue.front().is_some_and(|next| !next.is_large()) {
+                Some(uploader.prepare(queue).await)
+            } else {
+                None
+            }
+        };
+        let (committed, ready) = futures::future::join(uploader.commit(batch), ahead).await;
+        let (result, again) = committed?;
+        self.ready = ready;
+        again
+            .into_iter()
+            .rev()
+            .for_each(|queued| self.queue.push_front(queued));
+        Ok(Some(result))
+    }
+}
+
+/// Takes as many pieces of one kind as one commit may hold, with the bytes of their operations.
+fn take_run(queue: &mut VecDeque<Queued>, is_large: bool) -> (Vec<Queued>, usize) {
+    let content_limit = if is_large {
+        LARGE_RUN_BYTES
+    } else {
+        SMALL_RUN_BYTES
+    };
+    let mut run: Vec<Queued> = Vec::new();
+    let (mut ops, mut files, mut ops_bytes, mut content) = (0, 0, 0, 0);
+    while let Some(next) = queue.front() {
+        let piece = &next.piece;
+        ops += piece.group.len();
+        files += piece.files.len();
+        content += piece.size();
+        let encoded: usize = piece.group.iter().map(|op| value_to_cbor(op).len()).sum();
+        let fits = ops <= COMMIT_BATCH_OPS
+            && files <= COMMIT_BATCH_OPS
+            && content <= content_limit
+            && ops_bytes + encoded <= OPS_BYTES
+            && next.is_large() == is_large;
+        if !fits && !run.is_empty() {
+            break;
+        }
+        ops_bytes += encoded;
+        run.extend(queue.pop_front());
+    }
+    (run, ops_bytes)
+}
+
+fn outcome(group: GroupOutcome) -> PieceOutcome {
+    match group {
+        GroupOutcome::Applied { seqs } => PieceOutcome::Applied { seqs },
+        GroupOutcome::Refused { op_index, refusal } => PieceOutcome::Refused { op_index, refusal },
+    }
+}
+
+/// Whether the refusal of a whole commit says for good that nothing of it was applied. After any other it stays in
+/// flight: the same request may be answered later.
+const fn is_final(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::BadRequest
+            | ErrorCode::Forbidden
+            | ErrorCode::NotFound
+            | ErrorCode::TooLarge
+            | ErrorCode::OpIdReused
+            | ErrorCode::HashMismatch
+    )
+}
+
+/// Checks that an answer speaks of the groups that were sent.
+fn check_reply(reply: &CommitReply, groups: impl ExactSizeIterator<Item = usize>) -> Result<(), RemoteError> {
+    let fits = reply.groups.len() == groups.len()
+        && reply
+            .groups
+            .iter()
+            .zip(groups)
+            .all(|(outcome, ops)| match outcome {
+                GroupOutcome::Applied { seqs } => seqs.len() == ops,
+                GroupOutcome::Refused { op_index, .. } => *op_index < ops,
+            });
+    if fits {
+        Ok(())
+    } else {
+        Err(RemoteError::Malformed {
+            server: "the server".to_owned(),
+            what: "it does not fit the commit that was sent".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
