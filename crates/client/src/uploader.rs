@@ -3,6 +3,7 @@
 //! Nothing here decides what is to be done, nor tries anything again after a failure of the connection: both are the
 //! caller's, who plans anew from the trees. A cut upload resumes because the server is asked what it has.
 
+mod commit;
 mod large;
 mod small;
 mod walk;
@@ -10,11 +11,10 @@ mod walk;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use cairn_api::error::{ApiError, ErrorCode};
+use cairn_api::error::ApiError;
 use cairn_api::frame::ChunkFrame;
-use cairn_api::sync::{CommitReply, CommitRequest, Have, from_cbor, to_cbor, value_to_cbor};
-use cairn_api::wire::MISSING_CHUNKS_SENT;
-use cairn_core::change::{GroupOutcome, Op, Refusal};
+use cairn_api::sync::{Have, value_to_cbor};
+use cairn_core::change::{Op, Refusal};
 use cairn_core::ids::{ChunkHash, NamespaceId, OpId};
 use cairn_core::limits::{COMMIT_BATCH_OPS, FRAME_BYTES, HAVE_HASHES};
 use cairn_core::node::FileContent;
@@ -26,7 +26,7 @@ use self::walk::WalkError;
 use crate::fs::{DiskPath, Filesystem, Fingerprint, FsError};
 use crate::progress::Progress;
 use crate::remote::{Remote, RemoteError};
-use crate::state::{ClientState, InFlight, StateBatch, StateError};
+use crate::state::{ClientState, StateError};
 
 /// Content up to which a piece travels in the commit itself. Above it the commit's body would be mostly this one
 /// piece, and a cut connection would lose it whole.
@@ -40,8 +40,6 @@ const LARGE_RUN_BYTES: u64 = 64 * 1024 * 1024;
 const OPS_BYTES: usize = FRAME_BYTES / 4 * 3;
 /// Questions about chunks that are under way at once.
 const ASKED_AT_ONCE: usize = 4;
-/// How often a commit is repeated for chunks that the server has lost sight of since it was asked.
-const ATTEMPTS: u32 = 5;
 
 /// A file whose content an operation needs.
 #[derive(Debug, Clone)]
@@ -239,46 +237,6 @@ impl Uploader {
         }
     }
 
-    /// Sends the commit in flight again as it was, without chunks, to learn what became of it; `None` when there is
-    /// none.
-    ///
-    /// # Errors
-    /// [`UploadError`]: it is still in flight then.
-    pub async fn replay_in_flight(&self) -> Result<Option<Replayed>, UploadError> {
-        let Some(InFlight { op_id, request }) = self.state.in_flight(self.namespace).await? else {
-            return Ok(None);
-        };
-        let groups = match from_cbor::<CommitRequest>(&request) {
-            Ok(decoded) => decoded.groups,
-            Err(error) => {
-                tracing::warn!(%error, "the commit in flight cannot be read and is given up");
-                Vec::new()
-            }
-        };
-        let (outcomes, cursor) = if groups.is_empty() {
-            (Vec::new(), None)
-        } else {
-            match self.remote.commit(Vec::new(), request).await {
-                Ok(reply) => {
-                    check_reply(&reply, groups.iter().map(Vec::len))?;
-                    let outcomes = reply.groups.into_iter().map(outcome).collect();
-                    (outcomes, Some(reply.cursor))
-                }
-                Err(RemoteError::Refused(error)) if is_final(error.code) => {
-                    let outcomes = groups.iter().map(|_| PieceOutcome::Rejected(error.clone()));
-                    (outcomes.collect(), None)
-                }
-                Err(error) => return Err(error.into()),
-            }
-        };
-        Ok(Some(Replayed {
-            op_id,
-            groups,
-            outcomes,
-            cursor,
-        }))
-    }
-
     /// Asks about any number of chunks; returns those that the server has.
     async fn ask(&self, hashes: impl Iterator<Item = ChunkHash>) -> Result<HashSet<ChunkHash>, UploadError> {
         let asked: Vec<_> = hashes.collect::<HashSet<_>>().into_iter().collect();
@@ -312,98 +270,6 @@ impl Uploader {
         let (batch, left) = self.fill_small(run, ops_bytes).await?;
         left.into_iter().rev().for_each(|queued| queue.push_front(queued));
         Ok(batch)
-    }
-
-    /// Commits a batch that has members; returns those whose chunks were missing as well.
-    async fn commit(&self, mut batch: Batch) -> Result<(CommitResult, Vec<Queued>), UploadError> {
-        let op_id = OpId::random(self.runtime.entropy.as_ref());
-        let groups = batch
-            .members
-            .iter_mut()
-            .map(|queued| std::mem::take(&mut queued.piece.group));
-        let request = CommitRequest {
-            namespace: self.namespace,
-            op_id,
-            groups: groups.collect(),
-        };
-        let encoded = to_cbor(&request);
-        for (queued, group) in batch.members.iter_mut().zip(request.groups) {
-            queued.piece.group = group;
-        }
-        let in_flight = StateBatch {
-            in_flight: Some(InFlight {
-                op_id,
-                request: encoded.clone(),
-            }),
-            ..StateBatch::default()
-        };
-        self.state.apply(self.namespace, in_flight).await?;
-        let mut outcomes = batch.failed;
-        match self.remote.commit(batch.chunks, encoded).await {
-            Ok(reply) => {
-                check_reply(
-                    &reply,
-                    batch.members.iter().map(|queued| queued.piece.group.len()),
-                )?;
-                let again = self.settle(batch.members, reply.groups, &mut outcomes);
-                let result = CommitResult {
-                    op_id: Some(op_id),
-                    outcomes,
-                    cursor: Some(reply.cursor),
-                };
-                Ok((result, again))
-            }
-            Err(RemoteError::Refused(error)) if is_final(error.code) => {
-                let rejected = batch.members.iter();
-                outcomes.extend(rejected.map(|queued| (queued.index, PieceOutcome::Rejected(error.clone()))));
-                let result = CommitResult {
-                    op_id: Some(op_id),
-                    outcomes,
-                    cursor: None,
-                };
-                Ok((result, Vec::new()))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Sorts what became of each piece; returns those that are to be sent again.
-    fn settle(
-        &self,
-        members: Vec<Queued>,
-        groups: Vec<GroupOutcome>,
-        outcomes: &mut Vec<(usize, PieceOutcome)>,
-    ) -> Vec<Queued> {
-        let mut again = Vec::new();
-        for (mut queued, group) in members.into_iter().zip(groups) {
-            match group {
-                GroupOutcome::Refused {
-                    refusal: Refusal::MissingChunks { missing },
-                    ..
-                } if queued.attempts + 1 < ATTEMPTS => {
-                    queued.attempts += 1;
-                    queued.dedup = Dedup::Ask;
-                    // A full list is not the whole list: then the server is asked about everything again.
-                    queued.missing = if missing.len() < MISSING_CHUNKS_SENT {
-                        Sent::AllBut(Arc::new(missing.into_iter().collect()))
-                    } else {
-                        Sent::Unknown
-                    };
-                    again.push(queued);
-                }
-                group => {
-                    if matches!(group, GroupOutcome::Applied { .. }) {
-                        self.progress.up.files(queued.piece.files.len() as u64);
-                        // Large ones were counted window by window.
-                        if !queued.is_large() {
-                            self.progress.up.bytes(queued.piece.size());
-                        }
-                    }
-                    outcomes.push((queued.index, outcome(group)));
-                }
-            }
-        }
-        again
     }
 }
 
@@ -477,48 +343,6 @@ fn take_run(queue: &mut VecDeque<Queued>, is_large: bool) -> (Vec<Queued>, usize
         run.extend(queue.pop_front());
     }
     (run, ops_bytes)
-}
-
-fn outcome(group: GroupOutcome) -> PieceOutcome {
-    match group {
-        GroupOutcome::Applied { seqs } => PieceOutcome::Applied { seqs },
-        GroupOutcome::Refused { op_index, refusal } => PieceOutcome::Refused { op_index, refusal },
-    }
-}
-
-/// Whether the refusal of a whole commit says for good that nothing of it was applied. After any other it stays in
-/// flight: the same request may be answered later.
-const fn is_final(code: ErrorCode) -> bool {
-    matches!(
-        code,
-        ErrorCode::BadRequest
-            | ErrorCode::Forbidden
-            | ErrorCode::NotFound
-            | ErrorCode::TooLarge
-            | ErrorCode::OpIdReused
-            | ErrorCode::HashMismatch
-    )
-}
-
-/// Checks that an answer speaks of the groups that were sent.
-fn check_reply(reply: &CommitReply, groups: impl ExactSizeIterator<Item = usize>) -> Result<(), RemoteError> {
-    let fits = reply.groups.len() == groups.len()
-        && reply
-            .groups
-            .iter()
-            .zip(groups)
-            .all(|(outcome, ops)| match outcome {
-                GroupOutcome::Applied { seqs } => seqs.len() == ops,
-                GroupOutcome::Refused { op_index, .. } => *op_index < ops,
-            });
-    if fits {
-        Ok(())
-    } else {
-        Err(RemoteError::Malformed {
-            server: "the server".to_owned(),
-            what: "it does not fit the commit that was sent".to_owned(),
-        })
-    }
 }
 
 #[cfg(test)]

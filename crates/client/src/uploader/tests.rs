@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use cairn_api::error::ErrorCode;
 use cairn_core::ids::NodeId;
 use cairn_core::name::NodeName;
 use cairn_core::node::{Attributes, Content, Place};
@@ -11,6 +12,7 @@ use super::*;
 use crate::fs::os::OsFilesystem;
 use crate::progress::Route;
 use crate::remote::fake::{Counted, FakeRemote, chunked, noise, test_runtime};
+use crate::state::StateBatch;
 use crate::state::memory::MemoryState;
 
 struct Bench {
