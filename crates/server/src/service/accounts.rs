@@ -2,9 +2,7 @@
 
 use cairn_core::ids::{AccountId, DeviceId, Incarnation, NamespaceId};
 use cairn_core::limits;
-use cairn_core::rev::Cursor;
 use cairn_core::runtime::Runtime;
-use cairn_core::time::Timestamp;
 use cairn_metadata::{Account, Device, Email, MetadataError, MetadataStore};
 use std::time::Duration;
 
@@ -31,14 +29,6 @@ pub struct NewAccount {
     pub is_admin: bool,
     /// Live bytes that it may keep; `None` for no bound.
     pub quota_bytes: Option<u64>,
-}
-
-/// A linked device and its token.
-pub(crate) struct Linked {
-    pub(crate) token: String,
-    pub(crate) account: AccountId,
-    pub(crate) root: NamespaceId,
-    pub(crate) origin: Cursor,
 }
 
 /// Makes an account with an empty root namespace. Durable when this returns.
@@ -143,7 +133,18 @@ pub async fn link_device(
     device: DeviceId,
     name: &str,
 ) -> Result<LoginReply, ServiceError> {
-    let name = device_name(name)?;
+    link(metadata, runtime, account, device, device_name(name)?, None).await
+}
+
+/// Gives a device a new token, in place of the one that it may have.
+async fn link(
+    metadata: &dyn MetadataStore,
+    runtime: &Runtime,
+    account: &Account,
+    device: DeviceId,
+    name: String,
+    lifetime: Option<Duration>,
+) -> Result<LoginReply, ServiceError> {
     let now = runtime.clock.now();
     let device = Device {
         account: account.id,
@@ -152,9 +153,11 @@ pub async fn link_device(
         created_at: now,
         last_seen_at: now,
     };
+    let expires_at =
+        lifetime.map(|lifetime| now.plus_millis(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX)));
     let token = tokens::new_token(runtime.entropy.as_ref());
     let hash = tokens::hash(&token).ok_or(ServiceError::NotAuthenticated)?;
-    metadata.link_device(&device, &hash, None).await?;
+    metadata.link_device(&device, &hash, expires_at).await?;
     let origin = metadata.origin(account.root).await?;
     tracing::info!(account.id = %account.id, device.id = %device.id, "device linked");
     Ok(LoginReply {
@@ -167,7 +170,7 @@ pub async fn link_device(
 
 /// Checks a password and links a device. An address that no account has, a wrong password and a wrong password of a
 /// locked account cannot be told apart, neither by the answer nor by its time.
-pub(crate) async fn log_in(state: &State, peer: Peer, login: Login) -> Result<Linked, ServiceError> {
+pub(crate) async fn log_in(state: &State, peer: Peer, login: Login) -> Result<LoginReply, ServiceError> {
     let email = Email::new(&login.email).ok_or(ServiceError::WrongCredentials)?;
     let name = device_name(&login.device_name)?;
     if login.password.len() > limits::PASSWORD_BYTES {
@@ -186,30 +189,12 @@ pub(crate) async fn log_in(state: &State, peer: Peer, login: Login) -> Result<Li
         return Err(ServiceError::AccountLocked);
     }
 
-    let now = state.runtime.clock.now();
-    let device = Device {
-        account: account.id,
-        id: login.device,
-        name,
-        created_at: now,
-        last_seen_at: now,
-    };
-    let token = tokens::new_token(state.runtime.entropy.as_ref());
-    let hash = tokens::hash(&token).ok_or(ServiceError::NotAuthenticated)?;
-    state
-        .metadata
-        .link_device(&device, &hash, token_end(state, now))
-        .await?;
+    let metadata = state.metadata.as_ref();
+    let lifetime = state.config.token_lifetime;
+    let reply = link(metadata, &state.runtime, &account, login.device, name, lifetime).await?;
     // The device's former token is void from now on.
     state.auth.sessions.forget_all();
-    let origin = state.metadata.origin(account.root).await?;
-    tracing::info!(account.id = %account.id, device.id = %device.id, "device linked");
-    Ok(Linked {
-        token,
-        account: account.id,
-        root: account.root,
-        origin,
-    })
+    Ok(reply)
 }
 
 /// The account that a caller speaks for.
@@ -219,11 +204,6 @@ pub(crate) async fn account_of(state: &State, id: AccountId) -> Result<Account, 
         .account(id)
         .await?
         .ok_or(ServiceError::Metadata(MetadataError::AccountNotFound(id)))
-}
-
-fn token_end(state: &State, now: Timestamp) -> Option<Timestamp> {
-    let lifetime = state.config.token_lifetime?;
-    Some(now.plus_millis(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX)))
 }
 
 fn parse_email(text: &str) -> Result<Email, ServiceError> {

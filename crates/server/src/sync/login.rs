@@ -17,17 +17,5 @@ pub(super) async fn login(
     Message(login): Message<Login>,
 ) -> Answer<LoginReply> {
     let peer = peer.map_or(Peer::UNKNOWN, |Extension(peer)| peer);
-    let linked = accounts::log_in(&state, peer, login).await?;
-    let accounts::Linked {
-        token,
-        account,
-        root,
-        origin,
-    } = linked;
-    Ok(Reply(LoginReply {
-        token,
-        account,
-        root,
-        origin,
-    }))
+    accounts::log_in(&state, peer, login).await.map(Reply)
 }
