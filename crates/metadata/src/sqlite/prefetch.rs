@@ -96,6 +96,7 @@ pub(super) async fn fetch(
     }
 }
 
+// CROSS JOIN keeps the order in SQLite: left to choose, it read the whole namespace for each commit.
 async fn fetch_nodes(
     session: &mut Session<'_>,
     namespace: NamespaceId,
@@ -107,11 +108,11 @@ async fn fetch_nodes(
             "WITH RECURSIVE up (node_id, parent_id) AS (
                  SELECT node_id, parent_id FROM node WHERE ns_id = $1 AND node_id IN ({list})
                  UNION
-                 SELECT n.node_id, n.parent_id FROM up JOIN node n ON n.ns_id = $1 AND n.node_id = up.parent_id
+                 SELECT n.node_id, n.parent_id FROM up CROSS JOIN node n WHERE n.ns_id = $1 AND n.node_id = up.parent_id
              )
              SELECT n.node_id, n.parent_id, n.name, n.key, n.kind, n.size, n.content, n.mtime_s, n.mtime_ns,
                  n.executable, n.place_seq, n.content_seq, n.attributes_seq, n.created_seq
-             FROM up JOIN node n ON n.ns_id = $1 AND n.node_id = up.node_id",
+             FROM up CROSS JOIN node n WHERE n.ns_id = $1 AND n.node_id = up.node_id",
             2,
             list.len(),
         )
@@ -141,7 +142,7 @@ async fn fetch_holders(
         let mut statement = query_rows_from(
             "WITH slot (parent_id, key) AS (VALUES {rows})
              SELECT n.node_id, n.parent_id, n.key
-             FROM slot JOIN node n ON n.ns_id = $1 AND n.parent_id = slot.parent_id AND n.key = slot.key",
+             FROM slot CROSS JOIN node n WHERE n.ns_id = $1 AND n.parent_id = slot.parent_id AND n.key = slot.key",
             2,
             2,
             run.len(),
@@ -188,8 +189,8 @@ async fn fetch_below(session: &mut Session<'_>, namespace: NamespaceId, below: &
              UNION ALL
              SELECT n.node_id, n.size,
                  CASE WHEN n.place_seq > n.content_seq THEN n.place_seq ELSE n.content_seq END, b.height + 1
-             FROM below b JOIN node n ON n.ns_id = $1 AND n.parent_id = b.node_id
-             WHERE n.node_id NOT IN ({list})
+             FROM below b CROSS JOIN node n
+             WHERE n.ns_id = $1 AND n.parent_id = b.node_id AND n.node_id NOT IN ({list})
          )
          SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT), CAST(COALESCE(MAX(height), 0) AS BIGINT), MAX(newest)
          FROM below",

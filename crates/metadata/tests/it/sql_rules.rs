@@ -329,3 +329,49 @@ fn the_rules_find_what_they_forbid() {
         Vec::<String>::new()
     );
 }
+
+/// A plan that reads a whole namespace, or sorts, costs the same for one file as for a million.
+fn slow_step(sql: &str, step: &str) -> bool {
+    let ordered = sql.contains("ORDER BY");
+    let scans = TABLES
+        .iter()
+        .any(|(table, _)| step.starts_with(&format!("SCAN {table}")))
+        || ["n", "j", "h"]
+            .iter()
+            .any(|alias| step == format!("SCAN {alias}"));
+    let whole_namespace = step.contains("(ns_id=?)") && !step.starts_with("SEARCH namespace") && !ordered;
+    scans || whole_namespace || step.contains("AUTOMATIC") || step.contains("TEMP B-TREE")
+}
+
+#[tokio::test]
+async fn every_statement_finds_its_rows_by_an_index() {
+    let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    for sql in migrations() {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+    }
+    let mut slow = Vec::new();
+    for (file, sql) in statements() {
+        if sql.starts_with("INSERT") || sql.contains("schema_version") {
+            continue;
+        }
+        for (list, rows) in [("$7", "($2, $3)"), ("$7, $8", "($2, $3), ($4, $5)")] {
+            let explained = sql.replace("{list}", list).replace("{rows}", rows);
+            let query = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {explained}"));
+            for row in sqlx::query(query).fetch_all(&mut *connection).await.unwrap() {
+                let step: String = sqlx::Row::get(&row, "detail");
+                if slow_step(&sql, &step) {
+                    slow.push(format!("{file}: {step}\n    {sql}"));
+                }
+            }
+        }
+    }
+    assert!(slow.is_empty(), "{}", slow.join("\n"));
+    assert!(slow_step(
+        "SELECT 1",
+        "SEARCH node USING INDEX node_children (ns_id=?)"
+    ));
+}
