@@ -7,7 +7,15 @@ use std::fmt;
 use std::io;
 
 use cairn_core::node::{LinkTarget, NodeKind};
-use cairn_core::time::Mtime;
+use cairn_core::time::{Mtime, Timestamp};
+
+pub mod os;
+
+#[cfg(test)]
+pub(crate) mod faulty;
+
+/// The folder at the top of a root that holds what is ours; never synced, never watched.
+pub const OWN_FOLDER: &str = ".cairn";
 
 /// A path below the root: disk names from the top down, empty for the root itself. Disk names are bytes on Linux; those
 /// that are not UTF-8 never become a [`DiskPath`].
@@ -18,6 +26,11 @@ impl DiskPath {
     /// The root.
     pub const fn root() -> Self {
         Self(Vec::new())
+    }
+
+    /// The path of these names, from the top down.
+    pub const fn from_names(names: Vec<String>) -> Self {
+        Self(names)
     }
 
     /// The path of something in this folder.
@@ -71,6 +84,23 @@ pub struct Fingerprint {
     pub mtime: Mtime,
     /// Change time.
     pub ctime: Mtime,
+}
+
+impl Fingerprint {
+    /// Whether both are states of one file: the same inode, made at the same time.
+    pub const fn is_same_file(&self, other: &Self) -> bool {
+        self.inode == other.inode
+            && match (self.born_ns, other.born_ns) {
+                (Some(a), Some(b)) => a == b,
+                (None, None) => true,
+                _ => false,
+            }
+    }
+
+    /// Whether both are one state of one file as far as a rename lets them be compared: a rename may set the change time.
+    pub fn is_same_state(&self, other: &Self) -> bool {
+        self.is_same_file(other) && self.size == other.size && self.mtime == other.mtime
+    }
 }
 
 /// What a name in a folder is.
@@ -266,6 +296,15 @@ pub trait Filesystem: Send + Sync + 'static {
     /// [`FsError::is_already_exists`] when something is there: nothing has changed then.
     fn place(&self, staged: &str, path: &DiskPath) -> FsResult<()>;
 
+    /// Puts staged files where nothing is, as [`Self::place`] does each, and returns one result for each in order. May make
+    /// them durable together.
+    fn place_all(&self, batch: &[(String, DiskPath)]) -> Vec<FsResult<()>> {
+        batch
+            .iter()
+            .map(|(staged, path)| self.place(staged, path))
+            .collect()
+    }
+
     /// Swaps a staged file with what is at a path, durably: afterwards the staged name holds what was displaced. Where
     /// the filesystem cannot swap, the displaced file is linked into the stage first.
     ///
@@ -284,6 +323,24 @@ pub trait Filesystem: Send + Sync + 'static {
     /// # Errors
     /// As the filesystem says.
     fn trash(&self, staged: &str) -> FsResult<()>;
+
+    /// As [`Self::trash`], under a name that says what it was; a number is added when the trash has one of that name.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn trash_as(&self, staged: &str, name: &str) -> FsResult<()> {
+        let _ = name;
+        self.trash(staged)
+    }
+
+    /// Removes what was put in the trash before `before`; returns how many things that were.
+    ///
+    /// # Errors
+    /// As the filesystem says; what could be removed is.
+    fn empty_trash(&self, before: Timestamp) -> FsResult<u64> {
+        let _ = before;
+        Ok(0)
+    }
 
     /// Moves within the root, durably, where nothing is at the new path. A rename that changes only the case works too.
     ///
@@ -311,4 +368,9 @@ pub trait Filesystem: Send + Sync + 'static {
 
     /// The coarsest step of this filesystem's timestamps, in nanoseconds, for the racily-clean rule.
     fn timestamp_step_ns(&self) -> u64;
+
+    /// Whether the filesystem keeps an exec bit; where it does not, what [`Metadata::executable`] says means nothing.
+    fn keeps_exec_bit(&self) -> bool {
+        true
+    }
 }

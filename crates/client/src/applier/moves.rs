@@ -1,0 +1,151 @@
+//! Renames and moves.
+
+use std::sync::PoisonError;
+
+use cairn_core::ids::NodeId;
+use cairn_core::name::NodeName;
+use cairn_core::node::Place;
+
+use super::step::{Action, Item, Step};
+use super::{Applier, ApplyError, ApplyResult, disk_name_for};
+use crate::fs::DiskPath;
+use crate::state::{LocalRow, StateBatch};
+
+impl Applier {
+    /// Moves a node to a place where nothing is. Its content is not looked at.
+    ///
+    /// # Errors
+    /// [`ApplyError::Changed`] when another thing is at the old place, or something at the new one.
+    pub async fn rename(&self, node: NodeId, place: &Place) -> ApplyResult<()> {
+        let (row, from) = self.local(node).await?;
+        let (to, disk_name) = self.target(place).await?;
+        self.check_is_there(&row, &from).await?;
+        if from != to {
+            let (source, target) = (from, to.clone());
+            let moved = self.on_disk(move |fs| fs.rename(&source, &target)).await;
+            refuse_taken(moved, &to)?;
+        }
+        self.record_move(row, place, disk_name, &to, Vec::new()).await
+    }
+
+    /// Gives a node another name on this side: for a conflict, so that another may have its name. What both sides have
+    /// agreed on stays as it was.
+    ///
+    /// # Errors
+    /// As [`Self::rename`].
+    pub async fn rename_aside(&self, node: NodeId, name: &NodeName) -> ApplyResult<()> {
+        let (row, _) = self.local(node).await?;
+        let place = Place {
+            parent: row.entry.place.parent,
+            name: name.clone(),
+        };
+        self.rename(node, &place).await
+    }
+
+    /// Takes a node off its place until [`Self::unpark`], so that another may have it: for names that are swapped.
+    ///
+    /// # Errors
+    /// As [`Self::rename`].
+    pub async fn park(&self, node: NodeId) -> ApplyResult<()> {
+        let (row, path) = self.local(node).await?;
+        self.check_is_there(&row, &path).await?;
+        let staged = self.fresh_staged_name("parked");
+        let item = Item::new(&staged, node, &path).with_expected(&row.fingerprint);
+        self.intend(
+            &staged,
+            node,
+            &Step {
+                action: Action::Park,
+                items: vec![item],
+            },
+        )
+        .await?;
+        let (from, to) = (path.clone(), staged.clone());
+        if let Err(error) = self.on_disk(move |fs| fs.displace(&from, &to)).await {
+            if self.look_staged(&staged).await?.is_none() {
+                self.drop_intent(&staged).await?;
+            }
+            return Err(if error.is_not_found() {
+                ApplyError::Changed { path }
+            } else {
+                error.into()
+            });
+        }
+        self.parked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(node, staged);
+        Ok(())
+    }
+
+    /// Puts a parked node where nothing is. Where that fails the node stays parked; [`Self::recover`] puts it back.
+    ///
+    /// # Errors
+    /// [`ApplyError::NotLocal`] when the node is not parked, else as [`Self::rename`].
+    pub async fn unpark(&self, node: NodeId, place: &Place) -> ApplyResult<()> {
+        let parked = self
+            .parked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&node)
+            .cloned();
+        let Some(staged) = parked else {
+            return Err(ApplyError::NotLocal { node });
+        };
+        let (row, _) = self.local(node).await?;
+        let (to, disk_name) = self.target(place).await?;
+        let (name, target) = (staged.clone(), to.clone());
+        refuse_taken(self.on_disk(move |fs| fs.place(&name, &target)).await, &to)?;
+        self.parked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&node);
+        self.record_move(row, place, disk_name, &to, vec![staged]).await
+    }
+
+    async fn target(&self, place: &Place) -> ApplyResult<(DiskPath, Option<String>)> {
+        let folder = self.folder_path(place.parent).await?;
+        let disk_name = disk_name_for(&place.name, place.parent == NodeId::ROOT);
+        let path = folder.join(disk_name.as_deref().unwrap_or_else(|| place.name.as_str()));
+        Ok((path, disk_name))
+    }
+
+    async fn check_is_there(&self, row: &LocalRow, path: &DiskPath) -> ApplyResult<()> {
+        match self.look(path).await? {
+            Some(found) if found.fingerprint.is_same_file(&row.fingerprint) => Ok(()),
+            _ => Err(ApplyError::Changed { path: path.clone() }),
+        }
+    }
+
+    async fn record_move(
+        &self,
+        mut row: LocalRow,
+        place: &Place,
+        disk_name: Option<String>,
+        path: &DiskPath,
+        done_intents: Vec<String>,
+    ) -> ApplyResult<()> {
+        row.entry.place = place.clone();
+        row.disk_name = disk_name;
+        // Where it was written to meanwhile the old fingerprint stays, and the next scan sees it.
+        row.fingerprint = self.current(path, row.fingerprint).await?;
+        let remote = self.state.remote(self.namespace, row.node).await?;
+        let mut batch = StateBatch {
+            done_intents,
+            ..StateBatch::default()
+        };
+        let remote = remote.filter(|remote| remote.place == *place);
+        self.add_row(&mut batch, row, remote.as_ref()).await?;
+        self.write(batch).await
+    }
+}
+
+/// A taken name, or a folder that is gone, is a change on the disk.
+fn refuse_taken(result: crate::fs::FsResult<()>, path: &DiskPath) -> ApplyResult<()> {
+    match result {
+        Err(error) if error.is_already_exists() || error.is_not_found() => {
+            Err(ApplyError::Changed { path: path.clone() })
+        }
+        result => Ok(result?),
+    }
+}

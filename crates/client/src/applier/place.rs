@@ -1,0 +1,188 @@
+//! New files and links.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cairn_core::ids::NodeId;
+use cairn_core::tree::{Entry, Substance};
+
+use super::step::{Action, Item, Step};
+use super::{Applier, ApplyError, ApplyResult, Placement, disk_name_for};
+use crate::fs::{DiskPath, Fingerprint};
+use crate::state::StateBatch;
+
+/// Files behind one intent and in one transaction.
+const BATCH: usize = 1_000;
+
+impl Applier {
+    /// Puts a staged file where nothing is.
+    ///
+    /// # Errors
+    /// [`ApplyError::Changed`] when something is there; the staged file stays.
+    pub async fn place_file(&self, node: NodeId, entry: &Entry, staged: &str) -> ApplyResult<()> {
+        let placement = Placement {
+            node,
+            entry: entry.clone(),
+            staged: staged.to_owned(),
+        };
+        self.place_files(vec![placement]).await.pop().unwrap_or(Ok(()))
+    }
+
+    /// Makes a link where nothing is.
+    ///
+    /// # Errors
+    /// As [`Self::place_file`].
+    pub async fn place_link(&self, node: NodeId, entry: &Entry) -> ApplyResult<()> {
+        let staged = self.stage_link(entry).await?;
+        let placed = self.place_file(node, entry, &staged).await;
+        if placed.is_err() {
+            self.on_disk(move |fs| fs.unstage(&staged)).await?;
+        }
+        placed
+    }
+
+    /// Puts many staged files where nothing is, each folder made durable once, a thousand in one transaction. Returns one
+    /// result each, in order.
+    pub async fn place_files(&self, placements: Vec<Placement>) -> Vec<ApplyResult<()>> {
+        let mut results = Vec::with_capacity(placements.len());
+        for batch in placements.chunks(BATCH) {
+            results.extend(self.place_batch(batch).await);
+        }
+        results
+    }
+
+    /// Stages the link that an entry is.
+    pub(super) async fn stage_link(&self, entry: &Entry) -> ApplyResult<String> {
+        let staged = self.fresh_staged_name("link");
+        let Substance::Symlink(target) = entry.substance.clone() else {
+            return Err(ApplyError::NotStaged { staged });
+        };
+        let name = staged.clone();
+        self.on_disk(move |fs| fs.stage_link(&name, &target)).await?;
+        Ok(staged)
+    }
+
+    async fn place_batch(&self, placements: &[Placement]) -> Vec<ApplyResult<()>> {
+        let mut folders = HashMap::new();
+        let mut results: Vec<ApplyResult<()>> = Vec::with_capacity(placements.len());
+        let mut items = Vec::new();
+        let mut positions = Vec::new();
+        for (position, placement) in placements.iter().enumerate() {
+            match self.prepare(placement, &mut folders).await {
+                Ok(item) => {
+                    items.push(item);
+                    positions.push(position);
+                    results.push(Ok(()));
+                }
+                Err(error) => results.push(Err(error)),
+            }
+        }
+        if items.is_empty() {
+            return results;
+        }
+        let placed = self.place_prepared(items).await;
+        match placed {
+            Ok(placed) => {
+                for (position, result) in positions.into_iter().zip(placed) {
+                    results[position] = result;
+                }
+            }
+            Err(error) => {
+                // One failure for all: the first says what it was, the others that they were not done.
+                let mut error = Some(error);
+                for position in positions {
+                    let staged = placements[position].staged.clone();
+                    results[position] = Err(error.take().unwrap_or(ApplyError::NotStaged { staged }));
+                }
+            }
+        }
+        results
+    }
+
+    async fn prepare(
+        &self,
+        placement: &Placement,
+        folders: &mut HashMap<NodeId, DiskPath>,
+    ) -> ApplyResult<Item> {
+        let place = &placement.entry.place;
+        let folder = match folders.get(&place.parent) {
+            Some(folder) => folder.clone(),
+            None => {
+                let folder = self.folder_path(place.parent).await?;
+                folders.insert(place.parent, folder.clone());
+                folder
+            }
+        };
+        let path = self.path_in(&folder, &placement.entry);
+        if self.state.local(self.namespace, placement.node).await?.is_some() {
+            return Err(ApplyError::Changed { path });
+        }
+        let Some(incoming) = self.look_staged(&placement.staged).await? else {
+            return Err(ApplyError::NotStaged {
+                staged: placement.staged.clone(),
+            });
+        };
+        Ok(Item::new(&placement.staged, placement.node, &path)
+            .with_incoming(&incoming.fingerprint, &placement.entry))
+    }
+
+    /// The path of an entry in its folder, by the name that this disk can hold.
+    pub(super) fn path_in(&self, folder: &DiskPath, entry: &Entry) -> DiskPath {
+        let disk_name = disk_name_for(&entry.place.name, folder.names().is_empty());
+        folder.join(disk_name.as_deref().unwrap_or_else(|| entry.place.name.as_str()))
+    }
+
+    async fn place_prepared(&self, items: Vec<Item>) -> ApplyResult<Vec<ApplyResult<()>>> {
+        let step = Step {
+            action: Action::Place,
+            items,
+        };
+        let Some(node) = step.items.first().and_then(Item::node) else {
+            return Ok(Vec::new());
+        };
+        let name = self.fresh_staged_name("place");
+        self.intend(&name, node, &step).await?;
+        let moves: Vec<(String, DiskPath)> = step
+            .items
+            .iter()
+            .map(|item| (item.staged.clone(), item.path()))
+            .collect();
+        let fs = Arc::clone(&self.fs);
+        let placed = self.runtime.blocking(move || fs.place_all(&moves)).await;
+        let mut batch = StateBatch {
+            done_intents: vec![name],
+            ..StateBatch::default()
+        };
+        let mut results = Vec::with_capacity(placed.len());
+        for (item, result) in step.items.iter().zip(placed) {
+            results.push(match result {
+                Ok(()) => self.add_placed(&mut batch, item).await,
+                Err(error) if error.is_already_exists() => Err(ApplyError::Changed { path: item.path() }),
+                Err(error) => Err(error.into()),
+            });
+        }
+        self.write(batch).await?;
+        Ok(results)
+    }
+
+    /// Adds the row of an incoming file that is at its place now.
+    pub(super) async fn add_placed(&self, batch: &mut StateBatch, item: &Item) -> ApplyResult<()> {
+        let (Some(node), Some(entry), Some(incoming)) = (item.node(), item.entry(), item.incoming()) else {
+            return Err(ApplyError::UnknownIntent {
+                staged: item.staged.clone(),
+            });
+        };
+        let fingerprint = self.current(&item.path(), incoming).await?;
+        let row = self.placed_row(node, &entry, fingerprint);
+        self.add_row(batch, row, Some(&entry)).await
+    }
+
+    /// The fingerprint of what is at a path while it is still in the state that is known, else the known one: then the
+    /// next scan sees the difference.
+    pub(super) async fn current(&self, path: &DiskPath, known: Fingerprint) -> ApplyResult<Fingerprint> {
+        Ok(match self.look(path).await? {
+            Some(found) if found.fingerprint.is_same_state(&known) => found.fingerprint,
+            _ => known,
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! New content at a place that has some.
+
+use cairn_core::ids::NodeId;
+use cairn_core::name::NodeName;
+use cairn_core::tree::Entry;
+
+use super::record::local_entry;
+use super::step::{Action, Item, Step};
+use super::{Applier, ApplyError, ApplyResult, Keep};
+use crate::fs::{DiskPath, FsError};
+use crate::state::{LocalChange, LocalRow, StateBatch};
+
+/// How many numbers are tried for a name beside another.
+const NUMBERED_NAMES: u32 = 1_000;
+
+impl Applier {
+    /// Replaces a file by a staged one. The displaced version goes to the trash, or stays as the node and under the name
+    /// that `keep` says. One that changed in the last moment stays as a conflicted copy in any case.
+    ///
+    /// # Errors
+    /// [`ApplyError::Changed`] when the file is not what the local tree says; the staged file stays.
+    pub async fn replace_file(
+        &self,
+        node: NodeId,
+        entry: &Entry,
+        staged: &str,
+        keep: Option<Keep>,
+    ) -> ApplyResult<()> {
+        let (row, path) = self.local(node).await?;
+        self.check_unchanged(&row, &path).await?;
+        let Some(incoming) = self.look_staged(staged).await? else {
+            return Err(ApplyError::NotStaged {
+                staged: staged.to_owned(),
+            });
+        };
+        let item = Item::new(staged, node, &path)
+            .with_incoming(&incoming.fingerprint, entry)
+            .with_expected(&row.fingerprint)
+            .with_keep(keep.as_ref());
+        let step = Step {
+            action: Action::Replace,
+            items: vec![item],
+        };
+        self.intend(staged, node, &step).await?;
+        let (name, at) = (staged.to_owned(), path.clone());
+        match self.on_disk(move |fs| fs.exchange(&name, &at)).await {
+            Ok(()) => self.finish_replace(&step.items[0]).await,
+            Err(error) if error.is_not_found() => {
+                self.drop_intent(staged).await?;
+                Err(ApplyError::Changed { path })
+            }
+            Err(error) => {
+                // It may or may not have happened.
+                self.finish_replace(&step.items[0]).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Replaces a link by another.
+    ///
+    /// # Errors
+    /// As [`Self::replace_file`].
+    pub async fn replace_link(&self, node: NodeId, entry: &Entry, keep: Option<Keep>) -> ApplyResult<()> {
+        let staged = self.stage_link(entry).await?;
+        let replaced = self.replace_file(node, entry, &staged, keep).await;
+        if matches!(
+            replaced,
+            Err(ApplyError::Changed { .. } | ApplyError::NotLocal { .. })
+        ) {
+            self.on_disk(move |fs| fs.unstage(&staged)).await?;
+        }
+        replaced
+    }
+
+    /// Checks that a file is in the state that was scanned, beyond doubt.
+    pub(super) async fn check_unchanged(&self, row: &LocalRow, path: &DiskPath) -> ApplyResult<()> {
+        let found = self.look(path).await?;
+        let is_as_scanned = found.is_some_and(|found| found.fingerprint == row.fingerprint) && !row.is_unsure;
+        if is_as_scanned {
+            Ok(())
+        } else {
+            Err(ApplyError::Changed { path: path.clone() })
+        }
+    }
+
+    /// Ends a replacement wherever it stands: before the swap it is undone, after it it is finished.
+    pub(super) async fn finish_replace(&self, item: &Item) -> ApplyResult<()> {
+        let (Some(node), Some(entry), Some(incoming), Some(expected)) =
+            (item.node(), item.entry(), item.incoming(), item.expected())
+        else {
+            return Err(ApplyError::UnknownIntent {
+                staged: item.staged.clone(),
+            });
+        };
+        let displaced = self.look_staged(&item.staged).await?;
+        if displaced.is_some_and(|found| found.fingerprint.is_same_file(&incoming)) {
+            let staged = item.staged.clone();
+            self.on_disk(move |fs| fs.unstage(&staged)).await?;
+            return self.drop_intent(&item.staged).await;
+        }
+        let path = item.path();
+        let old = self.state.local(self.namespace, node).await?;
+        let mut batch = StateBatch {
+            done_intents: vec![item.staged.clone()],
+            ..StateBatch::default()
+        };
+        if let Some(displaced) = displaced {
+            let is_expected = displaced.fingerprint.is_same_state(&expected);
+            match (is_expected, item.keep(), &old) {
+                (true, Some((kept, name)), Some(old)) => {
+                    let (name, at) = self.place_beside(&item.staged, &path, name).await?;
+                    let mut entry = local_entry(&old.entry);
+                    entry.place.name = name;
+                    batch.local.push(LocalChange::Put(LocalRow {
+                        node: kept,
+                        entry,
+                        disk_name: None,
+                        fingerprint: self.current(&at, expected).await?,
+                        is_unsure: old.is_unsure,
+                    }));
+                }
+                (true, _, _) => self.trash(&item.staged, &path).await?,
+                // Somebody wrote to it between the look and the swap: theirs stays, for the next scan to find.
+                (false, _, _) => {
+                    self.keep_conflicted(&item.staged, &path).await?;
+                }
+            }
+        }
+        let mut row = self.placed_row(node, &entry, self.current(&path, incoming).await?);
+        if let Some(old) = old {
+            // The place is another step's affair.
+            row.entry.place = old.entry.place;
+            row.disk_name = old.disk_name;
+        }
+        self.add_row(&mut batch, row, Some(&entry)).await?;
+        self.write(batch).await
+    }
+
+    pub(super) async fn trash(&self, staged: &str, path: &DiskPath) -> ApplyResult<()> {
+        let staged = staged.to_owned();
+        let name = path.name().unwrap_or(&staged).to_owned();
+        Ok(self.on_disk(move |fs| fs.trash_as(&staged, &name)).await?)
+    }
+
+    /// Puts something staged beside the path that it had, as a conflicted copy.
+    pub(super) async fn keep_conflicted(&self, staged: &str, path: &DiskPath) -> ApplyResult<DiskPath> {
+        let name = NodeName::new(path.name().unwrap_or(staged)).map_err(|_| ApplyError::UnknownIntent {
+            staged: staged.to_owned(),
+        })?;
+        let (_, at) = self.place_beside(staged, path, self.conflict_name(&name)).await?;
+        Ok(at)
+    }
+
+    /// Puts something staged into the folder that holds `path`, numbered when the name is taken; into the root when that
+    /// folder is gone.
+    async fn place_beside(
+        &self,
+        staged: &str,
+        path: &DiskPath,
+        wanted: NodeName,
+    ) -> Result<(NodeName, DiskPath), FsError> {
+        let mut folder = path.parent().unwrap_or_default();
+        let mut number = 1;
+        loop {
+            let name = match number {
+                1 => wanted.with_suffix(""),
+                _ => wanted.with_suffix(&format!(" ({number})")),
+            };
+            let at = folder.join(name.as_str());
+            let (source, target) = (staged.to_owned(), at.clone());
+            match self.on_disk(move |fs| fs.place(&source, &target)).await {
+                Ok(()) => return Ok((name, at)),
+                Err(error) if error.is_already_exists() && number < NUMBERED_NAMES => number += 1,
+                Err(error) if error.is_not_found() && !folder.names().is_empty() => {
+                    folder = DiskPath::root();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! After a crash.
+
+use std::sync::PoisonError;
+
+use super::step::{Action, Item, Step};
+use super::{Applier, ApplyError, ApplyResult};
+use crate::state::{Intent, StateBatch};
+
+/// Staged names that begin so are the downloader's, also across restarts.
+pub const PARTIAL_PREFIX: &str = "part-";
+
+impl Applier {
+    /// Finishes or undoes what a crash, or an error, left half done, and empties the stage except for partial downloads:
+    /// whatever else lies there goes to the trash. Call it before the first step and after a plan that failed; no other
+    /// step may run meanwhile.
+    ///
+    /// # Errors
+    /// As the filesystem and the state say; what is left is tried again at the next call.
+    pub async fn recover(&self) -> ApplyResult<()> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        for intent in self.state.intents(self.namespace).await? {
+            self.replay(&intent).await?;
+        }
+        for staged in self.on_disk(|fs| fs.staged_names()).await? {
+            if !staged.starts_with(PARTIAL_PREFIX) {
+                self.on_disk(move |fs| fs.trash(&staged)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn replay(&self, intent: &Intent) -> ApplyResult<()> {
+        let Some(step) = Step::decode(&intent.step) else {
+            // Whatever it was about is kept.
+            if self.look_staged(&intent.staged).await?.is_some() {
+                let staged = intent.staged.clone();
+                self.on_disk(move |fs| fs.trash(&staged)).await?;
+            }
+            return self.drop_intent(&intent.staged).await;
+        };
+        if step.action == Action::Place {
+            return self.replay_placing(intent, &step).await;
+        }
+        for item in &step.items {
+            let replayed = match step.action {
+                Action::Place => Ok(()),
+                Action::Replace => self.finish_replace(item).await,
+                Action::Remove => self.finish_remove(item).await,
+                Action::Park => self.replay_parking(item).await,
+            };
+            match replayed {
+                // It was put back; the next scan sees what it is now.
+                Ok(()) | Err(ApplyError::Changed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is at its place gets its row; what is still staged is the server's and can be had again.
+    async fn replay_placing(&self, intent: &Intent, step: &Step) -> ApplyResult<()> {
+        let mut batch = StateBatch {
+            done_intents: vec![intent.staged.clone()],
+            ..StateBatch::default()
+        };
+        for item in &step.items {
+            let (Some(node), Some(incoming)) = (item.node(), item.incoming()) else {
+                return Err(ApplyError::UnknownIntent {
+                    staged: item.staged.clone(),
+                });
+            };
+            if self.state.local(self.namespace, node).await?.is_some() {
+                continue;
+            }
+            let found = self.look(&item.path()).await?;
+            if found.is_some_and(|found| found.fingerprint.is_same_file(&incoming)) {
+                self.add_placed(&mut batch, item).await?;
+            } else if self
+                .look_staged(&item.staged)
+                .await?
+                .is_some_and(|found| found.fingerprint.is_same_file(&incoming))
+            {
+                let staged = item.staged.clone();
+                self.on_disk(move |fs| fs.unstage(&staged)).await?;
+            }
+        }
+        self.write(batch).await
+    }
+
+    async fn replay_parking(&self, item: &Item) -> ApplyResult<()> {
+        if self.look_staged(&item.staged).await?.is_some() {
+            self.put_back(&item.staged, &item.path()).await?;
+        }
+        self.drop_intent(&item.staged).await
+    }
+}

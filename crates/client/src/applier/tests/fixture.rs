@@ -1,0 +1,194 @@
+//! A device with an applier and what the server says.
+
+use std::sync::Arc;
+
+use cairn_core::file_hasher::FileHasher;
+use cairn_core::ids::NodeId;
+use cairn_core::node::{Attributes, Place};
+use cairn_core::rev::Seq;
+use cairn_core::time::Mtime;
+use cairn_core::tree::{Entry, Substance};
+
+use crate::applier::{Applier, ApplyResult};
+use crate::fs::Filesystem;
+use crate::scanner::tests::fixture::{Device, name};
+use crate::state::{ClientState, LocalRow, StateBatch, TreeChange};
+
+/// An entry of the server's in the root; a folder until it is said what it holds.
+pub(super) fn entry(text: &str) -> Entry {
+    Entry {
+        place: Place {
+            parent: NodeId::ROOT,
+            name: name(text),
+        },
+        substance: Substance::Directory,
+        attributes: Attributes {
+            mtime: Mtime {
+                seconds: 1_000_000,
+                nanos: 5,
+            },
+            executable: false,
+        },
+        place_seq: Seq::new(3).unwrap(),
+        content_seq: Seq::new(4).unwrap(),
+    }
+}
+
+pub(super) trait EntryExt {
+    fn folder(self) -> Self;
+    fn below(self, folder: NodeId) -> Self;
+    fn holding(self, text: &str) -> Self;
+    fn executable(self) -> Self;
+}
+
+impl EntryExt for Entry {
+    fn folder(mut self) -> Self {
+        self.attributes = Attributes::default();
+        self
+    }
+
+    fn below(mut self, folder: NodeId) -> Self {
+        self.place.parent = folder;
+        self
+    }
+
+    fn holding(mut self, text: &str) -> Self {
+        let mut hasher = FileHasher::new();
+        hasher.update(text.as_bytes()).unwrap();
+        let content = hasher.finish().unwrap().content;
+        self.substance = Substance::File {
+            file_id: content.file_id,
+            size: content.size,
+        };
+        self
+    }
+
+    fn executable(mut self) -> Self {
+        self.attributes.executable = true;
+        self
+    }
+}
+
+pub(super) struct Side {
+    pub(super) device: Device,
+}
+
+impl Side {
+    pub(super) fn new() -> Self {
+        Self {
+            device: Device::new(),
+        }
+    }
+
+    pub(super) fn applier(&self) -> Arc<Applier> {
+        let fs = Arc::clone(&self.device.fs) as Arc<dyn Filesystem>;
+        let state = Arc::clone(&self.device.state) as Arc<dyn ClientState>;
+        let runtime = self.device.runtime.clone();
+        Arc::new(Applier::new(fs, state, runtime, self.device.namespace, "laptop"))
+    }
+
+    pub(super) fn node(&self) -> NodeId {
+        NodeId::random(&*self.device.runtime.entropy)
+    }
+
+    /// Stages a finished file as the downloader does.
+    pub(super) fn stage(&self, staged: &str, text: &str, entry: &Entry) {
+        let mut file = self.device.fs.stage(staged).unwrap();
+        file.write_at(0, text.as_bytes()).unwrap();
+        file.finish(
+            text.len() as u64,
+            entry.attributes.executable,
+            entry.attributes.mtime,
+        )
+        .unwrap();
+    }
+
+    /// A file that is in sync.
+    pub(super) async fn synced_file(&self, path: &str, text: &str) -> (NodeId, Entry) {
+        if let Some((folder, _)) = path.rsplit_once('/') {
+            self.device.folder(folder);
+        }
+        self.device.write(path, text);
+        self.device.scan().await;
+        let row = self.device.row(path).await;
+        let mut remote = row.entry.clone();
+        remote.place_seq = Seq::new(1).unwrap();
+        remote.content_seq = Seq::new(1).unwrap();
+        let put = || vec![TreeChange::Put(row.node, remote.clone())];
+        self.apply(StateBatch {
+            remote: put(),
+            synced: put(),
+            ..StateBatch::default()
+        })
+        .await;
+        (row.node, remote)
+    }
+
+    pub(super) async fn set_remote(&self, node: NodeId, entry: Entry) {
+        self.apply(StateBatch {
+            remote: vec![TreeChange::Put(node, entry)],
+            ..StateBatch::default()
+        })
+        .await;
+    }
+
+    async fn apply(&self, batch: StateBatch) {
+        self.device
+            .state
+            .apply(self.device.namespace, batch)
+            .await
+            .unwrap();
+    }
+
+    pub(super) async fn synced(&self, node: NodeId) -> Option<Entry> {
+        self.device
+            .state
+            .synced(self.device.namespace, node)
+            .await
+            .unwrap()
+    }
+
+    pub(super) async fn local(&self, node: NodeId) -> LocalRow {
+        self.device
+            .state
+            .local(self.device.namespace, node)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Nothing is staged and nothing is intended.
+    pub(super) async fn assert_settled(&self) {
+        assert_eq!(self.device.fs.staged_names().unwrap(), Vec::<String>::new());
+        assert_eq!(
+            self.device.state.intents(self.device.namespace).await.unwrap(),
+            Vec::new()
+        );
+    }
+
+    /// Runs a step that the process does not survive.
+    pub(super) async fn dies<F>(&self, step: impl FnOnce(Arc<Applier>) -> F)
+    where
+        F: Future<Output = ApplyResult<()>> + Send + 'static,
+    {
+        let died = tokio::spawn(step(self.applier())).await;
+        assert!(died.is_err_and(|error| error.is_panic()));
+    }
+
+    /// The text of every file below the root, trash and stage included.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut folders = vec![self.device.path("")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else if let Ok(text) = std::fs::read_to_string(entry.path()) {
+                    texts.push(text);
+                }
+            }
+        }
+        texts
+    }
+}

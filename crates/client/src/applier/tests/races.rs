@@ -1,0 +1,156 @@
+use std::io;
+
+use cairn_core::node::Place;
+
+use super::fixture::{EntryExt, Side, entry};
+use crate::applier::ApplyError;
+use crate::fs::faulty::Fault;
+use crate::scanner::tests::fixture::name;
+
+const CONFLICT: &str = "a (conflict, laptop, 2100-01-01).txt";
+
+#[tokio::test]
+async fn a_file_that_changed_before_the_look_is_left_alone() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a.txt", "base").await;
+    side.device.write("a.txt", "user's");
+    let wanted = entry("a.txt").holding("remote");
+    side.stage("s", "remote", &wanted);
+    let replaced = side.applier().replace_file(node, &wanted, "s", None).await;
+    assert!(matches!(replaced, Err(ApplyError::Changed { .. })));
+    assert!(matches!(
+        side.applier().remove(node).await,
+        Err(ApplyError::Changed { .. })
+    ));
+    assert!(matches!(
+        side.applier().set_attributes(node, &wanted).await,
+        Err(ApplyError::Changed { .. })
+    ));
+    assert_eq!(side.device.read("a.txt"), "user's");
+}
+
+#[tokio::test]
+async fn a_write_between_look_and_swap_is_kept_beside() {
+    for keeps in [false, true] {
+        let side = Side::new();
+        let (node, _) = side.synced_file("a.txt", "base").await;
+        let wanted = entry("a.txt").holding("remote");
+        side.stage("s", "remote", &wanted);
+        let path = side.device.path("a.txt");
+        side.device.fs.inject(
+            "exchange",
+            Fault::Hook(Box::new(move || std::fs::write(path, "last moment").unwrap())),
+        );
+        let keep = keeps.then(|| (side.node(), name("kept.txt")));
+        side.applier()
+            .replace_file(node, &wanted, "s", keep)
+            .await
+            .unwrap();
+        assert_eq!(side.device.read("a.txt"), "remote");
+        assert_eq!(side.device.read(CONFLICT), "last moment");
+        side.assert_settled().await;
+        let report = side.device.scan().await;
+        assert_eq!(report.changed, 1);
+        assert_ne!(side.device.row(CONFLICT).await.node, node);
+        assert_eq!(side.device.row("a.txt").await.node, node);
+    }
+}
+
+#[tokio::test]
+async fn a_file_replaced_by_a_folder_in_the_last_moment_is_kept_beside() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a.txt", "base").await;
+    let wanted = entry("a.txt").holding("remote");
+    side.stage("s", "remote", &wanted);
+    let path = side.device.path("a.txt");
+    let hook = move || {
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("inside"), "deep").unwrap();
+    };
+    side.device.fs.inject("exchange", Fault::Hook(Box::new(hook)));
+    side.applier()
+        .replace_file(node, &wanted, "s", None)
+        .await
+        .unwrap();
+    assert_eq!(side.device.read(&format!("{CONFLICT}/inside")), "deep");
+    assert_eq!(side.device.read("a.txt"), "remote");
+}
+
+#[tokio::test]
+async fn a_write_between_look_and_removal_puts_the_file_back() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a.txt", "base").await;
+    let path = side.device.path("a.txt");
+    side.device.fs.inject(
+        "displace",
+        Fault::Hook(Box::new(move || std::fs::write(path, "last moment").unwrap())),
+    );
+    assert!(matches!(
+        side.applier().remove(node).await,
+        Err(ApplyError::Changed { .. })
+    ));
+    assert_eq!(side.device.read("a.txt"), "last moment");
+    side.assert_settled().await;
+    side.device.scan().await;
+    assert_eq!(side.device.row("a.txt").await.node, node);
+}
+
+#[tokio::test]
+async fn a_write_during_a_move_is_seen_by_the_next_scan() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a", "base").await;
+    let path = side.device.path("a");
+    side.device.fs.inject(
+        "rename",
+        Fault::Hook(Box::new(move || std::fs::write(path, "longer").unwrap())),
+    );
+    let place = Place {
+        parent: cairn_core::ids::NodeId::ROOT,
+        name: name("b"),
+    };
+    side.applier().rename(node, &place).await.unwrap();
+    assert_eq!(side.device.scan().await.hashed, 1);
+    assert_eq!(side.local(node).await.fingerprint.size, 6);
+}
+
+#[tokio::test]
+async fn an_unsure_file_is_not_replaced() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a", "base").await;
+    let mut row = side.local(node).await;
+    row.is_unsure = true;
+    side.device.put_row(row).await;
+    let wanted = entry("a").holding("remote");
+    side.stage("s", "remote", &wanted);
+    let replaced = side.applier().replace_file(node, &wanted, "s", None).await;
+    assert!(matches!(replaced, Err(ApplyError::Changed { .. })));
+}
+
+#[tokio::test]
+async fn a_full_disk_changes_nothing() {
+    let side = Side::new();
+    let (node, base) = side.synced_file("a", "base").await;
+    let full = || Fault::Before(io::ErrorKind::StorageFull);
+    let mut link = entry("link");
+    link.substance = cairn_core::tree::Substance::Symlink(cairn_core::node::LinkTarget::new("a").unwrap());
+    side.device.fs.inject("stage_link", full());
+    let error = side.applier().place_link(side.node(), &link).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Fs(error) if error.is_full()));
+
+    let wanted = entry("a").holding("remote");
+    side.stage("s", "remote", &wanted);
+    side.device.fs.inject("exchange", full());
+    assert!(
+        side.applier()
+            .replace_file(node, &wanted, "s", None)
+            .await
+            .is_err()
+    );
+    side.device.fs.inject("displace", full());
+    assert!(side.applier().remove(node).await.is_err());
+    assert_eq!(side.device.read("a"), "base");
+    assert_eq!(side.synced(node).await, Some(base));
+    side.assert_settled().await;
+    assert_eq!(side.device.scan().await.changed, 0);
+}

@@ -1,0 +1,167 @@
+//! A filesystem with injected failures and with a hook that runs between two steps.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use cairn_core::node::LinkTarget;
+use cairn_core::time::{Mtime, Timestamp};
+
+use crate::fs::{DirectoryEntry, DiskPath, Filesystem, FsError, FsResult, Metadata, ReadFile, StageFile};
+
+/// What happens at a call.
+pub(crate) enum Fault {
+    /// It fails before anything is done.
+    Before(io::ErrorKind),
+    /// It is done, and then the process dies: the call never returns.
+    CrashAfter,
+    /// Something else happens first.
+    Hook(Box<dyn FnOnce() + Send>),
+}
+
+/// Wraps a filesystem; each fault strikes once, at the next call of its name, in order.
+pub(crate) struct FaultyFilesystem {
+    inner: Arc<dyn Filesystem>,
+    faults: Mutex<VecDeque<(&'static str, Fault)>>,
+}
+
+impl FaultyFilesystem {
+    pub(crate) fn new(inner: Arc<dyn Filesystem>) -> Self {
+        Self {
+            inner,
+            faults: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    pub(crate) fn inject(&self, call: &'static str, fault: Fault) {
+        self.faults.lock().unwrap().push_back((call, fault));
+    }
+
+    fn run<T>(&self, call: &'static str, path: &DiskPath, work: impl FnOnce() -> FsResult<T>) -> FsResult<T> {
+        let fault = {
+            let mut faults = self.faults.lock().unwrap();
+            let position = faults.iter().position(|(name, _)| *name == call);
+            position.and_then(|position| faults.remove(position))
+        };
+        let fail = |kind| FsError {
+            action: call,
+            path: path.clone(),
+            source: io::Error::from(kind),
+        };
+        match fault.map(|(_, fault)| fault) {
+            None => work(),
+            Some(Fault::Before(kind)) => Err(fail(kind)),
+            Some(Fault::CrashAfter) => {
+                work()?;
+                panic!("the process dies here");
+            }
+            Some(Fault::Hook(hook)) => {
+                hook();
+                work()
+            }
+        }
+    }
+}
+
+impl Filesystem for FaultyFilesystem {
+    fn check_root(&self, id: &str) -> FsResult<()> {
+        self.run("check_root", &DiskPath::root(), || self.inner.check_root(id))
+    }
+
+    fn adopt_root(&self, id: &str) -> FsResult<()> {
+        self.run("adopt_root", &DiskPath::root(), || self.inner.adopt_root(id))
+    }
+
+    fn list(&self, folder: &DiskPath) -> FsResult<Vec<DirectoryEntry>> {
+        self.run("list", folder, || self.inner.list(folder))
+    }
+
+    fn metadata(&self, path: &DiskPath) -> FsResult<Option<Metadata>> {
+        self.run("metadata", path, || self.inner.metadata(path))
+    }
+
+    fn open(&self, path: &DiskPath) -> FsResult<Box<dyn ReadFile>> {
+        self.run("open", path, || self.inner.open(path))
+    }
+
+    fn read_link(&self, path: &DiskPath) -> FsResult<LinkTarget> {
+        self.run("read_link", path, || self.inner.read_link(path))
+    }
+
+    fn stage(&self, name: &str) -> FsResult<Box<dyn StageFile>> {
+        self.run("stage", &DiskPath::root(), || self.inner.stage(name))
+    }
+
+    fn stage_link(&self, name: &str, target: &LinkTarget) -> FsResult<()> {
+        self.run("stage_link", &DiskPath::root(), || {
+            self.inner.stage_link(name, target)
+        })
+    }
+
+    fn staged(&self, name: &str) -> FsResult<Option<Metadata>> {
+        self.run("staged", &DiskPath::root(), || self.inner.staged(name))
+    }
+
+    fn staged_names(&self) -> FsResult<Vec<String>> {
+        self.run("staged_names", &DiskPath::root(), || self.inner.staged_names())
+    }
+
+    fn unstage(&self, name: &str) -> FsResult<()> {
+        self.run("unstage", &DiskPath::root(), || self.inner.unstage(name))
+    }
+
+    fn place(&self, staged: &str, path: &DiskPath) -> FsResult<()> {
+        self.run("place", path, || self.inner.place(staged, path))
+    }
+
+    fn place_all(&self, batch: &[(String, DiskPath)]) -> Vec<FsResult<()>> {
+        batch
+            .iter()
+            .map(|(staged, path)| self.place(staged, path))
+            .collect()
+    }
+
+    fn exchange(&self, staged: &str, path: &DiskPath) -> FsResult<()> {
+        self.run("exchange", path, || self.inner.exchange(staged, path))
+    }
+
+    fn displace(&self, path: &DiskPath, staged: &str) -> FsResult<()> {
+        self.run("displace", path, || self.inner.displace(path, staged))
+    }
+
+    fn trash(&self, staged: &str) -> FsResult<()> {
+        self.run("trash", &DiskPath::root(), || self.inner.trash(staged))
+    }
+
+    fn trash_as(&self, staged: &str, name: &str) -> FsResult<()> {
+        self.run("trash", &DiskPath::root(), || self.inner.trash_as(staged, name))
+    }
+
+    fn empty_trash(&self, before: Timestamp) -> FsResult<u64> {
+        self.run("empty_trash", &DiskPath::root(), || {
+            self.inner.empty_trash(before)
+        })
+    }
+
+    fn rename(&self, from: &DiskPath, to: &DiskPath) -> FsResult<()> {
+        self.run("rename", from, || self.inner.rename(from, to))
+    }
+
+    fn create_directory(&self, path: &DiskPath) -> FsResult<()> {
+        self.run("create_directory", path, || self.inner.create_directory(path))
+    }
+
+    fn remove_directory(&self, path: &DiskPath) -> FsResult<()> {
+        self.run("remove_directory", path, || self.inner.remove_directory(path))
+    }
+
+    fn set_attributes(&self, path: &DiskPath, executable: bool, mtime: Mtime) -> FsResult<()> {
+        self.run("set_attributes", path, || {
+            self.inner.set_attributes(path, executable, mtime)
+        })
+    }
+
+    fn timestamp_step_ns(&self) -> u64 {
+        self.inner.timestamp_step_ns()
+    }
+}

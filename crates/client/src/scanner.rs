@@ -1,0 +1,180 @@
+//! From the disk to the local tree: lists, compares with what is remembered, reads what changed.
+//!
+//! A folder is listed and joined with its remembered nodes by name. What stands at its old name is the same node, also
+//! with other bytes: that is how editors save. What is left is joined by inode and birth time: that is a move. The rest
+//! is new, or gone. Nothing is taken for gone on less than a listing without it, a look that finds nothing at its place,
+//! and a root that still carries its marker when the pass ends.
+
+mod content;
+mod ignore;
+mod matching;
+mod pass;
+mod report;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::Arc;
+
+use cairn_core::ids::{NamespaceId, NodeId};
+use cairn_core::node::NodeKind;
+use cairn_core::runtime::Runtime;
+
+pub(crate) use self::content::is_recent;
+pub use self::ignore::{is_ignored, is_junk};
+pub use self::report::{MassDelete, Problem, ProblemReason, ScanReport};
+
+use crate::fs::{DiskPath, FileKind, Filesystem, FsError, FsResult};
+use crate::state::{ClientState, StateError};
+use pass::{Pass, Visit};
+
+/// Files that one call of [`Scanner::recheck_unsure`] reads.
+const UNSURE_FILES: usize = 1_000;
+
+/// What ends a scan.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The root is gone, or is not the one that carries the marker: nothing was taken for deleted.
+    #[error("the synced folder is not there")]
+    RootGone(#[source] FsError),
+    /// The state failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Whether a pass in which most of the nodes vanish is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Brake {
+    /// It is held and reported.
+    On,
+    /// The user has said that it is meant.
+    Released,
+}
+
+/// Keeps the local tree what the disk is.
+#[derive(Clone)]
+pub struct Scanner {
+    fs: Arc<dyn Filesystem>,
+    state: Arc<dyn ClientState>,
+    runtime: Runtime,
+    namespace: NamespaceId,
+    marker: Arc<str>,
+    readers: usize,
+}
+
+impl Scanner {
+    /// A scanner of the root that carries `marker`.
+    pub fn new(
+        fs: Arc<dyn Filesystem>,
+        state: Arc<dyn ClientState>,
+        runtime: Runtime,
+        namespace: NamespaceId,
+        marker: &str,
+    ) -> Self {
+        let readers = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            fs,
+            state,
+            runtime,
+            namespace,
+            marker: marker.into(),
+            readers,
+        }
+    }
+
+    /// Looks at everything below the root.
+    ///
+    /// # Errors
+    /// [`ScanError::RootGone`], or as the state says. What was observed until then is kept.
+    pub async fn scan_all(&self, brake: Brake) -> Result<ScanReport, ScanError> {
+        self.check_root().await?;
+        let mut pass = Pass::new(self);
+        pass.enter(Visit {
+            node: NodeId::ROOT,
+            path: DiskPath::root(),
+            is_deep: true,
+        });
+        pass.run().await?;
+        pass.end(brake).await
+    }
+
+    /// Looks at these folders, and at everything below those of them that are new or were moved. A path that is not a
+    /// known folder stands for the nearest one above it.
+    ///
+    /// # Errors
+    /// As [`Self::scan_all`].
+    pub async fn scan_folders(&self, folders: &[DiskPath], brake: Brake) -> Result<ScanReport, ScanError> {
+        self.check_root().await?;
+        let mut pass = Pass::new(self);
+        for folder in folders {
+            let visit = self.nearest_known(folder).await?;
+            pass.enter(visit);
+        }
+        pass.run().await?;
+        pass.end(brake).await
+    }
+
+    /// Reads files again that may have changed within the tick of the clock in which they were read. Worth calling 2 to 3
+    /// seconds after a scan, until [`ScanReport::has_more_unsure`] is false.
+    ///
+    /// # Errors
+    /// As [`Self::scan_all`].
+    pub async fn recheck_unsure(&self) -> Result<ScanReport, ScanError> {
+        self.check_root().await?;
+        let rows = self.state.unsure(self.namespace, UNSURE_FILES).await?;
+        let has_more = rows.len() == UNSURE_FILES;
+        let mut pass = Pass::new(self);
+        for row in rows {
+            if let Some(names) = self.state.disk_path(self.namespace, row.node).await? {
+                pass.read_again(DiskPath::from_names(names), row).await?;
+            }
+        }
+        let mut report = pass.end(Brake::On).await?;
+        report.has_more_unsure = has_more;
+        Ok(report)
+    }
+
+    async fn check_root(&self) -> Result<(), ScanError> {
+        let marker = Arc::clone(&self.marker);
+        self.on_disk(move |fs| fs.check_root(&marker))
+            .await
+            .map_err(ScanError::RootGone)
+    }
+
+    /// Runs filesystem calls on the blocking pool.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Filesystem) -> FsResult<T> + Send + 'static,
+    ) -> FsResult<T> {
+        let fs = Arc::clone(&self.fs);
+        self.runtime.blocking(move || work(&*fs)).await
+    }
+
+    async fn nearest_known(&self, folder: &DiskPath) -> Result<Visit, ScanError> {
+        let mut path = folder.clone();
+        while let Some(above) = path.parent() {
+            if let Some(row) = self.state.local_at(self.namespace, path.names()).await?
+                && row.entry.is_directory()
+            {
+                let looked_at = path.clone();
+                let looked = self.on_disk(move |fs| fs.metadata(&looked_at)).await;
+                if let Ok(Some(metadata)) = looked
+                    && metadata.kind == FileKind::Node(NodeKind::Directory)
+                    && metadata.fingerprint.is_same_file(&row.fingerprint)
+                {
+                    return Ok(Visit {
+                        node: row.node,
+                        path,
+                        is_deep: false,
+                    });
+                }
+            }
+            path = above;
+        }
+        Ok(Visit {
+            node: NodeId::ROOT,
+            path,
+            is_deep: false,
+        })
+    }
+}

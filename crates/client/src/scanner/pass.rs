@@ -1,0 +1,390 @@
+//! One pass over folders.
+
+mod collect;
+mod vanish;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use cairn_core::ids::NodeId;
+use cairn_core::limits;
+use cairn_core::name::NodeName;
+use cairn_core::node::{NodeKind, Place};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+
+use super::content::{self, ReadOutcome, reason};
+use super::matching::{Listed, match_folder};
+use super::report::ProblemReason;
+use super::{Brake, ScanError, ScanReport, Scanner, is_ignored};
+use crate::fs::{DirectoryEntry, DiskPath, FileKind, Fingerprint};
+use crate::state::{LocalRow, StateBatch};
+
+/// Reads in flight for each core: one that reads and one that waits for the disk.
+const READS_PER_CORE: usize = 2;
+
+/// A folder to look at.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) node: NodeId,
+    pub(super) path: DiskPath,
+    /// Whether known folders in it are looked at too.
+    pub(super) is_deep: bool,
+}
+
+/// A file to read.
+struct Job {
+    node: NodeId,
+    path: DiskPath,
+    place: Place,
+    disk_name: Option<String>,
+    previous: Option<LocalRow>,
+}
+
+/// What one pass has seen. Bounded: rows wait in a batch, nodes that may be gone are kept by id only.
+pub(super) struct Pass<'scanner> {
+    scanner: &'scanner Scanner,
+    report: ScanReport,
+    batch: StateBatch,
+    /// Chunks in the batch's contents.
+    batch_chunks: usize,
+    has_moved_folders: bool,
+    reads: FuturesUnordered<BoxFuture<'static, (Job, ReadOutcome)>>,
+    to_visit: Vec<Visit>,
+    visited: HashSet<NodeId>,
+    missing: HashSet<NodeId>,
+    /// Nodes that were found at another place in this pass.
+    claimed: HashSet<NodeId>,
+}
+
+impl<'scanner> Pass<'scanner> {
+    pub(super) fn new(scanner: &'scanner Scanner) -> Self {
+        Self {
+            scanner,
+            report: ScanReport::default(),
+            batch: StateBatch::default(),
+            batch_chunks: 0,
+            has_moved_folders: false,
+            reads: FuturesUnordered::new(),
+            to_visit: Vec::new(),
+            visited: HashSet::new(),
+            missing: HashSet::new(),
+            claimed: HashSet::new(),
+        }
+    }
+
+    pub(super) fn enter(&mut self, visit: Visit) {
+        self.to_visit.push(visit);
+    }
+
+    pub(super) async fn run(&mut self) -> Result<(), ScanError> {
+        while let Some(visit) = self.to_visit.pop() {
+            if visit.path.names().len() >= limits::TREE_DEPTH {
+                self.report.note_problem(visit.path, ProblemReason::TooDeep);
+            } else if self.visited.insert(visit.node) {
+                self.visit(&visit).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn visit(&mut self, visit: &Visit) -> Result<(), ScanError> {
+        let path = visit.path.clone();
+        let entries = match self.scanner.on_disk(move |fs| fs.list(&path)).await {
+            Ok(entries) => entries,
+            // Gone since it was listed: the next look at the folder above says so.
+            Err(error) if error.is_not_found() && visit.node != NodeId::ROOT => return Ok(()),
+            Err(error) => {
+                self.report.note_problem(visit.path.clone(), reason(&error));
+                return Ok(());
+            }
+        };
+        let (listed, held) = self.sort_out(visit, entries);
+        let mut rows = self
+            .scanner
+            .state
+            .local_children(self.scanner.namespace, visit.node)
+            .await?;
+        rows.retain(|row| !self.claimed.contains(&row.node));
+        let matched = match_folder(listed, rows, &held);
+        for (item, row) in matched.same {
+            self.stay(visit, item, row).await?;
+        }
+        for (item, row) in matched.swapped {
+            self.move_here(visit, item, row).await?;
+        }
+        let mut doubtful = Vec::new();
+        for (item, row) in matched.doubtful {
+            match self.find_moved(visit, &item).await? {
+                Some(moved) => {
+                    self.move_here(visit, item, moved).await?;
+                    self.miss(row.node);
+                }
+                None => doubtful.push((item, row)),
+            }
+        }
+        for item in matched.fresh {
+            if is_ignored(&item.name) {
+                continue;
+            }
+            match self.find_moved(visit, &item).await? {
+                Some(moved) => self.move_here(visit, item, moved).await?,
+                None => self.appear(visit, item).await?,
+            }
+        }
+        for (item, row) in doubtful {
+            if self.claimed.contains(&row.node) {
+                self.appear(visit, item).await?;
+            } else {
+                self.stay(visit, item, row).await?;
+            }
+        }
+        for row in matched.missing {
+            self.miss(row.node);
+        }
+        Ok(())
+    }
+
+    /// Splits a listing into what is synced and the names whose rows stay as they are.
+    fn sort_out(&mut self, visit: &Visit, entries: Vec<DirectoryEntry>) -> (Vec<Listed>, HashSet<String>) {
+        let mut listed = Vec::with_capacity(entries.len());
+        let mut held = HashSet::new();
+        for entry in entries {
+            self.report.seen += 1;
+            let (name, metadata) = match entry {
+                DirectoryEntry::Named { name, metadata } => (name, metadata),
+                DirectoryEntry::Unreadable { shown, reason } => {
+                    self.report
+                        .note_problem(visit.path.join(&shown), ProblemReason::Unreadable(reason));
+                    held.insert(shown);
+                    continue;
+                }
+            };
+            let reason = match (metadata.kind, NodeName::new(name.as_str())) {
+                (FileKind::Node(kind), Ok(_)) => {
+                    listed.push(Listed { name, kind, metadata });
+                    continue;
+                }
+                (FileKind::Node(_), Err(error)) => ProblemReason::Name(error),
+                (FileKind::Special, _) => ProblemReason::Special,
+                (FileKind::MountPoint, _) => ProblemReason::MountPoint,
+            };
+            self.report.note_problem(visit.path.join(&name), reason);
+            held.insert(name);
+        }
+        (listed, held)
+    }
+
+    /// A node at its place.
+    async fn stay(&mut self, visit: &Visit, item: Listed, row: LocalRow) -> Result<(), ScanError> {
+        let place = row.entry.place.clone();
+        let disk_name = row.disk_name.clone();
+        let is_same_file = item.metadata.fingerprint.is_same_file(&row.fingerprint);
+        let is_unchanged = match item.kind {
+            NodeKind::Directory => is_same_file,
+            NodeKind::File | NodeKind::Symlink => {
+                item.metadata.fingerprint == row.fingerprint && !row.is_unsure
+            }
+        };
+        let path = visit.path.join(&item.name);
+        if item.kind == NodeKind::Directory && (visit.is_deep || !is_same_file) {
+            let is_deep = visit.is_deep || !is_same_file;
+            self.enter(Visit {
+                node: row.node,
+                path: path.clone(),
+                is_deep,
+            });
+        }
+        if is_unchanged {
+            return Ok(());
+        }
+        self.observe(
+            item,
+            Job {
+                node: row.node,
+                path,
+                place,
+                disk_name,
+                previous: Some(row),
+            },
+        )
+        .await
+    }
+
+    /// A node that stood elsewhere.
+    async fn move_here(&mut self, visit: &Visit, item: Listed, row: LocalRow) -> Result<(), ScanError> {
+        self.claimed.insert(row.node);
+        self.missing.remove(&row.node);
+        let is_name_kept = row.name_on_disk() == item.name;
+        // Names were checked when the folder was listed.
+        let Some(typed) = NodeName::new(item.name.as_str()).ok() else {
+            return Ok(());
+        };
+        let place = Place {
+            parent: visit.node,
+            name: if is_name_kept {
+                row.entry.place.name.clone()
+            } else {
+                typed
+            },
+        };
+        let disk_name = if is_name_kept { row.disk_name.clone() } else { None };
+        let path = visit.path.join(&item.name);
+        if item.kind == NodeKind::Directory {
+            self.has_moved_folders = true;
+            self.enter(Visit {
+                node: row.node,
+                path: path.clone(),
+                is_deep: true,
+            });
+        }
+        let is_same_state = item.metadata.fingerprint.is_same_state(&row.fingerprint);
+        let job = Job {
+            node: row.node,
+            path,
+            place,
+            disk_name,
+            previous: Some(row),
+        };
+        match &job.previous {
+            Some(row) if item.kind == NodeKind::File && is_same_state && !row.is_unsure => {
+                let moved = self.with_state(&job, row.entry.substance.clone(), &item.metadata, false);
+                self.put(moved, job.previous.as_ref()).await
+            }
+            _ => self.observe(item, job).await,
+        }
+    }
+
+    /// A new node.
+    async fn appear(&mut self, visit: &Visit, item: Listed) -> Result<(), ScanError> {
+        // Names were checked when the folder was listed.
+        let Some(name) = NodeName::new(item.name.as_str()).ok() else {
+            return Ok(());
+        };
+        let node = NodeId::random(&*self.scanner.runtime.entropy);
+        let path = visit.path.join(&item.name);
+        if item.kind == NodeKind::Directory {
+            self.enter(Visit {
+                node,
+                path: path.clone(),
+                is_deep: true,
+            });
+        }
+        let place = Place {
+            parent: visit.node,
+            name,
+        };
+        self.observe(
+            item,
+            Job {
+                node,
+                path,
+                place,
+                disk_name: None,
+                previous: None,
+            },
+        )
+        .await
+    }
+
+    fn miss(&mut self, node: NodeId) {
+        if !self.claimed.contains(&node) {
+            self.missing.insert(node);
+        }
+    }
+
+    /// The node that stood elsewhere and is this now.
+    async fn find_moved(&mut self, visit: &Visit, item: &Listed) -> Result<Option<LocalRow>, ScanError> {
+        let state = Arc::clone(&self.scanner.state);
+        let fingerprint = item.metadata.fingerprint;
+        let candidates = state
+            .local_by_inode(self.scanner.namespace, fingerprint.inode)
+            .await?;
+        for row in candidates {
+            if self.claimed.contains(&row.node)
+                || row.entry.substance.kind() != item.kind
+                || !is_surely_same(item, &row.fingerprint)
+            {
+                continue;
+            }
+            if self.has_moved_folders {
+                // Paths are those of the state: it must know of moved folders first.
+                self.flush().await?;
+            }
+            let old = state
+                .disk_path(self.scanner.namespace, row.node)
+                .await?
+                .map(DiskPath::from_names);
+            if old
+                .as_ref()
+                .is_some_and(|old| *old == visit.path.join(&item.name))
+            {
+                continue;
+            }
+            if self.has_left(old, item, &row).await {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether nothing at a node's old place has a better claim to be the node.
+    async fn has_left(&self, old: Option<DiskPath>, item: &Listed, row: &LocalRow) -> bool {
+        let Some(old) = old else { return true };
+        let Ok(found) = self.scanner.on_disk(move |fs| fs.metadata(&old)).await else {
+            return false;
+        };
+        let Some(found) = found else { return true };
+        let is_same_kind = found.kind == FileKind::Node(item.kind);
+        match item.kind {
+            // Programs save files under their old name, but do not replace folders: a folder is its inode.
+            NodeKind::Directory => !(is_same_kind && found.fingerprint.is_same_file(&row.fingerprint)),
+            NodeKind::File | NodeKind::Symlink => !is_same_kind,
+        }
+    }
+
+    /// Reads a file again that is known at this path.
+    pub(super) async fn read_again(&mut self, path: DiskPath, row: LocalRow) -> Result<(), ScanError> {
+        self.report.seen += 1;
+        self.start_read(Job {
+            node: row.node,
+            path,
+            place: row.entry.place.clone(),
+            disk_name: row.disk_name.clone(),
+            previous: Some(row),
+        });
+        self.keep_reads_bounded().await
+    }
+
+    fn start_read(&mut self, job: Job) {
+        let fs = Arc::clone(&self.scanner.fs);
+        let runtime = self.scanner.runtime.clone();
+        self.reads.push(Box::pin(async move {
+            let clock = Arc::clone(&runtime.clock);
+            runtime
+                .blocking(move || {
+                    let outcome = content::read(&*fs, &*clock, &job.path);
+                    (job, outcome)
+                })
+                .await
+        }));
+    }
+
+    pub(super) async fn end(mut self, brake: Brake) -> Result<ScanReport, ScanError> {
+        while !self.reads.is_empty() {
+            self.take_read().await?;
+        }
+        self.flush().await?;
+        self.remove_missing(brake).await?;
+        Ok(self.report)
+    }
+}
+
+/// Whether a fingerprint found elsewhere is that of the same file: inodes are used again, birth times are not. Without
+/// them size and modification time must agree.
+fn is_surely_same(item: &Listed, old: &Fingerprint) -> bool {
+    let found = &item.metadata.fingerprint;
+    let is_known_by_birth = found.born_ns.is_some() && old.born_ns.is_some();
+    found.is_same_file(old)
+        && (is_known_by_birth || item.kind == NodeKind::Directory || found.is_same_state(old))
+}

@@ -1,0 +1,167 @@
+//! Observations on their way into the state.
+
+use cairn_core::manifest::Manifest;
+use cairn_core::node::{Attributes, FileContent, NodeKind};
+use cairn_core::rev::Seq;
+use cairn_core::tree::{Entry, Substance};
+use futures::StreamExt;
+
+use super::{Job, Pass, READS_PER_CORE};
+use crate::fs::Metadata;
+use crate::scanner::ScanError;
+use crate::scanner::content::{ReadOutcome, reason};
+use crate::scanner::matching::Listed;
+use crate::scanner::report::ProblemReason;
+use crate::state::{LocalChange, LocalRow};
+
+/// Rows in one transaction.
+const BATCH_ROWS: usize = 1_000;
+/// Chunks of the contents in one transaction: 2.4 MB in memory.
+const BATCH_CHUNKS: usize = 65_536;
+
+impl Pass<'_> {
+    /// Takes down what stands at a place: folders and links at once, files when they have been read.
+    pub(super) async fn observe(&mut self, item: Listed, job: Job) -> Result<(), ScanError> {
+        let substance = match item.kind {
+            NodeKind::Directory => Substance::Directory,
+            NodeKind::Symlink => {
+                let path = job.path.clone();
+                match self.scanner.on_disk(move |fs| fs.read_link(&path)).await {
+                    Ok(target) => Substance::Symlink(target),
+                    Err(error) if error.is_not_found() => return Ok(()),
+                    Err(error) => {
+                        let reason = match error.source.kind() {
+                            std::io::ErrorKind::InvalidData => ProblemReason::LinkTarget,
+                            _ => reason(&error),
+                        };
+                        self.report.note_problem(job.path, reason);
+                        return Ok(());
+                    }
+                }
+            }
+            NodeKind::File => {
+                self.start_read(job);
+                return self.keep_reads_bounded().await;
+            }
+        };
+        let row = self.with_state(&job, substance, &item.metadata, false);
+        self.put(row, job.previous.as_ref()).await
+    }
+
+    pub(super) async fn keep_reads_bounded(&mut self) -> Result<(), ScanError> {
+        while self.reads.len() >= self.scanner.readers * READS_PER_CORE {
+            self.take_read().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes down one file that has been read.
+    pub(super) async fn take_read(&mut self) -> Result<(), ScanError> {
+        let Some((job, outcome)) = self.reads.next().await else {
+            return Ok(());
+        };
+        match outcome {
+            ReadOutcome::Read {
+                content,
+                metadata,
+                is_unsure,
+            } => {
+                self.report.hashed += 1;
+                self.report.hashed_bytes += content.size;
+                let substance = Substance::File {
+                    file_id: content.file_id,
+                    size: content.size,
+                };
+                let row = self.with_state(&job, substance, &metadata, is_unsure);
+                if job
+                    .previous
+                    .as_ref()
+                    .is_none_or(|old| old.entry.substance != row.entry.substance)
+                {
+                    self.remember(content);
+                }
+                self.put(row, job.previous.as_ref()).await?;
+            }
+            ReadOutcome::Busy => self.report.note_busy(job.path),
+            // What was never in the tree need not be missed.
+            ReadOutcome::Gone if job.previous.is_none() => {}
+            ReadOutcome::Gone => self.report.note_busy(job.path),
+            ReadOutcome::Failed(reason) => self.report.note_problem(job.path, reason),
+        }
+        Ok(())
+    }
+
+    /// The row of a node in the state that was observed.
+    pub(super) fn with_state(
+        &self,
+        job: &Job,
+        substance: Substance,
+        metadata: &Metadata,
+        is_unsure: bool,
+    ) -> LocalRow {
+        let previous = job.previous.as_ref();
+        let attributes = match substance {
+            Substance::File { .. } => Attributes {
+                // The disk may keep times less exactly than the server: what it made of one counts as that one.
+                mtime: match previous {
+                    Some(row) if row.fingerprint.mtime == metadata.fingerprint.mtime => {
+                        row.entry.attributes.mtime
+                    }
+                    _ => metadata.fingerprint.mtime,
+                },
+                executable: if self.scanner.fs.keeps_exec_bit() {
+                    metadata.executable
+                } else {
+                    previous.is_some_and(|row| row.entry.attributes.executable)
+                },
+            },
+            Substance::Directory | Substance::Symlink(_) => Attributes::default(),
+        };
+        LocalRow {
+            node: job.node,
+            entry: Entry {
+                place: job.place.clone(),
+                substance,
+                attributes,
+                place_seq: Seq::ZERO,
+                content_seq: Seq::ZERO,
+            },
+            disk_name: job.disk_name.clone(),
+            fingerprint: metadata.fingerprint,
+            is_unsure,
+        }
+    }
+
+    /// Adds a row to the batch when it says something new.
+    pub(super) async fn put(&mut self, row: LocalRow, previous: Option<&LocalRow>) -> Result<(), ScanError> {
+        if previous == Some(&row) {
+            return Ok(());
+        }
+        if previous.is_none_or(|old| old.entry != row.entry) {
+            self.report.changed += 1;
+        }
+        self.batch.local.push(LocalChange::Put(row));
+        if self.batch.local.len() >= BATCH_ROWS || self.batch_chunks >= BATCH_CHUNKS {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, content: FileContent) {
+        self.batch_chunks += match &content.manifest {
+            Manifest::Inline(chunks) => chunks.len(),
+            Manifest::Tree { .. } => 1,
+        };
+        self.batch.contents.push(content);
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), ScanError> {
+        self.has_moved_folders = false;
+        self.batch_chunks = 0;
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.local.is_empty() || !batch.contents.is_empty() {
+            self.scanner.state.apply(self.scanner.namespace, batch).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+use std::io;
+
+use super::fixture::{Device, MARKER};
+use crate::fs::faulty::Fault;
+use crate::scanner::{Brake, ProblemReason, ScanError};
+
+#[tokio::test]
+async fn what_is_gone_is_removed_with_all_below() {
+    let device = Device::new();
+    device.folder("d/e");
+    device.write("d/e/f", "x");
+    device.write("g", "x");
+    device.scan().await;
+    std::fs::remove_dir_all(device.path("d")).unwrap();
+    let report = device.hint(&["d/e"]).await;
+    assert_eq!(report.changed, 1);
+    assert_eq!(device.tree().await, ["g"]);
+}
+
+#[tokio::test]
+async fn a_vanished_root_deletes_nothing() {
+    let device = Device::new();
+    device.write("a", "x");
+    device.scan().await;
+    device.remove("a");
+    device.rename(".cairn/root", ".cairn/elsewhere");
+    let error = device.scanner().scan_all(Brake::On).await.unwrap_err();
+    assert!(matches!(error, ScanError::RootGone(_)), "{error}");
+    assert_eq!(device.tree().await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_root_that_vanishes_during_the_pass_deletes_nothing() {
+    let device = Device::new();
+    device.write("a", "x");
+    device.scan().await;
+    device.remove("a");
+    let marker = device.path(".cairn/root");
+    device.fs.inject(
+        "list",
+        Fault::Hook(Box::new(move || std::fs::remove_file(marker).unwrap())),
+    );
+    assert!(device.scanner().scan_all(Brake::On).await.is_err());
+    assert_eq!(device.tree().await, ["a"]);
+    device.write(".cairn/root", MARKER);
+    device.scan().await;
+    assert!(device.tree().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_unreadable_folder_keeps_what_is_known_of_it() {
+    let device = Device::new();
+    device.folder("d");
+    device.write("d/f", "x");
+    device.scan().await;
+    device.remove("d/f");
+    device.fs.inject("list", Fault::Hook(Box::new(|| {})));
+    device
+        .fs
+        .inject("list", Fault::Before(io::ErrorKind::PermissionDenied));
+    let report = device.scan().await;
+    assert!(matches!(report.problems[0].reason, ProblemReason::Io(_)));
+    assert_eq!(device.tree().await, ["d/", "d/f"]);
+    device.scan().await;
+    assert_eq!(device.tree().await, ["d/"]);
+}
+
+#[tokio::test]
+async fn a_mass_deletion_is_held_until_it_is_confirmed() {
+    let device = Device::new();
+    device.folder("many/more");
+    for index in 0..1_200 {
+        device.write(&format!("many/more/{index}"), "");
+    }
+    device.write("other", "x");
+    device.scan().await;
+    std::fs::remove_dir_all(device.path("many")).unwrap();
+    let report = device.scan().await;
+    assert_eq!(report.held.map(|held| held.count), Some(1_202));
+    assert!(device.find("many/more/7").await.is_some());
+    let report = device.scanner().scan_all(Brake::Released).await.unwrap();
+    assert_eq!(report.held, None);
+    assert_eq!(device.tree().await, ["other"]);
+}
+
+#[tokio::test]
+async fn a_name_missed_by_a_listing_is_looked_for_before_it_is_removed() {
+    let device = Device::new();
+    device.write("a", "x");
+    device.scan().await;
+    let (there, away) = (device.path("a"), device.path(".cairn/away"));
+    let back = (away.clone(), there.clone());
+    std::fs::rename(&there, &away).unwrap();
+    device.fs.inject(
+        "metadata",
+        Fault::Hook(Box::new(move || std::fs::rename(back.0, back.1).unwrap())),
+    );
+    device.scan().await;
+    assert_eq!(device.tree().await, ["a"]);
+}

@@ -1,0 +1,182 @@
+use super::fixture::Device;
+
+#[tokio::test]
+async fn editors_ways_of_saving_keep_the_node() {
+    let device = Device::new();
+    device.write("f", "1");
+    device.scan().await;
+    let node = device.row("f").await.node;
+
+    // Temporary file, renamed over.
+    device.write("f.tmp", "22");
+    device.rename("f.tmp", "f");
+    device.scan().await;
+    assert_eq!(device.row("f").await.node, node);
+
+    // The temporary file was seen before it was renamed over.
+    device.write("other", "333");
+    device.scan().await;
+    device.rename("other", "f");
+    device.scan().await;
+    assert_eq!(device.row("f").await.node, node);
+    assert_eq!(device.tree().await, ["f"]);
+
+    // Truncated and written.
+    device.write("f", "4444");
+    device.scan().await;
+    assert_eq!(device.row("f").await.node, node);
+
+    // The old one kept as a backup, whose name comes before or after.
+    for backup in ["f~", "#f"] {
+        device.rename("f", backup);
+        device.write("f", backup);
+        device.scan().await;
+        assert_eq!(device.row("f").await.node, node);
+        assert_ne!(device.row(backup).await.node, node);
+        device.remove(backup);
+        device.scan().await;
+    }
+    assert_eq!(device.tree().await, ["f"]);
+}
+
+#[tokio::test]
+async fn renames_and_moves_keep_the_node_and_read_nothing() {
+    let device = Device::new();
+    device.folder("z");
+    device.folder("a");
+    device.write("m", "content");
+    device.scan().await;
+    let node = device.row("m").await.node;
+    for (from, to) in [
+        ("m", "z/m"),
+        ("z/m", "a/other"),
+        ("a/other", "A"),
+        ("A", "a/A"),
+        ("a/A", "a/a"),
+    ] {
+        device.rename(from, to);
+        let report = device.scan().await;
+        assert_eq!((report.hashed, report.changed), (0, 1), "{from} to {to}");
+        assert_eq!(device.row(to).await.node, node, "{from} to {to}");
+    }
+    assert_eq!(device.tree().await, ["a/", "a/a", "z/"]);
+}
+
+#[tokio::test]
+async fn a_move_is_seen_from_hints_of_both_folders() {
+    let device = Device::new();
+    device.folder("from");
+    device.folder("to");
+    device.write("from/f", "x");
+    device.scan().await;
+    let node = device.row("from/f").await.node;
+    device.rename("from/f", "to/f");
+    device.hint(&["from", "to"]).await;
+    assert_eq!(device.row("to/f").await.node, node);
+    device.rename("to/f", "from/g");
+    device.hint(&["from", "to"]).await;
+    assert_eq!(device.row("from/g").await.node, node);
+}
+
+#[tokio::test]
+async fn a_move_with_an_edit_is_both() {
+    let device = Device::new();
+    device.write("a", "1");
+    device.scan().await;
+    let node = device.row("a").await.node;
+    device.rename("a", "b");
+    device.write("b", "longer");
+    device.scan().await;
+    let row = device.row("b").await;
+    assert_eq!((row.node, row.fingerprint.size), (node, 6));
+    assert_eq!(device.tree().await, ["b"]);
+}
+
+#[tokio::test]
+async fn a_renamed_folder_is_one_change() {
+    let device = Device::new();
+    device.folder("old/sub");
+    for index in 0..100 {
+        device.write(&format!("old/sub/{index}"), "x");
+    }
+    device.scan().await;
+    let (folder, child) = (device.row("old").await.node, device.row("old/sub/7").await.node);
+    device.rename("old", "new");
+    let report = device.scan().await;
+    assert_eq!((report.changed, report.hashed), (1, 0));
+    assert_eq!(device.row("new").await.node, folder);
+    assert_eq!(device.row("new/sub/7").await.node, child);
+
+    device.folder("deep/er");
+    device.rename("new", "deep/er/moved");
+    let report = device.hint(&["", "deep"]).await;
+    assert_eq!((report.changed, report.hashed), (3, 0));
+    assert_eq!(device.row("deep/er/moved/sub/7").await.node, child);
+}
+
+#[tokio::test]
+async fn swapped_names_are_two_renames() {
+    let device = Device::new();
+    device.write("a", "one");
+    device.write("b", "two");
+    device.folder("p/in-p");
+    device.folder("q/in-q");
+    device.scan().await;
+    let (a, b) = (device.row("a").await.node, device.row("b").await.node);
+    let (p, q) = (device.row("p").await.node, device.row("q").await.node);
+    for (x, y) in [("a", "b"), ("p", "q")] {
+        device.rename(x, "tmp");
+        device.rename(y, x);
+        device.rename("tmp", y);
+    }
+    let report = device.scan().await;
+    assert_eq!((report.changed, report.hashed), (4, 0));
+    assert_eq!((device.row("a").await.node, device.row("b").await.node), (b, a));
+    assert_eq!((device.row("p").await.node, device.row("q").await.node), (q, p));
+    assert_eq!(device.tree().await, ["a", "b", "p/", "p/in-q/", "q/", "q/in-p/"]);
+}
+
+#[tokio::test]
+async fn a_folder_moved_aside_for_a_new_one_keeps_its_children() {
+    let device = Device::new();
+    device.folder("site");
+    device.write("site/index", "1");
+    device.scan().await;
+    let (site, index) = (device.row("site").await.node, device.row("site/index").await.node);
+    device.rename("site", "site.old");
+    device.folder("site");
+    device.write("site/index", "2");
+    device.scan().await;
+    assert_eq!(device.row("site.old").await.node, site);
+    assert_eq!(device.row("site.old/index").await.node, index);
+    assert_ne!(device.row("site").await.node, site);
+}
+
+#[tokio::test]
+async fn a_folder_replaced_in_place_keeps_the_nodes_of_its_names() {
+    let device = Device::new();
+    device.folder("d");
+    device.write("d/f", "1");
+    device.scan().await;
+    let (d, f) = (device.row("d").await.node, device.row("d/f").await.node);
+    std::fs::remove_dir_all(device.path("d")).unwrap();
+    device.folder("d");
+    device.write("d/f", "other");
+    device.scan().await;
+    assert_eq!((device.row("d").await.node, device.row("d/f").await.node), (d, f));
+}
+
+#[tokio::test]
+async fn children_that_leave_a_folder_before_it_goes_are_kept() {
+    let device = Device::new();
+    device.folder("gone/sub");
+    device.write("gone/sub/saved", "x");
+    device.write("gone/lost", "y");
+    device.scan().await;
+    let saved = device.row("gone/sub/saved").await.node;
+    device.rename("gone/sub", "sub");
+    std::fs::remove_dir_all(device.path("gone")).unwrap();
+    device.scan().await;
+    assert_eq!(device.tree().await, ["sub/", "sub/saved"]);
+    assert_eq!(device.row("sub/saved").await.node, saved);
+}

@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::*;
+use crate::scanner::tests::fixture::{Device, disk_path};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+async fn watcher(device: &Device) -> Watcher {
+    let watcher = Watcher::start(&device.path(""), device.runtime.clone()).await;
+    assert_eq!(watcher.trouble(), None);
+    watcher
+}
+
+/// Waits until a hint covers a folder.
+async fn told(watcher: &mut Watcher, folder: &str) {
+    let folder = disk_path(folder);
+    timeout(DEADLINE, async {
+        loop {
+            match watcher.next().await {
+                Hint::Everything => return,
+                Hint::Folders(folders) if folders.contains(&folder) => return,
+                Hint::Folders(_) => {}
+            }
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("no hint of {folder}"));
+}
+
+#[tokio::test]
+async fn changes_are_told_by_folder() {
+    let device = Device::new();
+    device.folder("a/b");
+    device.write("a/b/f", "1");
+    let mut watcher = watcher(&device).await;
+    device.write("a/b/f", "2");
+    told(&mut watcher, "a/b").await;
+    device.rename("a/b/f", "g");
+    told(&mut watcher, "").await;
+    device.remove("g");
+    told(&mut watcher, "").await;
+    device.chmod("a/b", 0o700);
+    told(&mut watcher, "a").await;
+}
+
+#[tokio::test]
+async fn new_and_moved_folders_are_watched_before_they_are_told() {
+    let device = Device::new();
+    let mut watcher = watcher(&device).await;
+    device.folder("x/y/z");
+    told(&mut watcher, "x/y/z").await;
+    device.write("x/y/z/f", "1");
+    told(&mut watcher, "x/y/z").await;
+    device.rename("x", "moved");
+    told(&mut watcher, "moved/y/z").await;
+    device.write("moved/y/z/f", "2");
+    told(&mut watcher, "moved/y/z").await;
+}
+
+#[tokio::test]
+async fn our_own_folder_is_not_watched() {
+    let device = Device::new();
+    let mut watcher = watcher(&device).await;
+    device.write(".cairn/stage/part-1", "x");
+    device.write("f", "x");
+    let hint = timeout(DEADLINE, watcher.next()).await.unwrap();
+    assert_eq!(hint, Hint::Folders(vec![disk_path("")]));
+}
+
+#[test]
+fn too_many_folders_become_everything() {
+    let mut pending = Pending::default();
+    for index in 0..=HINT_FOLDERS {
+        pending.add(disk_path(&format!("d{index}")));
+    }
+    assert!(pending.is_everything && pending.folders.is_empty());
+    for index in 0..=HINT_FOLDERS {
+        pending.add_unwatched(disk_path(&format!("d{index}")));
+    }
+    assert!(pending.unwatched.contains(&disk_path("")) && pending.unwatched.len() <= HINT_FOLDERS);
+}
+
+#[tokio::test]
+async fn without_watches_everything_is_asked_for_now_and_then() {
+    let device = Device::new();
+    let missing = device.path("missing");
+    let mut watcher = Watcher::start(&missing, device.runtime.clone()).await;
+    watcher.shared.pending().trouble = Some(WatchTrouble::OutOfWatches);
+    watcher.next_poll = Instant::now();
+    assert_eq!(timeout(DEADLINE, watcher.next()).await.unwrap(), Hint::Everything);
+    assert!(watcher.next_poll > Instant::now());
+}
