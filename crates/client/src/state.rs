@@ -80,6 +80,10 @@ impl LocalRow {
 
 /// A change of one node of the local tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every change is a row; boxing each would cost more"
+)]
 pub enum LocalChange {
     /// The node is there in this state.
     Put(LocalRow),

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use cairn_core::ids::NodeId;
 use cairn_core::name::NameKey;
-use cairn_core::tree::{Neighbourhood, Tree};
+use cairn_core::tree::{Entry, Neighbourhood, Tree};
 
 use super::triple::{Below, TreeName, Triple};
 
@@ -209,9 +209,12 @@ impl<S: Source> Gathering<'_, S> {
     }
 
     fn vanished_top_down(&self, chosen: &[NodeId]) -> Vec<NodeId> {
+        // A folder that never was on the disk did not vanish: what is below it is not looked at, which in a first sync
+        // would be everything, for every page.
         let is_vanished = |node: &NodeId| {
             self.loaded.get(node).is_some_and(|triple| {
-                triple.local.is_none() && triple.remote.as_ref().is_some_and(|entry| entry.is_directory())
+                let is_folder = triple.remote.as_ref().is_some_and(Entry::is_directory);
+                is_folder && triple.local.is_none() && triple.synced.is_some()
             })
         };
         let mut vanished: Vec<NodeId> = chosen.iter().copied().filter(is_vanished).collect();

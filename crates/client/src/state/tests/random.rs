@@ -185,7 +185,10 @@ fn check_facts(part: &Neighbourhood, whole: &Neighbourhood) {
             all.sort_unstable();
             assert_eq!(loaded, all);
         }
-        if whole.local.get(*node).is_none() && whole.remote.get(*node).is_some() {
+        if whole.local.get(*node).is_none()
+            && whole.remote.get(*node).is_some()
+            && whole.synced.get(*node).is_some()
+        {
             assert_eq!(
                 part.remote_kept_below.contains(node),
                 whole.remote_kept_below.contains(node),
