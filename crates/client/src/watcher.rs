@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cairn_core::runtime::Runtime;
-use notify::event::{CreateKind, ModifyKind};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
 use notify::{Event, EventKind};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -254,7 +254,9 @@ fn note(pending: &mut Pending, root: &Path, event: &Event) {
     );
     // A folder that became readable is to be looked at itself.
     let is_own_state = matches!(event.kind, EventKind::Modify(ModifyKind::Metadata(_)));
-    if matches!(event.kind, EventKind::Access(_)) {
+    // Files written through a mapping are told by their closing alone.
+    let is_closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
+    if matches!(event.kind, EventKind::Access(_)) && !is_closed {
         return;
     }
     for path in &event.paths {
