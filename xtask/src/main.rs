@@ -7,6 +7,7 @@ mod arrows;
 mod bench;
 mod command;
 mod counts;
+mod proof;
 mod test;
 mod tidy;
 mod workspace;
@@ -23,7 +24,8 @@ usage: cargo xtask <task>
   tidy                  the rules about files that no compiler holds
   arrows                which crate may depend on which
   bench [-- ARGS...]    every crate's benches, then the comparison with other systems where it is set up
-                        ARGS go to the comparison";
+                        ARGS go to the comparison
+  proof NAME [ARGS...]  a proof of full size with the release binary; without NAME, the list of them";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +49,7 @@ fn dispatch(words: &[&str]) -> Result<bool> {
         ["arrows"] => report("arrows", &arrows::check(&workspace::Workspace::load()?)?),
         ["bench"] => bench::run(&[]),
         ["bench", "--", rest @ ..] => bench::run(rest),
+        ["proof", arguments @ ..] => proof::run(arguments),
         ["help" | "--help" | "-h"] => {
             say(USAGE);
             Ok(true)

@@ -1,0 +1,216 @@
+//! A user at work in a folder while it is being synced: random changes from a seed, and a record of what must survive.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use blake3::Hash;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::random::Random;
+use crate::tree::hash_file;
+
+/// Contents that somebody wrote and nobody replaced or deleted: each must be in some file at the end.
+///
+/// Every content is written once, so that its hash stands for it.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger(Arc<Mutex<HashSet<Hash>>>);
+
+impl Ledger {
+    fn written(&self, content: Hash) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(content);
+    }
+
+    fn given_up(&self, content: &Hash) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(content);
+    }
+
+    /// All of them.
+    pub fn contents(&self) -> Vec<Hash> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .copied()
+            .collect()
+    }
+}
+
+/// Works in one folder.
+///
+/// What it takes away it takes away by one rename, and looks at it afterwards: so the record is right although a daemon
+/// changes the same files.
+#[derive(Debug)]
+pub struct Editor {
+    folder: PathBuf,
+    /// Beside the folder, on the same file system.
+    desk: PathBuf,
+    name: String,
+    random: Random,
+    ledger: Ledger,
+    made: u64,
+}
+
+impl Editor {
+    /// A user called `name`, whose choices come from `seed`.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn new(folder: &Path, name: &str, seed: u64, ledger: &Ledger) -> Result<Self> {
+        let desk = folder.with_file_name("desk");
+        fs::create_dir_all(&desk)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            desk,
+            name: name.to_owned(),
+            random: Random::new(seed),
+            ledger: ledger.clone(),
+            made: 0,
+        })
+    }
+
+    /// Makes one change. One that the daemon came before is no change, and no error.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn step(&mut self) -> Result<()> {
+        let (folders, files) = walk(&self.folder);
+        let folder = self
+            .random
+            .pick(&folders)
+            .context("there is the folder itself")?
+            .clone();
+        let file = self.random.pick(&files).cloned();
+        let choice = self.random.below(20);
+        // Each of these may fail because the daemon moved or removed the path a moment ago.
+        let outcome = match (choice, file) {
+            (0..=6, _) | (_, None) => self.create(&folder),
+            (7..=10, Some(file)) => self.replace(&file),
+            (11..=13, Some(file)) => self.rename_to(&file, &folder, "file"),
+            (14..=15, Some(file)) => self.delete(&file),
+            (16..=17, Some(_)) => self.make_folder(&folder),
+            (18, Some(_)) if self.random.below(4) == 0 => self.delete_folder(&folder),
+            (_, Some(_)) => self.move_folder(&folders, &folder),
+        };
+        drop(outcome);
+        Ok(())
+    }
+
+    fn fresh_name(&mut self, kind: &str) -> String {
+        self.made += 1;
+        format!("{kind} {} {}", self.name, self.made)
+    }
+
+    /// Writes something new beside the folder.
+    fn draft(&mut self) -> Result<(PathBuf, Hash)> {
+        let length = self.random.below(40_000) as usize + 16;
+        let mut content = format!("{} {} ", self.name, self.made).into_bytes();
+        content.extend(self.random.bytes(length));
+        let path = self.desk.join("draft");
+        fs::write(&path, &content)?;
+        Ok((path, blake3::hash(&content)))
+    }
+
+    fn create(&mut self, folder: &Path) -> Result<()> {
+        let name = self.fresh_name("file");
+        let (draft, content) = self.draft()?;
+        renameat_with(CWD, &draft, CWD, folder.join(name), RenameFlags::NOREPLACE)?;
+        self.ledger.written(content);
+        Ok(())
+    }
+
+    /// As an editor saves: the new file and the old one change places, then the old one is looked at and thrown away.
+    fn replace(&mut self, file: &Path) -> Result<()> {
+        self.made += 1;
+        let (draft, content) = self.draft()?;
+        renameat_with(CWD, &draft, CWD, file, RenameFlags::EXCHANGE)?;
+        self.ledger.written(content);
+        self.throw_away(&draft)
+    }
+
+    fn delete(&mut self, file: &Path) -> Result<()> {
+        let out = self.desk.join("out");
+        fs::rename(file, &out)?;
+        self.throw_away(&out)
+    }
+
+    fn delete_folder(&mut self, folder: &Path) -> Result<()> {
+        if folder == self.folder {
+            return Ok(());
+        }
+        let out = self.desk.join("out folder");
+        fs::rename(folder, &out)?;
+        let (_, files) = walk(&out);
+        for file in files {
+            self.ledger.given_up(&hash_file(&file)?);
+        }
+        Ok(fs::remove_dir_all(&out)?)
+    }
+
+    fn throw_away(&self, file: &Path) -> Result<()> {
+        self.ledger.given_up(&hash_file(file)?);
+        Ok(fs::remove_file(file)?)
+    }
+
+    fn rename_to(&mut self, from: &Path, folder: &Path, kind: &str) -> Result<()> {
+        let name = self.fresh_name(kind);
+        Ok(renameat_with(
+            CWD,
+            from,
+            CWD,
+            folder.join(name),
+            RenameFlags::NOREPLACE,
+        )?)
+    }
+
+    fn make_folder(&mut self, folder: &Path) -> Result<()> {
+        let name = self.fresh_name("folder");
+        Ok(fs::create_dir(folder.join(name))?)
+    }
+
+    fn move_folder(&mut self, folders: &[PathBuf], to: &Path) -> Result<()> {
+        let from = self
+            .random
+            .pick(folders)
+            .context("there is the folder itself")?
+            .clone();
+        if from == self.folder || to.starts_with(&from) {
+            return Ok(());
+        }
+        self.rename_to(&from, to, "folder")
+    }
+}
+
+/// The folders from `root` down, itself first, and the files in them. What goes away meanwhile is left out.
+fn walk(root: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let mut folders = vec![root.to_owned()];
+    let mut files = Vec::new();
+    let mut next = 0;
+    while let Some(folder) = folders.get(next).cloned() {
+        next += 1;
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries {
+            let Ok(entry) = entry else { continue };
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() && entry.file_name() != ".cairn" {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                files.push(entry.path());
+            }
+        }
+    }
+    // The order of a listing is the file system's; the seed alone is to decide.
+    folders.sort();
+    files.sort();
+    (folders, files)
+}

@@ -1,0 +1,15 @@
+//! End to end, with the real program: see `cairn_testkit` for how a test is built.
+
+mod bad_input;
+mod conflicts;
+mod daemon;
+mod files_commands;
+mod full_disk;
+mod kills;
+mod names;
+mod offline;
+mod protocol;
+mod resume;
+mod tls;
+mod up_command;
+mod walk;
