@@ -1,7 +1,11 @@
 //! The sync daemon as a library.
 
 pub mod applier;
+pub mod control;
+pub mod daemon;
 pub mod downloader;
+pub mod engine;
+pub mod files;
 pub mod fs;
 pub mod lock;
 pub mod profile;
@@ -10,5 +14,6 @@ pub mod remote;
 pub mod retry;
 pub mod scanner;
 pub mod state;
+pub mod status;
 pub mod uploader;
 pub mod watcher;

@@ -56,8 +56,10 @@ pub struct Status {
     pub download: Transfer,
     /// What is wrong, the first 1,000 of it.
     pub problems: Vec<Problem>,
-    /// How many completed passes there were: a waiter that saw one number waits for a greater one.
+    /// How many completed passes there were.
     pub passes: u64,
+    /// How many of them looked at the whole folder and at the server: a waiter that saw one number waits for a greater one.
+    pub full_passes: u64,
 }
 
 /// How far a transfer is.

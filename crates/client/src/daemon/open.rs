@@ -58,6 +58,7 @@ pub(super) async fn open(config: DaemonConfig, runtime: Runtime) -> Result<Daemo
         download: Transfer::default(),
         problems: Vec::new(),
         passes: 0,
+        full_passes: 0,
     };
     Ok(Daemon {
         engine,

@@ -68,6 +68,7 @@ impl Daemon {
     /// Scans and syncs until there is nothing left to do, or nothing more can be done now.
     pub(super) async fn settle(&self, work: &mut Work) -> Result<(), DaemonError> {
         let _pass = self.pass.lock().await;
+        let is_full = work.everything;
         let mut busy_rounds = 0;
         let mut scan_problems = Vec::new();
         let mut last = PassReport::default();
@@ -100,7 +101,11 @@ impl Daemon {
             }
         }
         work.has_setbacks = is_busy || !last.setbacks.is_empty();
-        self.publish(&last, scan_problems, is_busy).await
+        self.publish(&last, scan_problems, is_busy).await?;
+        if is_full {
+            self.status.send_modify(|status| status.full_passes += 1);
+        }
+        Ok(())
     }
 
     async fn scan(&self, work: &mut Work) -> Result<ScanReport, DaemonError> {

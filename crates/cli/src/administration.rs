@@ -1,0 +1,189 @@
+//! What `cairn admin` asks for: of the running server through a socket in its data folder, else of the stores themselves.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairn_client::control::{ControlError, ControlServer, client, message};
+use cairn_core::runtime::Runtime;
+use cairn_metadata::{Account, MetadataStore, SqliteMetadata};
+use cairn_server::service::accounts::{self, NewAccount};
+use cairn_server::{DataFolder, Server, ServiceError};
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{CliError, CliResult, Exit};
+use crate::hosting;
+
+/// Longest request and reply in bytes: a listing of some hundred thousand accounts.
+const MESSAGE_BYTES: usize = 64 * 1024;
+const REPLY_BYTES: usize = 16 * 1024 * 1024;
+/// How long a password may take to be hashed, and a listing to be made.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An order.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Order {
+    /// Make an account.
+    AddUser { email: String, password: String, is_admin: bool, quota_bytes: Option<u64> },
+    /// List the accounts.
+    ListUsers,
+    /// Lock an account out, or let it in again.
+    SetDisabled { email: String, is_disabled: bool },
+    /// Change what an account may keep.
+    SetQuota { email: String, quota_bytes: Option<u64> },
+    /// Change a password.
+    SetPassword { email: String, password: String },
+}
+
+/// What became of it.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub(crate) enum Answer {
+    Done,
+    Users { users: Vec<User> },
+    Refused { message: String },
+    Failed { message: String },
+}
+
+/// An account as it is listed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) email: String,
+    pub(crate) is_admin: bool,
+    pub(crate) is_disabled: bool,
+    pub(crate) bytes_used: u64,
+    pub(crate) quota_bytes: Option<u64>,
+    pub(crate) created_at_ms: i64,
+}
+
+/// Where the server of a data folder listens to its administrator.
+pub(crate) fn socket_of(data: &Path) -> PathBuf {
+    data.join("admin.sock")
+}
+
+/// Gives the order to the server that runs, or carries it out here when none does.
+pub(crate) async fn give(data: &Path, runtime: &Runtime, order: Order) -> CliResult<Vec<User>> {
+    if !data.is_dir() {
+        return Err(CliError::failed(format!("there is no data folder {}", data.display()))
+            .next("name it with --data; \"cairn serve\" and \"cairn up\" make one"));
+    }
+    let answer = match client::ask_socket(&socket_of(data), &order, Some(PATIENCE)).await {
+        Err(ControlError::NotRunning { .. }) => alone(data, runtime, order).await?,
+        Err(ControlError::NotResponding { .. }) => {
+            return Err(CliError::failed(format!("the server of {} does not answer", data.display()))
+                .next("try again, or see its log"));
+        }
+        other => other?,
+    };
+    match answer {
+        Answer::Done => Ok(Vec::new()),
+        Answer::Users { users } => Ok(users),
+        Answer::Refused { message } => Err(CliError::refused(message)),
+        Answer::Failed { message } => Err(CliError::failed(message)),
+    }
+}
+
+async fn alone(data: &Path, runtime: &Runtime, order: Order) -> CliResult<Answer> {
+    let folder = DataFolder::open(data)?;
+    let metadata = hosting::open_metadata(&folder).await?;
+    let answer = carry_out(metadata.as_ref(), runtime, order).await;
+    metadata.close().await;
+    Ok(answer)
+}
+
+/// Takes orders until `stop`.
+pub(crate) async fn serve(
+    socket: ControlServer,
+    metadata: Arc<SqliteMetadata>,
+    server: Server,
+    runtime: &Runtime,
+    stop: CancellationToken,
+) {
+    let converse = |stream| {
+        let (metadata, server, runtime) = (Arc::clone(&metadata), server.clone(), runtime.clone());
+        let conversation: std::pin::Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
+            let answered = tokio::time::timeout(PATIENCE, converse(stream, metadata.as_ref(), &server, &runtime));
+            answered.await.unwrap_or(Ok(()))
+        });
+        conversation
+    };
+    socket.serve_each(stop, converse).await;
+}
+
+async fn converse(
+    mut stream: UnixStream,
+    metadata: &dyn MetadataStore,
+    server: &Server,
+    runtime: &Runtime,
+) -> Result<(), ControlError> {
+    let path = Path::new("the administrator's socket");
+    let Some(order) = message::receive(&mut stream, path, MESSAGE_BYTES).await? else {
+        return Ok(());
+    };
+    let answer = carry_out(metadata, runtime, order).await;
+    // Sessions that are remembered may be those of an account that was just locked.
+    server.forget_sessions();
+    message::send(&mut stream, path, REPLY_BYTES, &answer).await
+}
+
+async fn carry_out(metadata: &dyn MetadataStore, runtime: &Runtime, order: Order) -> Answer {
+    match try_order(metadata, runtime, order).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let message = CliError::from(error);
+            let text = message.to_string();
+            if message.exit == Exit::Refused { Answer::Refused { message: text } } else { Answer::Failed { message: text } }
+        }
+    }
+}
+
+async fn try_order(metadata: &dyn MetadataStore, runtime: &Runtime, order: Order) -> Result<Answer, ServiceError> {
+    match order {
+        Order::AddUser { email, password, is_admin, quota_bytes } => {
+            let new = NewAccount { email, password, is_admin, quota_bytes };
+            accounts::create_account(metadata, runtime, new).await?;
+        }
+        Order::ListUsers => {
+            let mut users = Vec::new();
+            for account in accounts::list_accounts(metadata).await? {
+                users.push(user(metadata, account).await?);
+            }
+            return Ok(Answer::Users { users });
+        }
+        Order::SetDisabled { email, is_disabled } => accounts::set_disabled(metadata, &email, is_disabled).await?,
+        Order::SetQuota { email, quota_bytes } => accounts::set_quota(metadata, &email, quota_bytes).await?,
+        Order::SetPassword { email, password } => {
+            accounts::set_password(metadata, runtime, &email, password).await?;
+        }
+    }
+    Ok(Answer::Done)
+}
+
+async fn user(metadata: &dyn MetadataStore, account: Account) -> Result<User, ServiceError> {
+    let head = metadata.head(account.root).await?;
+    Ok(User {
+        id: account.id.to_string(),
+        email: account.email.as_str().to_owned(),
+        is_admin: account.is_admin,
+        is_disabled: account.is_disabled,
+        bytes_used: head.map_or(0, |head| head.bytes_used),
+        quota_bytes: account.quota_bytes,
+        created_at_ms: account.created_at.as_millis(),
+    })
+}
+
+impl From<ServiceError> for CliError {
+    fn from(error: ServiceError) -> Self {
+        use cairn_metadata::MetadataError;
+        match error {
+            ServiceError::BadRequest(_) | ServiceError::NotFound(_) | ServiceError::Metadata(MetadataError::EmailTaken) => {
+                Self::refused(error.to_string())
+            }
+            _ => Self::failed(error.to_string()).because(error),
+        }
+    }
+}

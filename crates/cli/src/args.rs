@@ -1,0 +1,111 @@
+//! The command line as clap reads it.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    activity, admin, cat, completions, cp, daemon, get, login, logout, ls, man, mkdir, mv, pause, put, rm,
+    serve, start, status, sync, up, wait,
+};
+
+/// Your files on every device, on a server of your own.
+#[derive(Debug, Parser)]
+#[command(name = "cairn", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not linked, 4 not running, 5 conflict or refused, \
+    6 network.\nCAIRN_HOME is the folder of this device's profile and state; CAIRN_LOG says what is logged.")]
+pub(crate) struct Cli {
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print nothing but results and errors.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole thing on this machine: a server, the first account, a folder that is kept in sync
+    Up(up::Args),
+    /// Run the server alone
+    Serve(serve::Args),
+    /// Administer the server whose data is on this machine
+    Admin(admin::Args),
+    /// Link this device to a server
+    Login(login::Args),
+    /// Unlink this device; the files on its disk stay
+    Logout(logout::Args),
+    /// Say whom this device is linked to
+    Whoami,
+    /// List the account's devices
+    Devices,
+    /// Keep a folder in sync, in the foreground
+    Sync(sync::Args),
+    /// Keep a folder in sync, in the background
+    Start(start::Args),
+    /// End the daemon in the background
+    Stop,
+    /// Stop syncing for a while
+    Pause,
+    /// Go on after a pause
+    Resume(pause::ResumeArgs),
+    /// Say what the daemon is doing
+    Status(status::Args),
+    /// Return when everything is in sync
+    Wait(wait::Args),
+    /// Show what the daemon did lately
+    Activity(activity::Args),
+    /// Check that everything is as it should be
+    Doctor,
+    /// List remote files
+    Ls(ls::Args),
+    /// Print a remote file
+    Cat(cat::Args),
+    /// Fetch remote files
+    Get(get::Args),
+    /// Send files
+    Put(put::Args),
+    /// Make a remote folder
+    Mkdir(mkdir::Args),
+    /// Move or rename remote files
+    Mv(mv::Args),
+    /// Copy remote files; no content travels
+    Cp(cp::Args),
+    /// Delete remote files
+    Rm(rm::Args),
+    /// Print the completions of a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man(man::Args),
+    /// The process behind `start`
+    #[command(hide = true)]
+    Daemon(daemon::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_in_the_manual() {
+        let manual = include_str!("../../../docs/cli.md");
+        let command = Cli::command();
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+            let heading = format!("`cairn {}", sub.get_name());
+            assert!(manual.contains(&heading), "docs/cli.md does not mention {heading}`");
+            for option in sub.get_arguments().filter_map(|argument| argument.get_long()) {
+                let option = format!("--{option}");
+                assert!(manual.contains(&option), "docs/cli.md does not mention {option} of {heading}`");
+            }
+        }
+    }
+}

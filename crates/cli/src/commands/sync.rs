@@ -1,0 +1,42 @@
+//! `cairn sync`: keeps a folder in sync in the foreground.
+
+use std::path::PathBuf;
+
+use crate::App;
+use crate::commands::status::to_json;
+use crate::daemon_link::{self, Running};
+use crate::error::CliResult;
+use crate::signals;
+use crate::ui::format;
+
+/// Options of `cairn sync`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The folder; made when it is missing
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Return when both sides agree
+    #[arg(long)]
+    once: bool,
+}
+
+pub(crate) async fn run(app: &App, args: Args) -> CliResult {
+    let profile = app.home.profile()?;
+    let stop = signals::stop_token()?;
+    let running = Running::open(app, profile, &args.folder).await?;
+    let status = running.status();
+    if !args.once {
+        app.ui.note(format!("Keeping {} in sync; Ctrl-C ends it.", args.folder.display()));
+        return daemon_link::follow(app, status, running.run(stop)).await;
+    }
+    let end = daemon_link::show_while(app, status, running.once(stop)).await?;
+    if app.ui.json {
+        return app.ui.json(&to_json(&end));
+    }
+    let moved = format!(
+        "{} up, {} down",
+        format::bytes(end.upload.bytes_done),
+        format::bytes(end.download.bytes_done)
+    );
+    app.ui.done(format!("Up to date: {}, {moved}.", format::count(end.local_nodes, "item")))
+}

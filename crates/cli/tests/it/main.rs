@@ -1,0 +1,4 @@
+//! The program as a script sees it: exit codes and sentences.
+
+mod failures;
+mod support;

@@ -1,0 +1,130 @@
+//! The local socket between `cairn` commands and the daemon that runs for the same home folder.
+//!
+//! One connection carries one question and one answer. A message is its length in four bytes, little endian, and JSON
+//! (see [`message`]). Whoever may open the socket may stop the daemon: it is readable by its owner alone.
+
+pub mod client;
+mod error;
+pub mod message;
+pub mod server;
+#[cfg(test)]
+mod tests;
+
+pub use client::ask;
+pub use error::ControlError;
+pub use server::ControlServer;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::state::StateResult;
+use crate::status::Status;
+
+/// Longest request in bytes.
+pub const REQUEST_BYTES: usize = 64 * 1024;
+/// Longest reply in bytes: a status with all the problems that it may list.
+pub const REPLY_BYTES: usize = 16 * 1024 * 1024;
+/// Most lines of activity that one reply holds.
+pub const ACTIVITY_LINES: usize = 1_000;
+/// Connections that are served at once; more wait.
+const CONNECTIONS: usize = 32;
+/// How long either side may take for a message that the other waits for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A question or an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// What is going on?
+    Status,
+    /// Stop syncing until told otherwise.
+    Pause,
+    /// Go on.
+    Resume {
+        /// Whether a held mass deletion is meant.
+        release_deletes: bool,
+    },
+    /// Look at the disk and the server now.
+    SyncNow,
+    /// Answer when everything that is on the disk now is in sync.
+    Wait {
+        /// How long at most, in milliseconds; for ever when absent.
+        timeout_ms: Option<u64>,
+    },
+    /// What happened lately?
+    Activity {
+        /// How many lines, at most [`ACTIVITY_LINES`].
+        limit: usize,
+    },
+    /// End the daemon.
+    Stop,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// The order was taken.
+    Done,
+    /// To [`Request::Status`].
+    Status {
+        /// The daemon's state.
+        status: Status,
+    },
+    /// To [`Request::Wait`].
+    Waited {
+        /// Whether it ended because the time was up.
+        timed_out: bool,
+        /// The state at the end.
+        status: Status,
+    },
+    /// To [`Request::Activity`].
+    Activity {
+        /// The latest last.
+        entries: Vec<ActivityEntry>,
+    },
+    /// The request cannot be answered.
+    Refused {
+        /// Why.
+        message: String,
+    },
+}
+
+/// One thing that the daemon did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivityEntry {
+    /// When, in milliseconds since 1970-01-01T00:00:00Z.
+    pub at_ms: i64,
+    /// What, a stable word such as `uploaded`.
+    pub what: String,
+    /// The path below the folder.
+    pub path: String,
+}
+
+/// What can be asked of a daemon.
+#[async_trait]
+pub trait Controlled: Send + Sync {
+    /// Its state, as it changes.
+    fn status(&self) -> watch::Receiver<Status>;
+
+    /// Stops syncing.
+    fn pause(&self);
+
+    /// Goes on; with `release_deletes` a mass deletion that was held is meant.
+    fn resume(&self, release_deletes: bool);
+
+    /// Begins a pass now, or another one after the one that runs.
+    fn sync_now(&self);
+
+    /// The last things that it did, the latest last.
+    ///
+    /// # Errors
+    /// When the record of them cannot be read.
+    async fn activity(&self, limit: usize) -> StateResult<Vec<ActivityEntry>>;
+
+    /// Ends it; returns at once.
+    fn stop(&self);
+}
