@@ -13,7 +13,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
+        Self { folder: TempDir::new().expect("a folder for the test") }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -31,10 +31,10 @@ impl World {
             .current_dir(self.path())
             .stdin(Stdio::null())
             .output()
-            .unwrap();
+            .expect("the program starts");
         let text = format!(
             "exit {}\n{}{}",
-            output.status.code().unwrap(),
+            output.status.code().expect("no signal ended it"),
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
@@ -44,13 +44,13 @@ impl World {
     /// Writes a profile as linking would: of a server at `url` that need not exist.
     pub(crate) fn link(&self, url: &str) {
         let home = self.path().join("home");
-        std::fs::create_dir_all(&home).unwrap();
+        std::fs::create_dir_all(&home).expect("a home");
         let id = "0000000000000123";
         let profile = format!(
             r#"{{"format":1,"server":"{url}","account":"{id}","email":"ada@example.org","device":"{id}",
                "device_name":"laptop","token":"cairn_{}","root":"{id}"}}"#,
             "0".repeat(64)
         );
-        std::fs::write(home.join("profile.json"), profile).unwrap();
+        std::fs::write(home.join("profile.json"), profile).expect("a profile");
     }
 }
