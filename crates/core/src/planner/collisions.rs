@@ -7,6 +7,9 @@ use crate::tree::Entry;
 
 impl Planner<'_> {
     /// Settles who gets a name, so that the steps after this meet no node that will not go away by itself.
+    ///
+    /// All arrivals on the disk come before any on the server: two newcomers of one name are one thing or give way to
+    /// each other as the server's side decides, whichever of them has the lower id.
     pub(super) fn settle_collisions(&mut self) {
         self.sort_open();
         let mut index = 0;
@@ -14,6 +17,11 @@ impl Planner<'_> {
             let node = self.open[index];
             self.settle_arrival_on_disk(node);
             self.settle_names_on_disk(node);
+            index += 1;
+        }
+        let mut index = 0;
+        while index < self.open.len() {
+            let node = self.open[index];
             self.settle_arrival_on_server(node);
             index += 1;
         }

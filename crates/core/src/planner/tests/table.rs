@@ -6,12 +6,12 @@ use crate::ids::NodeId;
 use crate::tree::Tree;
 
 /// Builds a tree from its text. `seq` stands for the state: nodes that differ between two texts differ in counters too.
-fn tree(text: &str, base: Option<&Tree>) -> Tree {
+fn tree(text: &str, base: Option<&Tree>, id_of: fn(i64) -> i64) -> Tree {
     let mut tree = Tree::new();
     let mut paths: Vec<(String, NodeId)> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (id, rest) = line.split_once(' ').unwrap();
-        let id = NodeId::new(1000 + id.parse::<i64>().unwrap()).unwrap();
+        let id = NodeId::new(id_of(id.parse().unwrap())).unwrap();
         let (path, letter) = match rest.split_once(" = ") {
             Some((path, letter)) => (path, letter.chars().next()),
             None => (rest.strip_suffix('/').unwrap(), None),
@@ -53,12 +53,23 @@ fn tree(text: &str, base: Option<&Tree>) -> Tree {
     tree
 }
 
-/// Plans and carries out until both sides are equal; compares what both have then.
+/// Plans and carries out until both sides are equal; compares what both have then. Ids are random in life: what is
+/// decided must not depend on which of two nodes has the greater one.
 #[track_caller]
 fn check(synced: &str, remote: &str, local: &str, expected: &str) -> Model {
-    let synced = tree(synced, None);
-    let remote = tree(remote, Some(&synced));
-    let local = tree(local, Some(&synced));
+    check_with_ids(|number| 2_000 - number, synced, remote, local, expected);
+    check_with_ids(ascending, synced, remote, local, expected)
+}
+
+fn ascending(number: i64) -> i64 {
+    1_000 + number
+}
+
+#[track_caller]
+fn check_with_ids(id_of: fn(i64) -> i64, synced: &str, remote: &str, local: &str, expected: &str) -> Model {
+    let synced = tree(synced, None, id_of);
+    let remote = tree(remote, Some(&synced), id_of);
+    let local = tree(local, Some(&synced), id_of);
     let mut model = Model::new(remote, local, synced);
     model.run();
     let expected: Vec<String> = expected
@@ -322,8 +333,8 @@ fn rename_over_another_file() {
 #[test]
 fn folder_rename_moves_one_node() {
     let mut model = {
-        let synced = tree("1 d/\n2 d/a = A\n3 d/b = B", None);
-        let local = tree("1 e/\n2 e/a = A\n3 e/b = B", Some(&synced));
+        let synced = tree("1 d/\n2 d/a = A\n3 d/b = B", None, ascending);
+        let local = tree("1 e/\n2 e/a = A\n3 e/b = B", Some(&synced), ascending);
         Model::new(synced.clone(), local, synced)
     };
     let plans = model.run();
@@ -336,7 +347,7 @@ fn folder_rename_moves_one_node() {
 
 #[test]
 fn deleting_a_folder_is_one_wish() {
-    let synced = tree("1 d/\n2 d/a = A\n3 d/e/\n4 d/e/b = B", None);
+    let synced = tree("1 d/\n2 d/a = A\n3 d/e/\n4 d/e/b = B", None, ascending);
     let mut model = Model::new(synced.clone(), Tree::new(), synced);
     let plans = model.run();
     assert_eq!(plans[0].steps.len(), 1, "{plans:#?}");
