@@ -27,7 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[serde(tag = "order", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Order {
     /// Make an account.
-    AddUser { email: String, password: String, is_admin: bool, quota_bytes: Option<u64> },
+    AddUser {
+        email: String,
+        password: String,
+        is_admin: bool,
+        quota_bytes: Option<u64>,
+    },
     /// List the accounts.
     ListUsers,
     /// Lock an account out, or let it in again.
@@ -68,14 +73,18 @@ pub(crate) fn socket_of(data: &Path) -> PathBuf {
 /// Gives the order to the server that runs, or carries it out here when none does.
 pub(crate) async fn give(data: &Path, runtime: &Runtime, order: Order) -> CliResult<Vec<User>> {
     if !data.is_dir() {
-        return Err(CliError::failed(format!("there is no data folder {}", data.display()))
-            .next("name it with --data; \"cairn serve\" and \"cairn up\" make one"));
+        return Err(
+            CliError::failed(format!("there is no data folder {}", data.display()))
+                .next("name it with --data; \"cairn serve\" and \"cairn up\" make one"),
+        );
     }
     let answer = match client::ask_socket(&socket_of(data), &order, Some(PATIENCE)).await {
         Err(ControlError::NotRunning { .. }) => alone(data, runtime, order).await?,
         Err(ControlError::NotResponding { .. }) => {
-            return Err(CliError::failed(format!("the server of {} does not answer", data.display()))
-                .next("try again, or see its log"));
+            return Err(
+                CliError::failed(format!("the server of {} does not answer", data.display()))
+                    .next("try again, or see its log"),
+            );
         }
         other => other?,
     };
@@ -106,7 +115,8 @@ pub(crate) async fn serve(
     let converse = |stream| {
         let (metadata, server, runtime) = (Arc::clone(&metadata), server.clone(), runtime.clone());
         let conversation: std::pin::Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
-            let answered = tokio::time::timeout(PATIENCE, converse(stream, metadata.as_ref(), &server, &runtime));
+            let answered =
+                tokio::time::timeout(PATIENCE, converse(stream, metadata.as_ref(), &server, &runtime));
             answered.await.unwrap_or(Ok(()))
         });
         conversation
@@ -136,15 +146,33 @@ async fn carry_out(metadata: &dyn MetadataStore, runtime: &Runtime, order: Order
         Err(error) => {
             let message = CliError::from(error);
             let text = message.to_string();
-            if message.exit == Exit::Refused { Answer::Refused { message: text } } else { Answer::Failed { message: text } }
+            if message.exit == Exit::Refused {
+                Answer::Refused { message: text }
+            } else {
+                Answer::Failed { message: text }
+            }
         }
     }
 }
 
-async fn try_order(metadata: &dyn MetadataStore, runtime: &Runtime, order: Order) -> Result<Answer, ServiceError> {
+async fn try_order(
+    metadata: &dyn MetadataStore,
+    runtime: &Runtime,
+    order: Order,
+) -> Result<Answer, ServiceError> {
     match order {
-        Order::AddUser { email, password, is_admin, quota_bytes } => {
-            let new = NewAccount { email, password, is_admin, quota_bytes };
+        Order::AddUser {
+            email,
+            password,
+            is_admin,
+            quota_bytes,
+        } => {
+            let new = NewAccount {
+                email,
+                password,
+                is_admin,
+                quota_bytes,
+            };
             accounts::create_account(metadata, runtime, new).await?;
         }
         Order::ListUsers => {
@@ -154,7 +182,9 @@ async fn try_order(metadata: &dyn MetadataStore, runtime: &Runtime, order: Order
             }
             return Ok(Answer::Users { users });
         }
-        Order::SetDisabled { email, is_disabled } => accounts::set_disabled(metadata, &email, is_disabled).await?,
+        Order::SetDisabled { email, is_disabled } => {
+            accounts::set_disabled(metadata, &email, is_disabled).await?
+        }
         Order::SetQuota { email, quota_bytes } => accounts::set_quota(metadata, &email, quota_bytes).await?,
         Order::SetPassword { email, password } => {
             accounts::set_password(metadata, runtime, &email, password).await?;
@@ -180,9 +210,9 @@ impl From<ServiceError> for CliError {
     fn from(error: ServiceError) -> Self {
         use cairn_metadata::MetadataError;
         match error {
-            ServiceError::BadRequest(_) | ServiceError::NotFound(_) | ServiceError::Metadata(MetadataError::EmailTaken) => {
-                Self::refused(error.to_string())
-            }
+            ServiceError::BadRequest(_)
+            | ServiceError::NotFound(_)
+            | ServiceError::Metadata(MetadataError::EmailTaken) => Self::refused(error.to_string()),
             _ => Self::failed(error.to_string()).because(error),
         }
     }

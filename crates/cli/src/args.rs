@@ -10,8 +10,10 @@ use crate::commands::{
 /// Your files on every device, on a server of your own.
 #[derive(Debug, Parser)]
 #[command(name = "cairn", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not linked, 4 not running, 5 conflict or refused, \
-    6 network.\nCAIRN_HOME is the folder of this device's profile and state; CAIRN_LOG says what is logged.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not linked, 4 not running, 5 conflict or refused, \
+    6 network.\nCAIRN_HOME is the folder of this device's profile and state; CAIRN_LOG says what is logged."
+)]
 pub(crate) struct Cli {
     /// Print results as JSON.
     #[arg(long, global = true)]
@@ -101,10 +103,16 @@ mod tests {
         let command = Cli::command();
         for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
             let heading = format!("`cairn {}", sub.get_name());
-            assert!(manual.contains(&heading), "docs/cli.md does not mention {heading}`");
+            assert!(
+                manual.contains(&heading),
+                "docs/cli.md does not mention {heading}`"
+            );
             for option in sub.get_arguments().filter_map(|argument| argument.get_long()) {
                 let option = format!("--{option}");
-                assert!(manual.contains(&option), "docs/cli.md does not mention {option} of {heading}`");
+                assert!(
+                    manual.contains(&option),
+                    "docs/cli.md does not mention {option} of {heading}`"
+                );
             }
         }
     }

@@ -72,7 +72,8 @@ impl ConfigFile {
             .map_err(|error| CliError::io("read the configuration", path, error))?;
         Self::parse(&text).map_err(|error| {
             let message = format!("the configuration {} is wrong", path.display());
-            CliError::usage(format!("{message}: {}", error.to_string().trim_end())).next("see docs/cli.md for its keys")
+            CliError::usage(format!("{message}: {}", error.to_string().trim_end()))
+                .next("see docs/cli.md for its keys")
         })
     }
 
@@ -82,7 +83,10 @@ impl ConfigFile {
 
     /// The server's settings: those of the file, else the defaults.
     pub(crate) fn server_config(&self) -> ServerConfig {
-        let mut config = ServerConfig { allow_plain_http: self.tls.behind_proxy, ..ServerConfig::default() };
+        let mut config = ServerConfig {
+            allow_plain_http: self.tls.behind_proxy,
+            ..ServerConfig::default()
+        };
         let LimitsSection {
             max_connections,
             max_downloads,
@@ -97,20 +101,51 @@ impl ConfigFile {
         let seconds = |number: u32| Duration::from_secs(number.into());
         set(&mut config.max_connections, max_connections.map(as_count));
         set(&mut config.max_downloads, max_downloads.map(as_count));
-        set(&mut config.body_memory_bytes, body_memory_mib.map(|mib| as_count(mib) << 20));
-        set(&mut config.body_idle_timeout, body_idle_timeout_seconds.map(|number| seconds(number.get())));
-        set(&mut config.body_least_bytes_per_second, body_least_bytes_per_second);
-        set(&mut config.download_stall_timeout, download_stall_timeout_seconds.map(|number| seconds(number.get())));
+        set(
+            &mut config.body_memory_bytes,
+            body_memory_mib.map(|mib| as_count(mib) << 20),
+        );
+        set(
+            &mut config.body_idle_timeout,
+            body_idle_timeout_seconds.map(|number| seconds(number.get())),
+        );
+        set(
+            &mut config.body_least_bytes_per_second,
+            body_least_bytes_per_second,
+        );
+        set(
+            &mut config.download_stall_timeout,
+            download_stall_timeout_seconds.map(|number| seconds(number.get())),
+        );
         set(&mut config.drain_timeout, drain_timeout_seconds.map(seconds));
-        set(&mut config.device_requests_per_second, device_requests_per_second.map(NonZeroU32::get));
+        set(
+            &mut config.device_requests_per_second,
+            device_requests_per_second.map(NonZeroU32::get),
+        );
         if let Some(days) = token_lifetime_days {
             config.token_lifetime = Some(Duration::from_secs(u64::from(days.get()) * 86_400));
         }
         let login = &mut config.login;
-        set(&mut login.address_burst, self.login.address_burst.map(NonZeroU32::get));
-        set(&mut login.account_burst, self.login.account_burst.map(NonZeroU32::get));
-        set(&mut login.address_interval, self.login.address_interval_seconds.map(|number| seconds(number.get())));
-        set(&mut login.account_interval, self.login.account_interval_seconds.map(|number| seconds(number.get())));
+        set(
+            &mut login.address_burst,
+            self.login.address_burst.map(NonZeroU32::get),
+        );
+        set(
+            &mut login.account_burst,
+            self.login.account_burst.map(NonZeroU32::get),
+        );
+        set(
+            &mut login.address_interval,
+            self.login
+                .address_interval_seconds
+                .map(|number| seconds(number.get())),
+        );
+        set(
+            &mut login.account_interval,
+            self.login
+                .account_interval_seconds
+                .map(|number| seconds(number.get())),
+        );
         config
     }
 }
@@ -134,7 +169,11 @@ mod tests {
     #[test]
     fn every_key_of_the_manual_is_read() {
         let manual = include_str!("../../../docs/cli.md");
-        let example = manual.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let example = manual
+            .split("```toml")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next())
+            .unwrap();
         let config = ConfigFile::parse(example).unwrap();
         assert_eq!(config.listen.as_deref(), Some("0.0.0.0:8321"));
         let server = config.server_config();

@@ -50,11 +50,14 @@ impl Controlled for Link {
 
     async fn activity(&self, limit: usize) -> StateResult<Vec<ActivityEntry>> {
         let newest_first = self.daemon.activity(limit).await?;
-        let entries = newest_first.into_iter().rev().map(|(at, what, path)| ActivityEntry {
-            at_ms: at.as_millis(),
-            what,
-            path,
-        });
+        let entries = newest_first
+            .into_iter()
+            .rev()
+            .map(|(at, what, path)| ActivityEntry {
+                at_ms: at.as_millis(),
+                what,
+                path,
+            });
         Ok(entries.collect())
     }
 
@@ -75,14 +78,20 @@ impl Running {
         app.home.make()?;
         let socket = ControlServer::bind(&app.home.control_socket()).await?;
         let folder = settle_folder(&mut profile, folder)?;
-        let config =
-            DaemonConfig { profile: profile.clone(), home: app.home.path().to_owned(), folder: folder.clone() };
+        let config = DaemonConfig {
+            profile: profile.clone(),
+            home: app.home.path().to_owned(),
+            folder: folder.clone(),
+        };
         let daemon = Box::pin(Daemon::open(config, app.runtime.clone())).await?;
         if profile.folder.as_ref() != Some(&folder) {
             profile.folder = Some(folder);
             profile.save(app.home.path())?;
         }
-        Ok(Self { daemon: Arc::new(daemon), socket })
+        Ok(Self {
+            daemon: Arc::new(daemon),
+            socket,
+        })
     }
 
     /// The daemon's state, as it changes.
@@ -120,11 +129,16 @@ impl Running {
             })
             .await;
         stop.cancel();
-        result?.ok_or_else(|| CliError::failed("stopped before everything was in sync").next("run the command again"))
+        result?.ok_or_else(|| {
+            CliError::failed("stopped before everything was in sync").next("run the command again")
+        })
     }
 
     async fn beside_socket<T>(self, stop: CancellationToken, work: impl AsyncFnOnce(&Daemon) -> T) -> T {
-        let link = Link { daemon: Arc::clone(&self.daemon), stop: stop.clone() };
+        let link = Link {
+            daemon: Arc::clone(&self.daemon),
+            stop: stop.clone(),
+        };
         let end_of_socket = stop.child_token();
         let socket = self.socket.serve(Arc::new(link), end_of_socket.clone());
         let working = async {
@@ -156,12 +170,20 @@ fn settle_folder(profile: &mut Profile, folder: &Path) -> CliResult<PathBuf> {
 }
 
 /// Shows the state of a daemon in the foreground for as long as `work` runs.
-pub(crate) async fn show_while<T>(app: &App, status: watch::Receiver<Status>, work: impl Future<Output = T>) -> T {
+pub(crate) async fn show_while<T>(
+    app: &App,
+    status: watch::Receiver<Status>,
+    work: impl Future<Output = T>,
+) -> T {
     Meter::new(app.ui).during(work, || shown(&status.borrow())).await
 }
 
 /// The same for a daemon that runs for ever: on a terminal its state, elsewhere a line when that changes.
-pub(crate) async fn follow<T>(app: &App, mut status: watch::Receiver<Status>, work: impl Future<Output = T>) -> T {
+pub(crate) async fn follow<T>(
+    app: &App,
+    mut status: watch::Receiver<Status>,
+    work: impl Future<Output = T>,
+) -> T {
     if app.ui.has_live_line || app.ui.quiet {
         return show_while(app, status, work).await;
     }
@@ -201,14 +223,21 @@ pub(crate) fn summary(status: &Status) -> String {
 /// What the live line says of a daemon.
 pub(crate) fn shown(status: &Status) -> Shown {
     let is_sending = status.upload.bytes_done < status.upload.bytes_total;
-    let transfer = if is_sending { status.upload } else { status.download };
+    let transfer = if is_sending {
+        status.upload
+    } else {
+        status.download
+    };
     let label = match status.activity {
         Activity::Syncing if is_sending => "sending".to_owned(),
         Activity::Syncing if transfer.bytes_done < transfer.bytes_total => "fetching".to_owned(),
         other => word(other).to_owned(),
     };
     let shows_bytes = status.activity == Activity::Syncing;
-    Shown { label, transfer: if shows_bytes { transfer } else { Default::default() } }
+    Shown {
+        label,
+        transfer: if shows_bytes { transfer } else { Default::default() },
+    }
 }
 
 /// The word for an activity, the same everywhere.

@@ -44,7 +44,12 @@ pub(crate) struct CliError {
 
 impl CliError {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), next_step: None, source: None }
+        Self {
+            exit,
+            message: message.into(),
+            next_step: None,
+            source: None,
+        }
     }
 
     pub(crate) fn failed(message: impl Into<String>) -> Self {
@@ -90,7 +95,10 @@ impl CliError {
 
     /// Whether it only says that nobody reads the output any more.
     pub(crate) fn is_closed_output(&self) -> bool {
-        let source = self.source.as_ref().and_then(|source| source.downcast_ref::<std::io::Error>());
+        let source = self
+            .source
+            .as_ref()
+            .and_then(|source| source.downcast_ref::<std::io::Error>());
         source.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 }
@@ -126,18 +134,23 @@ impl From<RemoteError> for CliError {
                 ErrorCode::NotAuthenticated | ErrorCode::TokenExpired => {
                     (Exit::NotLinked, Some("run \"cairn login\" again"))
                 }
-                ErrorCode::WrongCredentials | ErrorCode::Forbidden | ErrorCode::RateLimited => (Exit::Refused, None),
+                ErrorCode::WrongCredentials | ErrorCode::Forbidden | ErrorCode::RateLimited => {
+                    (Exit::Refused, None)
+                }
                 ErrorCode::OpIdReused | ErrorCode::TooLarge => (Exit::Refused, None),
                 ErrorCode::Unavailable | ErrorCode::Timeout => (Exit::Network, Some("try again later")),
                 _ => (Exit::Failed, None),
             },
-            RemoteError::Unreachable { .. } => {
-                (Exit::Network, Some("check that the server runs and that this machine is online"))
-            }
+            RemoteError::Unreachable { .. } => (
+                Exit::Network,
+                Some("check that the server runs and that this machine is online"),
+            ),
             RemoteError::BadAddress { .. } => (Exit::Usage, None),
             RemoteError::UntrustedCertificate { .. } => (
                 Exit::Refused,
-                Some("if the server's owner confirms that fingerprint, link again with \"cairn login --fingerprint\""),
+                Some(
+                    "if the server's owner confirms that fingerprint, link again with \"cairn login --fingerprint\"",
+                ),
             ),
             RemoteError::NotCairn { .. } => (Exit::Network, Some("check the address")),
             RemoteError::Malformed { .. } => (Exit::Network, Some("try again")),
@@ -146,9 +159,10 @@ impl From<RemoteError> for CliError {
         let built = match &error {
             RemoteError::Refused(refusal) => match refusal.request_id.as_str() {
                 "" => Self::new(exit, refusal.message.clone()),
-                id if exit == Exit::Failed => {
-                    Self::new(exit, format!("{} (request {id})", refusal.message.trim_end_matches('.')))
-                }
+                id if exit == Exit::Failed => Self::new(
+                    exit,
+                    format!("{} (request {id})", refusal.message.trim_end_matches('.')),
+                ),
                 _ => Self::new(exit, refusal.message.clone()),
             },
             _ => Self::new(exit, error.to_string()).because(error),
@@ -174,12 +188,14 @@ impl From<ControlError> for CliError {
     fn from(error: ControlError) -> Self {
         let (exit, step) = match &error {
             ControlError::NotRunning { .. } => (Exit::NotRunning, Some("begin with \"cairn start DIR\"")),
-            ControlError::NotResponding { .. } => {
-                (Exit::NotRunning, Some("try again, or end the process and run \"cairn start DIR\""))
-            }
-            ControlError::AlreadyRunning { .. } => {
-                (Exit::Failed, Some("see \"cairn status\", or end it with \"cairn stop\""))
-            }
+            ControlError::NotResponding { .. } => (
+                Exit::NotRunning,
+                Some("try again, or end the process and run \"cairn start DIR\""),
+            ),
+            ControlError::AlreadyRunning { .. } => (
+                Exit::Failed,
+                Some("see \"cairn status\", or end it with \"cairn stop\""),
+            ),
             ControlError::PathTooLong { .. } => (Exit::Failed, Some("set CAIRN_HOME to a shorter path")),
             _ => (Exit::Failed, None),
         };

@@ -25,7 +25,9 @@ impl Home {
             let path = std::path::absolute(&path).map_err(|error| CliError::io("find", &path, error))?;
             return Ok(Self { path });
         }
-        Ok(Self { path: user_data_folder()?.join("device") })
+        Ok(Self {
+            path: user_data_folder()?.join("device"),
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -40,7 +42,9 @@ impl Home {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.path).map_err(|error| CliError::io("make", &self.path, error))
+        builder
+            .create(&self.path)
+            .map_err(|error| CliError::io("make", &self.path, error))
     }
 
     /// The socket of the daemon.
@@ -71,15 +75,24 @@ pub(crate) fn default_synced_folder() -> CliResult<PathBuf> {
 
 /// The name of the person on this machine, for the first account's address.
 pub(crate) fn user_name() -> Option<String> {
-    let name = variable("USER").or_else(|| variable("LOGNAME"))?.into_string().ok()?;
-    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    let name = variable("USER")
+        .or_else(|| variable("LOGNAME"))?
+        .into_string()
+        .ok()?;
+    let is_plain = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
     (is_plain && !name.is_empty()).then_some(name)
 }
 
 /// The name of this machine.
 pub(crate) fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.trim().is_empty() { "this device".to_owned() } else { name }
+    if name.trim().is_empty() {
+        "this device".to_owned()
+    } else {
+        name
+    }
 }
 
 /// What is to be logged.
@@ -107,7 +120,8 @@ fn user_data_folder() -> CliResult<PathBuf> {
 fn user_home() -> CliResult<PathBuf> {
     match variable("HOME").map(PathBuf::from) {
         Some(path) if path.is_absolute() => Ok(path),
-        _ => Err(CliError::failed("the home folder is unknown").next("set HOME, or CAIRN_HOME and the folders' options")),
+        _ => Err(CliError::failed("the home folder is unknown")
+            .next("set HOME, or CAIRN_HOME and the folders' options")),
     }
 }
 

@@ -30,7 +30,11 @@ impl Stores {
         let folder = DataFolder::open(path)?;
         let metadata = open_metadata(&folder).await?;
         let chunks = PackChunks::open(&folder.chunks_folder(), runtime.clone(), Default::default()).await?;
-        Ok(Self { folder, metadata, chunks: Arc::new(chunks) })
+        Ok(Self {
+            folder,
+            metadata,
+            chunks: Arc::new(chunks),
+        })
     }
 
     /// Puts a server over the stores.
@@ -67,8 +71,13 @@ pub(crate) async fn serve(
 ) -> CliResult {
     let socket = ControlServer::bind(&administration::socket_of(stores.folder.path())).await?;
     let end_of_socket = stop.child_token();
-    let administering =
-        administration::serve(socket, Arc::clone(&stores.metadata), server.clone(), runtime, end_of_socket.clone());
+    let administering = administration::serve(
+        socket,
+        Arc::clone(&stores.metadata),
+        server.clone(),
+        runtime,
+        end_of_socket.clone(),
+    );
     let serving = async {
         let served = cairn_server::serve(listener, tls, server, stop.clone()).await;
         end_of_socket.cancel();
@@ -101,12 +110,19 @@ pub(crate) fn certificate(
     if behind_proxy || address.ip().is_loopback() {
         return Ok(None);
     }
-    Tls::self_signed(&folder.tls_folder(), &hosts(address.ip())).map(Some).map_err(failed)
+    Tls::self_signed(&folder.tls_folder(), &hosts(address.ip()))
+        .map(Some)
+        .map_err(failed)
 }
 
 /// Names and addresses under which this machine is asked.
 fn hosts(address: IpAddr) -> Vec<String> {
-    let mut hosts = vec![home::host_name(), "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let mut hosts = vec![
+        home::host_name(),
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "::1".to_owned(),
+    ];
     let address = address.to_string();
     if !hosts.contains(&address) && address != "0.0.0.0" && address != "::" {
         hosts.push(address);
@@ -122,7 +138,11 @@ pub(crate) fn local_url(address: SocketAddr, is_tls: bool) -> String {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
     };
-    format!("{}://{ip}:{}", if is_tls { "https" } else { "http" }, address.port())
+    format!(
+        "{}://{ip}:{}",
+        if is_tls { "https" } else { "http" },
+        address.port()
+    )
 }
 
 impl From<DataFolderError> for CliError {

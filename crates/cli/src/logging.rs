@@ -21,7 +21,9 @@ pub(crate) fn start(default: &str, format: LogFormat) -> CliResult {
     let wanted = home::log_filter();
     let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(default))
         .map_err(|error| CliError::usage("CAIRN_LOG cannot be understood").because(error))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => builder.with_ansi(!home::no_color() && is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

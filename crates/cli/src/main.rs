@@ -50,7 +50,11 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli, ui: Ui) -> CliResult {
-    let app = App { ui, home: Home::find()?, runtime: runtime::system() };
+    let app = App {
+        ui,
+        home: Home::find()?,
+        runtime: runtime::system(),
+    };
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

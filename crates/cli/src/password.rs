@@ -14,11 +14,14 @@ const GROUPS: usize = 5;
 
 /// Reads the first line of a file.
 pub(crate) fn from_file(path: &Path) -> CliResult<String> {
-    let text = std::fs::read_to_string(path).map_err(|error| CliError::io("read the password file", path, error))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| CliError::io("read the password file", path, error))?;
     match text.lines().next() {
         Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err(CliError::failed(format!("the password file {} is empty", path.display()))
-            .next("write the password on its first line")),
+        _ => Err(
+            CliError::failed(format!("the password file {} is empty", path.display()))
+                .next("write the password on its first line"),
+        ),
     }
 }
 
@@ -28,7 +31,9 @@ pub(crate) fn obtain(app: &App, file: Option<&Path>, question: &str) -> CliResul
         return from_file(path);
     }
     if !app.ui.is_interactive {
-        return Err(CliError::usage("there is no terminal to ask for the password on").next("use --password-file"));
+        return Err(
+            CliError::usage("there is no terminal to ask for the password on").next("use --password-file")
+        );
     }
     rpassword::prompt_password(format!("{question}: "))
         .map_err(|error| CliError::failed("the password cannot be read").because(error))
@@ -47,7 +52,10 @@ pub(crate) fn obtain_new(app: &App, file: Option<&Path>) -> CliResult<String> {
 pub(crate) fn draw(entropy: &dyn Entropy) -> String {
     let mut bytes = [0; GROUPS * 4];
     entropy.fill(&mut bytes);
-    let letters: Vec<char> = bytes.iter().map(|byte| LETTERS[usize::from(byte % 32)] as char).collect();
+    let letters: Vec<char> = bytes
+        .iter()
+        .map(|byte| LETTERS[usize::from(byte % 32)] as char)
+        .collect();
     let groups: Vec<String> = letters.chunks(4).map(|group| group.iter().collect()).collect();
     groups.join("-")
 }

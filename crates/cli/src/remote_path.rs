@@ -30,7 +30,10 @@ impl RemotePath {
         if names.len() > TREE_DEPTH {
             return Err(format!("a path can have {TREE_DEPTH} folders"));
         }
-        Ok(Self { names, is_folder: text.ends_with('/') })
+        Ok(Self {
+            names,
+            is_folder: text.ends_with('/'),
+        })
     }
 
     pub(crate) fn names(&self) -> &[NodeName] {
@@ -45,7 +48,10 @@ impl RemotePath {
     pub(crate) fn join(&self, name: &NodeName) -> Self {
         let mut names = self.names.clone();
         names.push(name.clone());
-        Self { names, is_folder: false }
+        Self {
+            names,
+            is_folder: false,
+        }
     }
 }
 
@@ -93,16 +99,25 @@ pub(crate) async fn look_up(files: &RemoteFiles, path: &RemotePath) -> CliResult
     let reply = files.resolve(path.names()).await?;
     let (found, wanted) = (reply.nodes.len(), path.names().len());
     let last = reply.nodes.last().cloned();
-    let is_folder = last.as_ref().is_none_or(|node| node.content == Content::Directory);
+    let is_folder = last
+        .as_ref()
+        .is_none_or(|node| node.content == Content::Directory);
     let target = match (path.name(), last) {
         (None, _) => Target::Root,
         (Some(_), Some(node)) if found == wanted => Target::Node(Box::new(node)),
-        (Some(name), last) if found + 1 == wanted && is_folder => {
-            Target::Free { parent: last.map_or(NodeId::ROOT, |node| node.id), name: name.clone() }
-        }
-        (Some(_), last) => Target::Missing { found, last: last.map(Box::new) },
+        (Some(name), last) if found + 1 == wanted && is_folder => Target::Free {
+            parent: last.map_or(NodeId::ROOT, |node| node.id),
+            name: name.clone(),
+        },
+        (Some(_), last) => Target::Missing {
+            found,
+            last: last.map(Box::new),
+        },
     };
-    Ok(Seen { target, seq: reply.seq })
+    Ok(Seen {
+        target,
+        seq: reply.seq,
+    })
 }
 
 /// Looks up what must be there.
@@ -139,12 +154,16 @@ pub(crate) async fn destination(
             let seen = look_up(files, &inside).await?;
             Ok((inside, seen))
         }
-        (Some(_), None) => Err(CliError::usage(format!("{path} is a folder; name the file in it"))),
+        (Some(_), None) => Err(CliError::usage(format!(
+            "{path} is a folder; name the file in it"
+        ))),
         // "docs/" is no new file of the name "docs".
         (None, _) if path.is_folder => match seen.target {
             Target::Node(_) => Err(CliError::failed(format!("{path} is no folder"))),
-            _ => Err(CliError::failed(format!("the folder {path} does not exist on the server"))
-                .next("make it with \"cairn mkdir -p\"")),
+            _ => Err(
+                CliError::failed(format!("the folder {path} does not exist on the server"))
+                    .next("make it with \"cairn mkdir -p\""),
+            ),
         },
         (None, _) => Ok((path.clone(), seen)),
     }
@@ -187,23 +206,35 @@ pub(crate) fn no_folder(path: &RemotePath) -> CliError {
 /// The error for a change that the server did not make.
 pub(crate) fn refused(path: &RemotePath, refusal: &Refusal) -> CliError {
     let (what, next) = match refusal {
-        Refusal::NodeNotFound { .. } | Refusal::StalePlace { .. } => {
-            ("it was moved or deleted meanwhile".to_owned(), "look again, then repeat the command")
-        }
-        Refusal::ParentNotFound { .. } | Refusal::ParentNotDirectory { .. } => {
-            ("its folder was moved or deleted meanwhile".to_owned(), "look again, then repeat the command")
-        }
-        Refusal::NameTaken { .. } => ("the name is taken".to_owned(), "choose another name, or remove the other first"),
+        Refusal::NodeNotFound { .. } | Refusal::StalePlace { .. } => (
+            "it was moved or deleted meanwhile".to_owned(),
+            "look again, then repeat the command",
+        ),
+        Refusal::ParentNotFound { .. } | Refusal::ParentNotDirectory { .. } => (
+            "its folder was moved or deleted meanwhile".to_owned(),
+            "look again, then repeat the command",
+        ),
+        Refusal::NameTaken { .. } => (
+            "the name is taken".to_owned(),
+            "choose another name, or remove the other first",
+        ),
         Refusal::StaleContent { .. } => (
             "somebody else changed it meanwhile".to_owned(),
             "fetch their version with \"cairn get\" before you replace it",
         ),
-        Refusal::NewerBelow { .. } => {
-            ("something in it was changed meanwhile".to_owned(), "look again, then repeat the command")
-        }
-        Refusal::Cycle { .. } => ("a folder cannot be moved into itself".to_owned(), "choose another place"),
+        Refusal::NewerBelow { .. } => (
+            "something in it was changed meanwhile".to_owned(),
+            "look again, then repeat the command",
+        ),
+        Refusal::Cycle { .. } => (
+            "a folder cannot be moved into itself".to_owned(),
+            "choose another place",
+        ),
         Refusal::QuotaExceeded { .. } => (refusal.to_string(), "delete something, or ask for more"),
-        Refusal::MissingChunks { .. } => ("the server lost sight of what was sent".to_owned(), "repeat the command"),
+        Refusal::MissingChunks { .. } => (
+            "the server lost sight of what was sent".to_owned(),
+            "repeat the command",
+        ),
         Refusal::TooDeep | Refusal::IdTaken { .. } | Refusal::WrongKind { .. } => {
             (refusal.to_string(), "choose another place")
         }
@@ -226,7 +257,13 @@ mod tests {
 
     #[test]
     fn paths_are_read_as_they_are_typed() {
-        for (text, shown) in [("", "/"), ("/", "/"), ("a/b", "/a/b"), ("//a//./b/", "/a/b"), (" a", "/ a")] {
+        for (text, shown) in [
+            ("", "/"),
+            ("/", "/"),
+            ("a/b", "/a/b"),
+            ("//a//./b/", "/a/b"),
+            (" a", "/ a"),
+        ] {
             assert_eq!(RemotePath::parse(text).unwrap().to_string(), shown);
         }
         for text in ["..", "a/../b", "a\0"] {

@@ -30,7 +30,12 @@ impl Session {
     pub(crate) fn of(app: &App, profile: Profile) -> CliResult<Self> {
         let progress = Progress::new();
         let trust = trust(&profile)?;
-        let remote = HttpRemote::new(&profile.server, profile.token.expose(), trust, Arc::clone(&progress))?;
+        let remote = HttpRemote::new(
+            &profile.server,
+            profile.token.expose(),
+            trust,
+            Arc::clone(&progress),
+        )?;
         let remote: Arc<dyn Remote> = Arc::new(remote);
         let files = RemoteFiles {
             remote: Arc::clone(&remote),
@@ -38,7 +43,11 @@ impl Session {
             runtime: app.runtime.clone(),
             progress,
         };
-        Ok(Self { profile, remote, files })
+        Ok(Self {
+            profile,
+            remote,
+            files,
+        })
     }
 
     /// Shows how far sending or fetching is while `work` runs.
@@ -47,8 +56,15 @@ impl Session {
         let read = move || {
             let snapshot = progress.snapshot();
             let (up, down) = (snapshot.up, snapshot.down);
-            let busy = if up.bytes_total + up.bytes_done > 0 { up } else { down };
-            Shown { label: label.to_owned(), transfer: transfer(busy) }
+            let busy = if up.bytes_total + up.bytes_done > 0 {
+                up
+            } else {
+                down
+            };
+            Shown {
+                label: label.to_owned(),
+                transfer: transfer(busy),
+            }
         };
         Meter::new(app.ui).during(work, read).await
     }
@@ -58,11 +74,14 @@ impl Session {
 pub(crate) fn trust(profile: &Profile) -> CliResult<Trust> {
     match &profile.certificate_fingerprint {
         None => Ok(Trust::Platform),
-        Some(text) => text.parse().map(Trust::Pinned).map_err(|error: ParseFingerprintError| {
-            CliError::failed("the fingerprint in the profile is damaged")
-                .because(error)
-                .next("link this device again with \"cairn login\"")
-        }),
+        Some(text) => text
+            .parse()
+            .map(Trust::Pinned)
+            .map_err(|error: ParseFingerprintError| {
+                CliError::failed("the fingerprint in the profile is damaged")
+                    .because(error)
+                    .next("link this device again with \"cairn login\"")
+            }),
     }
 }
 

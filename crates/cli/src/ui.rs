@@ -47,7 +47,9 @@ impl Ui {
     /// Prints bytes of the result as they are.
     pub(crate) fn bytes(self, bytes: &[u8]) -> CliResult {
         let mut out = io::stdout().lock();
-        out.write_all(bytes).and_then(|()| out.flush()).map_err(output_error)
+        out.write_all(bytes)
+            .and_then(|()| out.flush())
+            .map_err(output_error)
     }
 
     /// Prints a result as one line of JSON.
@@ -59,12 +61,20 @@ impl Ui {
 
     /// Prints what the command did, as a line for people; nothing with `--quiet` or `--json`.
     pub(crate) fn done(self, text: impl AsRef<str>) -> CliResult {
-        if self.quiet || self.json { Ok(()) } else { self.line(text) }
+        if self.quiet || self.json {
+            Ok(())
+        } else {
+            self.line(text)
+        }
     }
 
     /// Prints the result of a command that has nothing to show: a sentence, or an object with the same facts.
     pub(crate) fn outcome(self, text: impl AsRef<str>, value: &impl Serialize) -> CliResult {
-        if self.json { self.json(value) } else { self.done(text) }
+        if self.json {
+            self.json(value)
+        } else {
+            self.done(text)
+        }
     }
 
     /// Says something about the work to whoever watches; never part of the result.
@@ -76,14 +86,20 @@ impl Ui {
 
     /// Puts a word in red where colours are wanted.
     pub(crate) fn red(self, text: &str) -> String {
-        if self.color { format!("\x1b[31m{text}\x1b[0m") } else { text.to_owned() }
+        if self.color {
+            format!("\x1b[31m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// Asks a question that `y` agrees to.
     pub(crate) fn confirm(self, question: &str) -> CliResult<bool> {
         let failed = |source| CliError::failed("the answer cannot be read").because(source);
         let mut err = io::stderr().lock();
-        write!(err, "{question} [y/N] ").and_then(|()| err.flush()).map_err(failed)?;
+        write!(err, "{question} [y/N] ")
+            .and_then(|()| err.flush())
+            .map_err(failed)?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).map_err(failed)?;
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

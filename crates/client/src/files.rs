@@ -11,7 +11,7 @@ pub use send::ContentSender;
 use std::io;
 use std::sync::Arc;
 
-use cairn_api::sync::{CommitRequest, ChildrenRequest, Resolve, ResolveReply, to_cbor};
+use cairn_api::sync::{ChildrenRequest, CommitRequest, Resolve, ResolveReply, to_cbor};
 use cairn_core::change::{GroupOutcome, Op, Refusal};
 use cairn_core::ids::{NamespaceId, NodeId, OpId};
 use cairn_core::limits::LISTING_PAGE;
@@ -72,7 +72,10 @@ impl RemoteFiles {
     /// # Errors
     /// Those of the way to the server.
     pub async fn resolve(&self, names: &[NodeName]) -> Result<ResolveReply, RemoteError> {
-        let request = Resolve { namespace: self.namespace, names: names.to_vec() };
+        let request = Resolve {
+            namespace: self.namespace,
+            names: names.to_vec(),
+        };
         self.remote.resolve(request).await
     }
 
@@ -106,9 +109,15 @@ impl RemoteFiles {
     /// Those of the way to the server; what was asked for may have happened then.
     pub async fn commit(&self, groups: Vec<Vec<Op>>) -> Result<Vec<Option<Refusal>>, RemoteError> {
         let op_id = OpId::random(self.runtime.entropy.as_ref());
-        let request = to_cbor(&CommitRequest { namespace: self.namespace, op_id, groups });
+        let request = to_cbor(&CommitRequest {
+            namespace: self.namespace,
+            op_id,
+            groups,
+        });
         // The same operation id: it is applied once, however often it is sent.
-        let reply = self.patiently(|| self.remote.commit(Vec::new(), request.clone())).await?;
+        let reply = self
+            .patiently(|| self.remote.commit(Vec::new(), request.clone()))
+            .await?;
         let outcomes = reply.groups.into_iter().map(|outcome| match outcome {
             GroupOutcome::Applied { .. } => None,
             GroupOutcome::Refused { refusal, .. } => Some(refusal),
@@ -144,7 +153,10 @@ struct Attempts {
 
 impl Attempts {
     fn new(runtime: &Runtime) -> Self {
-        Self { backoff: Backoff::new(Arc::clone(&runtime.entropy)), left: ATTEMPTS }
+        Self {
+            backoff: Backoff::new(Arc::clone(&runtime.entropy)),
+            left: ATTEMPTS,
+        }
     }
 
     /// Waits before the next attempt, or gives the error back when there is none.

@@ -87,37 +87,72 @@ enum UserAction {
 struct Quota(Option<u64>);
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
-    let data = match args.data {
-        Some(data) => data,
-        None => home::default_data_folder()?,
-    };
+    let data = args.data.map_or_else(home::default_data_folder, Ok)?;
     let Subject::User { action } = args.subject;
     let (order, email, done) = match action {
         UserAction::List => {
             let users = administration::give(&data, &app.runtime, Order::ListUsers).await?;
             return print(app, &users);
         }
-        UserAction::Add { email, password_file, admin, quota } => {
+        UserAction::Add {
+            email,
+            password_file,
+            admin,
+            quota,
+        } => {
             let password = password::obtain_new(app, password_file.as_deref())?;
-            let order = Order::AddUser { email: email.clone(), password, is_admin: admin, quota_bytes: quota };
+            let order = Order::AddUser {
+                email: email.clone(),
+                password,
+                is_admin: admin,
+                quota_bytes: quota,
+            };
             (order, email, "was made")
         }
-        UserAction::Disable { email } => {
-            (Order::SetDisabled { email: email.clone(), is_disabled: true }, email, "is locked out")
-        }
-        UserAction::Enable { email } => {
-            (Order::SetDisabled { email: email.clone(), is_disabled: false }, email, "is let in again")
-        }
-        UserAction::Quota { email, quota: Quota(quota_bytes) } => {
-            (Order::SetQuota { email: email.clone(), quota_bytes }, email, "has another quota")
-        }
+        UserAction::Disable { email } => (
+            Order::SetDisabled {
+                email: email.clone(),
+                is_disabled: true,
+            },
+            email,
+            "is locked out",
+        ),
+        UserAction::Enable { email } => (
+            Order::SetDisabled {
+                email: email.clone(),
+                is_disabled: false,
+            },
+            email,
+            "is let in again",
+        ),
+        UserAction::Quota {
+            email,
+            quota: Quota(quota_bytes),
+        } => (
+            Order::SetQuota {
+                email: email.clone(),
+                quota_bytes,
+            },
+            email,
+            "has another quota",
+        ),
         UserAction::Passwd { email, password_file } => {
             let password = password::obtain_new(app, password_file.as_deref())?;
-            (Order::SetPassword { email: email.clone(), password }, email, "has another password")
+            (
+                Order::SetPassword {
+                    email: email.clone(),
+                    password,
+                },
+                email,
+                "has another password",
+            )
         }
     };
-    administration::give(&data, &app.runtime, order).await.map_err(|error| error.about(&email))?;
-    app.ui.outcome(format!("The account {email} {done}."), &json!({ "email": email }))
+    administration::give(&data, &app.runtime, order)
+        .await
+        .map_err(|error| error.about(&email))?;
+    app.ui
+        .outcome(format!("The account {email} {done}."), &json!({ "email": email }))
 }
 
 fn print(app: &App, users: &[User]) -> CliResult {
@@ -125,22 +160,37 @@ fn print(app: &App, users: &[User]) -> CliResult {
         return app.ui.json(&users);
     }
     for user in users {
-        let quota = user.quota_bytes.map(|quota| format!(" of {}", format::bytes(quota))).unwrap_or_default();
+        let quota = user
+            .quota_bytes
+            .map(|quota| format!(" of {}", format::bytes(quota)))
+            .unwrap_or_default();
         let admin = if user.is_admin { "  administrator" } else { "" };
         let locked = if user.is_disabled { "  locked out" } else { "" };
-        app.ui.line(format!("{}  {}{quota}{admin}{locked}", user.email, format::bytes(user.bytes_used)))?;
+        app.ui.line(format!(
+            "{}  {}{quota}{admin}{locked}",
+            user.email,
+            format::bytes(user.bytes_used)
+        ))?;
     }
     Ok(())
 }
 
 fn parse_quota(text: &str) -> Result<Quota, String> {
-    if text == "none" { Ok(Quota(None)) } else { parse_size(text).map(|size| Quota(Some(size))) }
+    if text == "none" {
+        Ok(Quota(None))
+    } else {
+        parse_size(text).map(|size| Quota(Some(size)))
+    }
 }
 
 /// Bytes, or a whole number of K, M, G or T: powers of 1024.
 fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let shift = match text[digits.len()..].trim_end_matches("iB").to_ascii_uppercase().as_str() {
+    let shift = match text[digits.len()..]
+        .trim_end_matches("iB")
+        .to_ascii_uppercase()
+        .as_str()
+    {
         "" | "B" => 0,
         "K" => 10,
         "M" => 20,
@@ -148,8 +198,13 @@ fn parse_size(text: &str) -> Result<u64, String> {
         "T" => 40,
         _ => return Err("a size is a number of bytes, or a number with K, M, G or T".to_owned()),
     };
-    let number: u64 = digits.parse().map_err(|_| "a size begins with a whole number".to_owned())?;
-    number.checked_mul(1 << shift).filter(|size| i64::try_from(*size).is_ok()).ok_or("that is too large".to_owned())
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "a size begins with a whole number".to_owned())?;
+    number
+        .checked_mul(1 << shift)
+        .filter(|size| i64::try_from(*size).is_ok())
+        .ok_or("that is too large".to_owned())
 }
 
 #[cfg(test)]
@@ -158,7 +213,14 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        let cases = [("0", 0), ("512", 512), ("10k", 10 << 10), ("3M", 3 << 20), ("10GiB", 10 << 30), ("1T", 1 << 40)];
+        let cases = [
+            ("0", 0),
+            ("512", 512),
+            ("10k", 10 << 10),
+            ("3M", 3 << 20),
+            ("10GiB", 10 << 30),
+            ("1T", 1 << 40),
+        ];
         for (text, size) in cases {
             assert_eq!(parse_size(text), Ok(size), "{text}");
         }

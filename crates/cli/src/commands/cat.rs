@@ -26,13 +26,20 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     match &node.content {
         Content::File(_) => {}
         Content::Directory => {
-            return Err(CliError::failed(format!("{} is a folder", args.path)).next("list it with \"cairn ls\""));
+            return Err(
+                CliError::failed(format!("{} is a folder", args.path)).next("list it with \"cairn ls\"")
+            );
         }
         Content::Symlink(target) => {
-            return Err(CliError::failed(format!("{} is a link to {}", args.path, target.as_str())));
+            return Err(CliError::failed(format!(
+                "{} is a link to {}",
+                args.path,
+                target.as_str()
+            )));
         }
     }
     let fetched = session.files.fetch_content(&node, std::io::stdout()).await;
     let mut out = fetched.map_err(|error| CliError::from(error).about(&args.path.to_string()))?;
-    out.flush().map_err(|error| CliError::failed("cannot write the output").because(error))
+    out.flush()
+        .map_err(|error| CliError::failed("cannot write the output").because(error))
 }

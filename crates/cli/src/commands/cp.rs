@@ -50,7 +50,10 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     }
     let copied = copy(files, &node, place, &to).await?;
     let value = json!({ "from": args.from.to_string(), "to": to.to_string(), "items": copied });
-    app.ui.outcome(format!("Copied {} to {to}, {}.", args.from, format::count(copied, "item")), &value)
+    app.ui.outcome(
+        format!("Copied {} to {to}, {}.", args.from, format::count(copied, "item")),
+        &value,
+    )
 }
 
 /// Copies a node and everything below, folders before what is in them, in commits of bounded size.
@@ -64,7 +67,10 @@ async fn copy(files: &RemoteFiles, node: &Node, place: Place, to: &RemotePath) -
     }
     while let Some((folder, new_folder)) = folders.pop() {
         for child in remote_path::children(files, folder).await? {
-            let place = Place { parent: new_folder, name: child.place.name.clone() };
+            let place = Place {
+                parent: new_folder,
+                name: child.place.name.clone(),
+            };
             let new = create(files, &child, place, &mut group);
             if child.content == Content::Directory {
                 folders.push((child.id, new));
@@ -84,6 +90,11 @@ async fn copy(files: &RemoteFiles, node: &Node, place: Place, to: &RemotePath) -
 
 fn create(files: &RemoteFiles, node: &Node, place: Place, group: &mut Vec<Op>) -> NodeId {
     let new = files.new_node();
-    group.push(Op::Create { node: new, place, content: node.content.clone(), attributes: node.attributes });
+    group.push(Op::Create {
+        node: new,
+        place,
+        content: node.content.clone(),
+        attributes: node.attributes,
+    });
     new
 }

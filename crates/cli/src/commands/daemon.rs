@@ -21,8 +21,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     // Away from the terminal that it was started from: its end is not ours.
-    rustix::process::setsid()
-        .map_err(|error| CliError::failed("cannot leave the terminal").because(std::io::Error::from(error)))?;
+    rustix::process::setsid().map_err(|error| {
+        CliError::failed("cannot leave the terminal").because(std::io::Error::from(error))
+    })?;
     logging::start("info", args.log_format)?;
     let profile = app.home.profile()?;
     let stop = signals::stop_token()?;

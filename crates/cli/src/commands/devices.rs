@@ -26,9 +26,14 @@ pub(crate) async fn run(app: &App) -> CliResult {
         return app.ui.json(&rows);
     }
     for device in devices {
-        let this = if device.id == session.profile.device { "  (this device)" } else { "" };
+        let this = if device.id == session.profile.device {
+            "  (this device)"
+        } else {
+            ""
+        };
         let seen = format::time(device.last_seen_at);
-        app.ui.line(format!("{}  last seen {seen}  {}{this}", device.id, device.name))?;
+        app.ui
+            .line(format!("{}  last seen {seen}  {}{this}", device.id, device.name))?;
     }
     Ok(())
 }

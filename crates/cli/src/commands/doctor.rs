@@ -34,16 +34,34 @@ struct Finding {
 
 impl Finding {
     fn ok(check: &'static str, message: impl Into<String>) -> Self {
-        Self { check, verdict: Verdict::Ok, message: message.into(), next_step: None, exit: Exit::Failed }
+        Self {
+            check,
+            verdict: Verdict::Ok,
+            message: message.into(),
+            next_step: None,
+            exit: Exit::Failed,
+        }
     }
 
     fn warn(check: &'static str, message: impl Into<String>, next_step: impl Into<String>) -> Self {
         let next_step = Some(next_step.into());
-        Self { check, verdict: Verdict::Warn, message: message.into(), next_step, exit: Exit::Failed }
+        Self {
+            check,
+            verdict: Verdict::Warn,
+            message: message.into(),
+            next_step,
+            exit: Exit::Failed,
+        }
     }
 
     fn fail(check: &'static str, error: &CliError) -> Self {
-        Self { check, verdict: Verdict::Fail, message: error.to_string(), next_step: None, exit: error.exit }
+        Self {
+            check,
+            verdict: Verdict::Fail,
+            message: error.to_string(),
+            next_step: None,
+            exit: error.exit,
+        }
     }
 }
 
@@ -56,13 +74,19 @@ pub(crate) async fn run(app: &App) -> CliResult {
             print(app, finding)?;
         }
     }
-    let failed: Vec<_> = findings.iter().filter(|finding| finding.verdict == Verdict::Fail).collect();
+    let failed: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::Fail)
+        .collect();
     match failed.first() {
         None => Ok(()),
         Some(first) => {
             let count = failed.len();
             let exit = first.exit;
-            Err(CliError::new(exit, format!("{} of {} checks failed", count, findings.len())))
+            Err(CliError::new(
+                exit,
+                format!("{} of {} checks failed", count, findings.len()),
+            ))
         }
     }
 }
@@ -74,7 +98,8 @@ fn print(app: &App, finding: &Finding) -> CliResult {
         Verdict::Warn => "warn".to_owned(),
         Verdict::Fail => app.ui.red("fail"),
     };
-    app.ui.line(format!("{word}  {:<12} {}", finding.check, finding.message))?;
+    app.ui
+        .line(format!("{word}  {:<12} {}", finding.check, finding.message))?;
     match &finding.next_step {
         Some(step) => app.ui.line(format!("      {:<12} {step}", "")),
         None => Ok(()),

@@ -51,7 +51,9 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         }
         (Target::Node(node), None) => {
             session.files.progress.down.expect(1, node.content.size());
-            session.show_while(app, "fetching", get_node(&session, node, &args.path, &local)).await
+            session
+                .show_while(app, "fetching", get_node(&session, node, &args.path, &local))
+                .await
         }
         _ => Err(remote_path::not_found(&args.path)),
     };
@@ -99,10 +101,15 @@ async fn get_folder(
 fn make_folder(local: &Path) -> CliResult {
     match std::fs::create_dir(local) {
         // A link to a folder elsewhere is not followed: what is fetched stays below the place that was named.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match std::fs::symlink_metadata(local) {
-            Ok(metadata) if metadata.is_dir() => Ok(()),
-            _ => Err(CliError::failed(format!("{} is in the way: it is no folder", local.display()))),
-        },
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            match std::fs::symlink_metadata(local) {
+                Ok(metadata) if metadata.is_dir() => Ok(()),
+                _ => Err(CliError::failed(format!(
+                    "{} is in the way: it is no folder",
+                    local.display()
+                ))),
+            }
+        }
         Err(error) => Err(CliError::io("make", local, error)),
         Ok(()) => Ok(()),
     }
@@ -111,7 +118,10 @@ fn make_folder(local: &Path) -> CliResult {
 /// Fetches a file or link. It appears whole, in place of what was there, when this returns, and is on disk.
 async fn get_node(session: &Session, node: &Node, path: &RemotePath, local: &Path) -> CliResult {
     if local.is_dir() {
-        return Err(CliError::failed(format!("{} is in the way: it is a folder", local.display())));
+        return Err(CliError::failed(format!(
+            "{} is in the way: it is a folder",
+            local.display()
+        )));
     }
     let staged = staged_name(local)?;
     let made = make_staged(session, node, path, &staged).await;
@@ -177,9 +187,9 @@ fn modified(attributes: Attributes) -> Option<SystemTime> {
 
 /// A hidden name beside the file, so that both are on one filesystem.
 fn staged_name(local: &Path) -> CliResult<PathBuf> {
-    let name = local.file_name().ok_or_else(|| {
-        CliError::usage(format!("{} is no name for a file", local.display()))
-    })?;
+    let name = local
+        .file_name()
+        .ok_or_else(|| CliError::usage(format!("{} is no name for a file", local.display())))?;
     // Names may be as long as the filesystem allows: what is put in front must not make them longer.
     let short: String = name.to_string_lossy().chars().take(40).collect();
     let number = std::process::id();
@@ -191,5 +201,7 @@ fn sync_parent(local: &Path) -> CliResult {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(parent).and_then(|folder| folder.sync_all()).map_err(|error| CliError::io("write", parent, error))
+    File::open(parent)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| CliError::io("write", parent, error))
 }

@@ -51,21 +51,34 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     if let Some(profile) = &before
         && (profile.server != url || profile.email != email)
     {
-        return Err(CliError::refused(format!("this device is linked to {} as {}", profile.server, profile.email))
-            .next("run \"cairn logout\" first, or set CAIRN_HOME to another folder for a second device"));
+        return Err(CliError::refused(format!(
+            "this device is linked to {} as {}",
+            profile.server, profile.email
+        ))
+        .next("run \"cairn logout\" first, or set CAIRN_HOME to another folder for a second device"));
     }
     let trust = settle_trust(app, url, args.fingerprint).await?;
-    let password = password::obtain(app, args.password_file.as_deref(), &format!("Password of {email}"))?;
+    let password = password::obtain(
+        app,
+        args.password_file.as_deref(),
+        &format!("Password of {email}"),
+    )?;
     let device_name = match (args.device_name, &before) {
         (Some(name), _) => name,
         (None, Some(profile)) => profile.device_name.clone(),
         (None, None) => default_device_name(),
     };
     // The same device as before: its files keep their history.
-    let device = before
-        .as_ref()
-        .map_or_else(|| DeviceId::random(app.runtime.entropy.as_ref()), |profile| profile.device);
-    let login = Login { email: email.clone(), password, device_name: device_name.clone(), device };
+    let device = before.as_ref().map_or_else(
+        || DeviceId::random(app.runtime.entropy.as_ref()),
+        |profile| profile.device,
+    );
+    let login = Login {
+        email: email.clone(),
+        password,
+        device_name: device_name.clone(),
+        device,
+    };
     let reply = http::login(url, trust, &login).await?;
     let profile = Profile {
         server: url.to_owned(),
@@ -112,20 +125,31 @@ async fn settle_trust(app: &App, url: &str, fingerprint: Option<CertificateFinge
     let Some(found) = http::probe_certificate(url).await? else {
         return Ok(Trust::Platform);
     };
-    let facts = format!("No authority vouches for the certificate of {url}. Its SHA-256 fingerprint is\n  {found}");
+    let facts =
+        format!("No authority vouches for the certificate of {url}. Its SHA-256 fingerprint is\n  {found}");
     if !app.ui.is_interactive {
-        return Err(CliError::refused(facts.replace("\n  ", " "))
-            .next("compare it with what the server printed when it started, then repeat with --fingerprint"));
+        return Err(CliError::refused(facts.replace("\n  ", " ")).next(
+            "compare it with what the server printed when it started, then repeat with --fingerprint",
+        ));
     }
     app.ui.note(facts);
-    if app.ui.confirm("Is that what the server printed when it started?")? {
+    if app
+        .ui
+        .confirm("Is that what the server printed when it started?")?
+    {
         Ok(Trust::Pinned(found))
     } else {
-        Err(CliError::refused("the certificate was not confirmed; nothing was sent"))
+        Err(CliError::refused(
+            "the certificate was not confirmed; nothing was sent",
+        ))
     }
 }
 
 /// The host's name, as far as a device's name can have it.
 pub(crate) fn default_device_name() -> String {
-    home::host_name().chars().filter(|c| !c.is_control()).take(DEVICE_NAME_CHARS).collect()
+    home::host_name()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(DEVICE_NAME_CHARS)
+        .collect()
 }

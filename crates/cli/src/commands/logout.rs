@@ -37,6 +37,9 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         Err(error) => return Err(error.into()),
     }
     Profile::remove(app.home.path())?;
-    let text = format!("Unlinked from {}. The files in the synced folder stay.", session.profile.server);
+    let text = format!(
+        "Unlinked from {}. The files in the synced folder stay.",
+        session.profile.server
+    );
     app.ui.outcome(text, &json!({ "server": session.profile.server }))
 }

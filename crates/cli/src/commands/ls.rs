@@ -79,7 +79,9 @@ fn print(
         Content::File(file) => format::bytes(file.size),
         Content::Directory | Content::Symlink(_) => "-".to_owned(),
     };
-    let time = format::time(Timestamp::from_millis(node.attributes.mtime.seconds.saturating_mul(1_000)));
+    let time = format::time(Timestamp::from_millis(
+        node.attributes.mtime.seconds.saturating_mul(1_000),
+    ));
     app.ui.line(format!("{size:>9}  {time}  {name}{suffix}"))
 }
 
@@ -97,7 +99,10 @@ fn row(session: &Session, path: &RemotePath, node: &Node) -> Value {
             row["size_bytes"] = json!(file.size);
             row["content_hash"] = json!(file.content_hash.to_string());
             row["executable"] = json!(node.attributes.executable);
-            let rev = Rev { namespace: session.files.namespace, content_seq: node.content_seq };
+            let rev = Rev {
+                namespace: session.files.namespace,
+                content_seq: node.content_seq,
+            };
             row["rev"] = json!(rev.to_string());
         }
         Content::Symlink(target) => row["target"] = json!(target.as_str()),

@@ -26,7 +26,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let session = Session::open(app)?;
     make(&session.files, &args.path, args.parents).await?;
-    app.ui.outcome(format!("Made {}.", args.path), &json!({ "path": args.path.to_string() }))
+    app.ui.outcome(
+        format!("Made {}.", args.path),
+        &json!({ "path": args.path.to_string() }),
+    )
 }
 
 /// Makes a folder, and with `parents` those above it, in one commit.
@@ -36,7 +39,10 @@ pub(crate) async fn make(files: &RemoteFiles, path: &RemotePath, parents: bool) 
         Target::Free { parent, .. } => (parent, &path.names()[path.names().len() - 1..]),
         Target::Missing { found, last } if parents => match last {
             Some(node) if node.content != Content::Directory => {
-                return Err(CliError::failed(format!("{} on the way to {path} is no folder", node.place.name)));
+                return Err(CliError::failed(format!(
+                    "{} on the way to {path} is no folder",
+                    node.place.name
+                )));
             }
             last => (last.map_or(NodeId::ROOT, |node| node.id), &path.names()[found..]),
         },
@@ -51,7 +57,14 @@ pub(crate) async fn make(files: &RemoteFiles, path: &RemotePath, parents: bool) 
     let mut group = Vec::new();
     for name in missing {
         let node = files.new_node();
-        group.push(new_folder(node, Place { parent, name: name.clone() }, now));
+        group.push(new_folder(
+            node,
+            Place {
+                parent,
+                name: name.clone(),
+            },
+            now,
+        ));
         parent = node;
     }
     remote_path::commit(files, path, group).await?;
@@ -60,8 +73,16 @@ pub(crate) async fn make(files: &RemoteFiles, path: &RemotePath, parents: bool) 
 
 /// The operation that makes a folder.
 pub(crate) fn new_folder(node: NodeId, place: Place, mtime: Mtime) -> Op {
-    let attributes = Attributes { mtime, executable: false };
-    Op::Create { node, place, content: Content::Directory, attributes }
+    let attributes = Attributes {
+        mtime,
+        executable: false,
+    };
+    Op::Create {
+        node,
+        place,
+        content: Content::Directory,
+        attributes,
+    }
 }
 
 /// The time of day, as a modification time.

@@ -39,7 +39,10 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         Target::Free { parent, name } => Place { parent, name },
         Target::Node(found) if found.id == node.id => {
             let name = to.name().cloned().unwrap_or_else(|| node.place.name.clone());
-            Place { parent: node.place.parent, name }
+            Place {
+                parent: node.place.parent,
+                name,
+            }
         }
         Target::Node(_) | Target::Root => {
             return Err(CliError::refused(format!("{to} is there already"))
@@ -47,7 +50,11 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         }
         Target::Missing { .. } => return Err(remote_path::no_folder(&to)),
     };
-    let group = vec![Op::Move { node: node.id, place, base_place: node.place_seq }];
+    let group = vec![Op::Move {
+        node: node.id,
+        place,
+        base_place: node.place_seq,
+    }];
     remote_path::commit(files, &args.from, group).await?;
     let value = json!({ "from": args.from.to_string(), "to": to.to_string() });
     app.ui.outcome(format!("Moved {} to {to}.", args.from), &value)

@@ -16,11 +16,16 @@ pub(crate) struct ResumeArgs {
 
 pub(crate) async fn pause(app: &App) -> CliResult {
     control::ask(&app.home.control_socket(), &Request::Pause).await?;
-    app.ui.outcome("Paused; what changes is noted and waits for \"cairn resume\".", &json!({ "paused": true }))
+    app.ui.outcome(
+        "Paused; what changes is noted and waits for \"cairn resume\".",
+        &json!({ "paused": true }),
+    )
 }
 
 pub(crate) async fn resume(app: &App, args: ResumeArgs) -> CliResult {
-    let request = Request::Resume { release_deletes: args.release_deletes };
+    let request = Request::Resume {
+        release_deletes: args.release_deletes,
+    };
     control::ask(&app.home.control_socket(), &request).await?;
     app.ui.outcome("Syncing again.", &json!({ "paused": false }))
 }

@@ -39,23 +39,32 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let session = Session::open(app)?;
     let label = "sending";
     let to = if args.local.as_os_str() == "-" {
-        session.show_while(app, label, put_stdin(&session, &args.path)).await?
+        session
+            .show_while(app, label, put_stdin(&session, &args.path))
+            .await?
     } else {
         let metadata =
             std::fs::metadata(&args.local).map_err(|error| CliError::io("read", &args.local, error))?;
         if metadata.is_dir() && !args.recursive {
-            return Err(CliError::failed(format!("{} is a folder", args.local.display())).next("send it with -r"));
+            return Err(
+                CliError::failed(format!("{} is a folder", args.local.display())).next("send it with -r")
+            );
         }
         if metadata.is_dir() {
             let sending = tree::put_folder(app, &session, &args.local, &args.path);
             session.show_while(app, label, sending).await?
         } else {
-            session.show_while(app, label, put_file(&session, &args.local, &args.path)).await?
+            session
+                .show_while(app, label, put_file(&session, &args.local, &args.path))
+                .await?
         }
     };
     let sent = session.files.progress.snapshot().up;
-    let text =
-        format!("Sent {}, {}, to {to}.", format::count(sent.files_done, "file"), format::bytes(sent.bytes_done));
+    let text = format!(
+        "Sent {}, {}, to {to}.",
+        format::count(sent.files_done, "file"),
+        format::bytes(sent.bytes_done)
+    );
     let value = json!({ "path": to.to_string(), "files": sent.files_done, "bytes": sent.bytes_done });
     app.ui.outcome(text, &value)
 }
@@ -64,9 +73,15 @@ async fn put_stdin(session: &Session, path: &RemotePath) -> CliResult<RemotePath
     let (to, seen) = remote_path::destination(&session.files, path, None).await?;
     check_replaceable(&to, &seen.target)?;
     let mut sender = session.files.send();
-    let content = sender.content(Box::new(std::io::stdin())).await.map_err(CliError::from)?;
+    let content = sender
+        .content(Box::new(std::io::stdin()))
+        .await
+        .map_err(CliError::from)?;
     sender.finish().await?;
-    let attributes = Attributes { mtime: mkdir::mtime(&session.files), executable: false };
+    let attributes = Attributes {
+        mtime: mkdir::mtime(&session.files),
+        executable: false,
+    };
     let op = operation(session, &to, seen.target, Content::File(content), attributes)?;
     remote_path::commit(&session.files, &to, vec![op]).await?;
     Ok(to)
@@ -104,21 +119,31 @@ async fn send_file(
         .map_err(|error| CliError::from(error).about(&local.display().to_string()))?;
     let after = file.metadata().map_err(failed)?;
     if stamp(&before) != stamp(&after) || content.size != after.len() {
-        return Err(CliError::failed(format!("{} changed while it was read", local.display()))
-            .next("run the command again when it is finished"));
+        return Err(
+            CliError::failed(format!("{} changed while it was read", local.display()))
+                .next("run the command again when it is finished"),
+        );
     }
     Ok((content, attributes(&after)))
 }
 
 /// What differs when a file was written meanwhile.
 fn stamp(metadata: &Metadata) -> [i64; 4] {
-    [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()]
+    [
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+    ]
 }
 
 fn attributes(metadata: &Metadata) -> Attributes {
     let nanos = u32::try_from(metadata.mtime_nsec()).unwrap_or(0);
     let mtime = Mtime::new(metadata.mtime(), nanos).unwrap_or_default();
-    Attributes { mtime, executable: metadata.permissions().mode() & 0o100 != 0 }
+    Attributes {
+        mtime,
+        executable: metadata.permissions().mode() & 0o100 != 0,
+    }
 }
 
 /// The name that a local file would have on the server.
@@ -126,7 +151,9 @@ fn local_name(local: &Path) -> CliResult<NodeName> {
     // The name of "." and of what ends in ".." is that of the folder it stands for.
     let named = match local.file_name() {
         Some(_) => local.to_owned(),
-        None => local.canonicalize().map_err(|error| CliError::io("find", local, error))?,
+        None => local
+            .canonicalize()
+            .map_err(|error| CliError::io("find", local, error))?,
     };
     let name = named.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         CliError::failed(format!("the name of {} is not UTF-8", local.display())).next("rename it first")
@@ -145,7 +172,8 @@ fn check_replaceable(to: &RemotePath, target: &Target) -> CliResult {
 }
 
 fn in_the_way(to: &RemotePath) -> CliError {
-    CliError::refused(format!("{to} is there already and is no file")).next("choose another name, or delete it first")
+    CliError::refused(format!("{to} is there already and is no file"))
+        .next("choose another name, or delete it first")
 }
 
 /// What makes the content stand at the path: a new file, or an edit of the one that was seen before it was sent.
@@ -159,7 +187,12 @@ fn operation(
     match target {
         Target::Free { parent, name } => {
             let node = session.files.new_node();
-            Ok(Op::Create { node, place: Place { parent, name }, content, attributes })
+            Ok(Op::Create {
+                node,
+                place: Place { parent, name },
+                content,
+                attributes,
+            })
         }
         Target::Node(node) => Ok(replacement(&node, content, attributes)),
         Target::Root | Target::Missing { .. } => Err(in_the_way(to)),
@@ -169,8 +202,16 @@ fn operation(
 /// An edit; only the attributes when the content is the same: no new version of nothing.
 fn replacement(node: &Node, content: Content, attributes: Attributes) -> Op {
     if node.content.same_as(&content) {
-        Op::SetAttributes { node: node.id, attributes }
+        Op::SetAttributes {
+            node: node.id,
+            attributes,
+        }
     } else {
-        Op::Edit { node: node.id, content, attributes, base_content: node.content_seq }
+        Op::Edit {
+            node: node.id,
+            content,
+            attributes,
+            base_content: node.content_seq,
+        }
     }
 }

@@ -26,7 +26,10 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         remove(&session, path, args.recursive).await?;
     }
     let paths: Vec<_> = args.paths.iter().map(ToString::to_string).collect();
-    app.ui.outcome(format!("Deleted {}.", paths.join(", ")), &json!({ "paths": paths }))
+    app.ui.outcome(
+        format!("Deleted {}.", paths.join(", ")),
+        &json!({ "paths": paths }),
+    )
 }
 
 /// Deletes what was looked at; refused when somebody changed it since.
@@ -39,7 +42,10 @@ async fn remove(session: &Session, path: &RemotePath, recursive: bool) -> CliRes
     if is_folder && !recursive {
         let (below, _) = session.files.children(node.id, None).await?;
         if !below.is_empty() {
-            return Err(CliError::failed(format!("{path} is a folder with something in it")).next("delete it with -r"));
+            return Err(
+                CliError::failed(format!("{path} is a folder with something in it"))
+                    .next("delete it with -r"),
+            );
         }
     }
     let group = vec![Op::Delete {

@@ -44,23 +44,39 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         config.tls.key = args.tls_key;
     }
     let data = args.data.or_else(|| config.data.clone()).ok_or_else(|| {
-        CliError::usage("the data folder is not said").next("name it with --data DIR, or as \"data\" in the configuration")
+        CliError::usage("the data folder is not said")
+            .next("name it with --data DIR, or as \"data\" in the configuration")
     })?;
-    let address = args.listen.as_deref().or(config.listen.as_deref()).unwrap_or(DEFAULT_LISTEN);
+    let address = args
+        .listen
+        .as_deref()
+        .or(config.listen.as_deref())
+        .unwrap_or(DEFAULT_LISTEN);
     let files = match (&config.tls.cert, &config.tls.key) {
         (Some(certificate), Some(key)) => Some((certificate.as_path(), key.as_path())),
         (None, None) => None,
-        _ => return Err(CliError::usage("a certificate needs its key: [tls] has only one of cert and key")),
+        _ => {
+            return Err(CliError::usage(
+                "a certificate needs its key: [tls] has only one of cert and key",
+            ));
+        }
     };
 
     let stop = signals::stop_token()?;
     let stores = Stores::open(&data, &app.runtime).await?;
     let listener = hosting::listen(address).await?;
-    let address = listener.local_addr().map_err(|error| CliError::failed("the address is unknown").because(error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| CliError::failed("the address is unknown").because(error))?;
     let tls = hosting::certificate(&stores.folder, address, files, config.tls.behind_proxy)?;
-    app.ui.done(format!("Serving {} on {}", stores.folder.path().display(), hosting::local_url(address, tls.is_some())))?;
+    app.ui.done(format!(
+        "Serving {} on {}",
+        stores.folder.path().display(),
+        hosting::local_url(address, tls.is_some())
+    ))?;
     if let (Some(tls), None) = (&tls, files) {
-        app.ui.done(format!("Certificate fingerprint: {}", tls.fingerprint()))?;
+        app.ui
+            .done(format!("Certificate fingerprint: {}", tls.fingerprint()))?;
     }
     let server = stores.server(config.server_config(), &app.runtime);
     let served = hosting::serve(&stores, server, listener, tls, &app.runtime, stop).await;

@@ -31,9 +31,10 @@ const LOG_END_BYTES: u64 = 4096;
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let profile = app.home.profile()?;
-    let folder = args.folder.or(profile.folder).ok_or_else(|| {
-        CliError::usage("the folder is not said").next("name it: \"cairn start DIR\"")
-    })?;
+    let folder = args
+        .folder
+        .or(profile.folder)
+        .ok_or_else(|| CliError::usage("the folder is not said").next("name it: \"cairn start DIR\""))?;
     let folder = std::path::absolute(&folder).map_err(|error| CliError::io("find", &folder, error))?;
     let socket = app.home.control_socket();
     match control::ask(&socket, &Request::Status).await {
@@ -45,8 +46,12 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let (child, log_begin) = spawn(&folder, &log)?;
     let id = child.id();
     wait_until_it_answers(&socket, child, &log, log_begin).await?;
-    let text = format!("Keeping {} in sync (process {id}). See \"cairn status\".", folder.display());
-    app.ui.outcome(text, &json!({ "folder": folder, "process": id, "log": log }))
+    let text = format!(
+        "Keeping {} in sync (process {id}). See \"cairn status\".",
+        folder.display()
+    );
+    app.ui
+        .outcome(text, &json!({ "folder": folder, "process": id, "log": log }))
 }
 
 /// Starts this same program as a daemon with its output in the log.
@@ -83,12 +88,16 @@ async fn wait_until_it_answers(socket: &Path, mut child: Child, log: &Path, log_
         if let Ok(Reply::Status { .. }) = control::ask(socket, &Request::Status).await {
             return Ok(());
         }
-        let ended = child.try_wait().map_err(|error| CliError::failed("the daemon is lost").because(error))?;
+        let ended = child
+            .try_wait()
+            .map_err(|error| CliError::failed("the daemon is lost").because(error))?;
         if let Some(status) = ended {
             let exit = exit_of(status.code());
             return Err(match last_line(log, log_begin) {
                 Some(line) => CliError::new(exit, format!("the daemon did not start: {line}")),
-                None => CliError::new(exit, "the daemon ended at once").next(format!("see {}", log.display())),
+                None => {
+                    CliError::new(exit, "the daemon ended at once").next(format!("see {}", log.display()))
+                }
             });
         }
         if Instant::now() > deadline {
@@ -115,7 +124,8 @@ const fn exit_of(code: Option<i32>) -> Exit {
 fn last_line(log: &Path, begin: u64) -> Option<String> {
     let mut file = File::open(log).ok()?;
     let end = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(begin.max(end.saturating_sub(LOG_END_BYTES)))).ok()?;
+    file.seek(SeekFrom::Start(begin.max(end.saturating_sub(LOG_END_BYTES))))
+        .ok()?;
     let mut bytes = Vec::new();
     file.take(LOG_END_BYTES).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
@@ -134,7 +144,11 @@ mod tests {
         std::fs::write(&log, "cairn: an old failure\n").unwrap();
         let begin = 22;
         assert_eq!(last_line(&log, begin), None);
-        std::fs::write(&log, "cairn: an old failure\nINFO begins\ncairn: no space left\n\n").unwrap();
+        std::fs::write(
+            &log,
+            "cairn: an old failure\nINFO begins\ncairn: no space left\n\n",
+        )
+        .unwrap();
         assert_eq!(last_line(&log, begin).as_deref(), Some("no space left"));
     }
 }

@@ -42,7 +42,10 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
 pub(crate) async fn ask(app: &App) -> CliResult<Status> {
     match control::ask(&app.home.control_socket(), &Request::Status).await {
         Ok(Reply::Status { status }) => Ok(status),
-        Ok(_) => Err(CliError::failed("the daemon gave another answer").next("run \"cairn stop\" and start it anew")),
+        Ok(_) => {
+            Err(CliError::failed("the daemon gave another answer")
+                .next("run \"cairn stop\" and start it anew"))
+        }
         Err(error @ ControlError::NotRunning { .. }) => {
             app.home.profile()?;
             Err(error.into())
@@ -72,7 +75,10 @@ fn print(app: &App, status: &Status) -> CliResult {
         format!("Status   {}", state_word(status)),
         format!("Folder   {}", status.folder),
         format!("Server   {}", status.server),
-        format!("Items    {} here, {} on the server", status.local_nodes, status.remote_nodes),
+        format!(
+            "Items    {} here, {} on the server",
+            status.local_nodes, status.remote_nodes
+        ),
     ];
     if status.pending > 0 {
         lines.push(format!("Pending  {}", format::count(status.pending, "item")));
@@ -80,19 +86,35 @@ fn print(app: &App, status: &Status) -> CliResult {
     lines.extend(transfer_line("Sending ", &status.upload));
     lines.extend(transfer_line("Fetching", &status.download));
     let errors = format!("Problems {}", status.problems.len());
-    lines.push(if status.problems.is_empty() { errors } else { app.ui.red(&errors) });
+    lines.push(if status.problems.is_empty() {
+        errors
+    } else {
+        app.ui.red(&errors)
+    });
     for problem in status.problems.iter().take(PROBLEMS_SHOWN) {
-        let path = if problem.path.is_empty() { "." } else { &problem.path };
+        let path = if problem.path.is_empty() {
+            "."
+        } else {
+            &problem.path
+        };
         lines.push(format!("  {path}: {}", problem.message));
     }
     if status.problems.len() > PROBLEMS_SHOWN {
-        lines.push(format!("  and {} more: see \"cairn status --json\"", status.problems.len() - PROBLEMS_SHOWN));
+        lines.push(format!(
+            "  and {} more: see \"cairn status --json\"",
+            status.problems.len() - PROBLEMS_SHOWN
+        ));
     }
     app.ui.line(lines.join("\n"))
 }
 
 fn transfer_line(label: &str, transfer: &Transfer) -> Option<String> {
-    let Transfer { bytes_done, bytes_total, files_done, files_total } = transfer;
+    let Transfer {
+        bytes_done,
+        bytes_total,
+        files_done,
+        files_total,
+    } = transfer;
     (files_done < files_total).then(|| {
         let bytes = format!("{} / {}", format::bytes(*bytes_done), format::bytes(*bytes_total));
         format!("{label} {bytes}, {files_done} of {files_total} files")

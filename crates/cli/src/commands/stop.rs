@@ -20,14 +20,18 @@ pub(crate) async fn run(app: &App) -> CliResult {
     // It has ended when it has let go of the home: another start may follow at once.
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let is_silent =
-            matches!(control::ask(&socket, &Request::Status).await, Err(ControlError::NotRunning { .. }));
+        let is_silent = matches!(
+            control::ask(&socket, &Request::Status).await,
+            Err(ControlError::NotRunning { .. })
+        );
         if is_silent && FolderLock::home(app.home.path()).is_ok() {
             return app.ui.outcome("Stopped.", &json!({ "stopped": true }));
         }
         if Instant::now() > deadline {
-            return Err(CliError::new(Exit::Failed, "the daemon was told to stop but still runs")
-                .next(format!("see {}", app.home.log_file().display())));
+            return Err(
+                CliError::new(Exit::Failed, "the daemon was told to stop but still runs")
+                    .next(format!("see {}", app.home.log_file().display())),
+            );
         }
         tokio::time::sleep(POLL_EVERY).await;
     }

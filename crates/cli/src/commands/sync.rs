@@ -26,7 +26,10 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let running = Running::open(app, profile, &args.folder).await?;
     let status = running.status();
     if !args.once {
-        app.ui.note(format!("Keeping {} in sync; Ctrl-C ends it.", args.folder.display()));
+        app.ui.note(format!(
+            "Keeping {} in sync; Ctrl-C ends it.",
+            args.folder.display()
+        ));
         return daemon_link::follow(app, status, running.run(stop)).await;
     }
     let end = daemon_link::show_while(app, status, running.once(stop)).await?;
@@ -38,5 +41,8 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         format::bytes(end.upload.bytes_done),
         format::bytes(end.download.bytes_done)
     );
-    app.ui.done(format!("Up to date: {}, {moved}.", format::count(end.local_nodes, "item")))
+    app.ui.done(format!(
+        "Up to date: {}, {moved}.",
+        format::count(end.local_nodes, "item")
+    ))
 }

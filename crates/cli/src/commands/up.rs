@@ -79,7 +79,15 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         Some(folder) => folder.clone(),
         None => home::default_synced_folder()?,
     };
-    let Embedded { stores, server, account, drawn_password, listener, tls, url } = open(app, &args).await?;
+    let Embedded {
+        stores,
+        server,
+        account,
+        drawn_password,
+        listener,
+        tls,
+        url,
+    } = open(app, &args).await?;
     let ready = Ready {
         url,
         email: account.email.as_str().to_owned(),
@@ -89,7 +97,14 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         certificate_fingerprint: tls.as_ref().map(|tls| tls.fingerprint().to_string()),
     };
     let stop_server = CancellationToken::new();
-    let serving = hosting::serve(&stores, server.clone(), listener, tls, &app.runtime, stop_server.clone());
+    let serving = hosting::serve(
+        &stores,
+        server.clone(),
+        listener,
+        tls,
+        &app.runtime,
+        stop_server.clone(),
+    );
     let working = async {
         let result = keep_in_sync(app, &stores, &server, &account, &ready, stop.clone()).await;
         stop_server.cancel();
@@ -114,11 +129,21 @@ async fn open(app: &App, args: &Args) -> CliResult<Embedded> {
     let stores = Stores::open(&data, &app.runtime).await?;
     let (account, drawn_password) = first_account(app, args, &stores).await?;
     let listener = hosting::listen(&args.listen).await?;
-    let address = listener.local_addr().map_err(|error| CliError::failed("the address is unknown").because(error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| CliError::failed("the address is unknown").because(error))?;
     let tls = hosting::certificate(&stores.folder, address, None, false)?;
     let url = hosting::local_url(address, tls.is_some());
     let server = stores.server(ServerConfig::default(), &app.runtime);
-    Ok(Embedded { stores, server, account, drawn_password, listener, tls, url })
+    Ok(Embedded {
+        stores,
+        server,
+        account,
+        drawn_password,
+        listener,
+        tls,
+        url,
+    })
 }
 
 /// The account that this machine's device belongs to: the one that was named, else the first that was made.
@@ -129,7 +154,11 @@ async fn first_account(app: &App, args: &Args, stores: &Stores) -> CliResult<(Ac
         let wanted = args.email.as_deref().map(|email| email.trim().to_lowercase());
         let mut fitting: Vec<Account> = existing
             .into_iter()
-            .filter(|account| wanted.as_deref().is_none_or(|email| account.email.as_str() == email))
+            .filter(|account| {
+                wanted
+                    .as_deref()
+                    .is_none_or(|email| account.email.as_str() == email)
+            })
             .collect();
         fitting.sort_by_key(|account| account.created_at);
         return match fitting.into_iter().next() {
@@ -140,7 +169,10 @@ async fn first_account(app: &App, args: &Args, stores: &Stores) -> CliResult<(Ac
     }
     let email = match &args.email {
         Some(email) => email.clone(),
-        None => format!("{}@localhost", home::user_name().unwrap_or_else(|| "me".to_owned())),
+        None => format!(
+            "{}@localhost",
+            home::user_name().unwrap_or_else(|| "me".to_owned())
+        ),
     };
     let (password, drawn) = match &args.password_file {
         Some(path) => (password::from_file(path)?, None),
@@ -149,8 +181,16 @@ async fn first_account(app: &App, args: &Args, stores: &Stores) -> CliResult<(Ac
             (drawn.clone(), Some(drawn))
         }
     };
-    let new = NewAccount { email, password, is_admin: true, quota_bytes: None };
-    Ok((accounts::create_account(metadata, &app.runtime, new).await?, drawn))
+    let new = NewAccount {
+        email,
+        password,
+        is_admin: true,
+        quota_bytes: None,
+    };
+    Ok((
+        accounts::create_account(metadata, &app.runtime, new).await?,
+        drawn,
+    ))
 }
 
 async fn keep_in_sync(
@@ -170,7 +210,13 @@ async fn keep_in_sync(
 }
 
 /// This machine's device: the one that is linked already, else a new one.
-async fn link(app: &App, stores: &Stores, server: &Server, account: &Account, ready: &Ready) -> CliResult<Profile> {
+async fn link(
+    app: &App,
+    stores: &Stores,
+    server: &Server,
+    account: &Account,
+    ready: &Ready,
+) -> CliResult<Profile> {
     let fingerprint = ready.certificate_fingerprint.clone();
     if let Some(mut profile) = Profile::load(app.home.path())? {
         if profile.account != account.id {
@@ -186,8 +232,18 @@ async fn link(app: &App, stores: &Stores, server: &Server, account: &Account, re
             Ok(_) => return Err(linked_elsewhere(&profile)),
             // Its token was lost on the server's side: the same device is linked again.
             Err(RemoteError::Refused(_)) => {
-                let relinked = new_link(app, stores, server, account, (profile.device, profile.device_name)).await?;
-                let profile = Profile { folder: profile.folder, ..relinked.at(ready) };
+                let relinked = new_link(
+                    app,
+                    stores,
+                    server,
+                    account,
+                    (profile.device, profile.device_name),
+                )
+                .await?;
+                let profile = Profile {
+                    folder: profile.folder,
+                    ..relinked.at(ready)
+                };
                 profile.save(app.home.path())?;
                 return Ok(profile);
             }
@@ -195,7 +251,10 @@ async fn link(app: &App, stores: &Stores, server: &Server, account: &Account, re
         }
     }
     app.home.make()?;
-    let device = (DeviceId::random(app.runtime.entropy.as_ref()), default_device_name());
+    let device = (
+        DeviceId::random(app.runtime.entropy.as_ref()),
+        default_device_name(),
+    );
     let profile = new_link(app, stores, server, account, device).await?.at(ready);
     profile.save(app.home.path())?;
     Ok(profile)
@@ -240,7 +299,10 @@ async fn new_link(
 fn linked_elsewhere(profile: &Profile) -> CliError {
     CliError::new(
         Exit::Refused,
-        format!("this device is linked to {} as {}, not to this server", profile.server, profile.email),
+        format!(
+            "this device is linked to {} as {}, not to this server",
+            profile.server, profile.email
+        ),
     )
     .next("set CAIRN_HOME to another folder for a second device, or run \"cairn logout\" first")
 }
@@ -256,7 +318,9 @@ fn announce(app: &App, ready: &Ready) -> CliResult {
         format!("  Account   {}", ready.email),
     ];
     if let Some(password) = &ready.password {
-        lines.push(format!("  Password  {password}   (shown this once: write it down)"));
+        lines.push(format!(
+            "  Password  {password}   (shown this once: write it down)"
+        ));
     }
     lines.push(format!("  Folder    {}", ready.folder.display()));
     lines.push(format!("  Data      {}", ready.data.display()));
@@ -306,8 +370,14 @@ mod tests {
             certificate_fingerprint: Some("ab".repeat(32)),
         };
         let lines = how_to_link(&ready).join("\n");
-        assert!(lines.contains(":9000 --email ada@localhost --fingerprint abab"), "{lines}");
-        let plain = Ready { certificate_fingerprint: None, ..ready };
+        assert!(
+            lines.contains(":9000 --email ada@localhost --fingerprint abab"),
+            "{lines}"
+        );
+        let plain = Ready {
+            certificate_fingerprint: None,
+            ..ready
+        };
         assert!(how_to_link(&plain).join("\n").contains("--listen 0.0.0.0:9000"));
     }
 }

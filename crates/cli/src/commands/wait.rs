@@ -39,7 +39,9 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
             () = looking => unreachable!("looking never ends"),
         }
     };
-    let reply = crate::ui::progress::Meter::new(app.ui).during(waiting, || shown(&lock())).await?;
+    let reply = crate::ui::progress::Meter::new(app.ui)
+        .during(waiting, || shown(&lock()))
+        .await?;
     let Reply::Waited { timed_out, status } = reply else {
         return Err(CliError::failed("the daemon gave another answer"));
     };
@@ -47,13 +49,19 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         app.ui.json(&to_json(&status))?;
     }
     judge(&status, timed_out)?;
-    if app.ui.json { Ok(()) } else { app.ui.done("Up to date.") }
+    if app.ui.json {
+        Ok(())
+    } else {
+        app.ui.done("Up to date.")
+    }
 }
 
 fn judge(status: &Status, timed_out: bool) -> CliResult {
     if timed_out {
-        return Err(CliError::failed(format!("not in sync yet: {}", word(status.activity)))
-            .next("see \"cairn status\", or wait longer"));
+        return Err(
+            CliError::failed(format!("not in sync yet: {}", word(status.activity)))
+                .next("see \"cairn status\", or wait longer"),
+        );
     }
     // What was in sync when it was paused need not be any more.
     if status.activity == Activity::Paused {

@@ -40,7 +40,11 @@ pub(crate) fn time(instant: Timestamp) -> String {
 
 /// A count with its noun: `1 file`, `2 files`.
 pub(crate) fn count(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }
 
 #[cfg(test)]
@@ -49,7 +53,13 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let cases = [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (10_240, "10 KiB"), (1_023 << 10, "1.0 MiB")];
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (10_240, "10 KiB"),
+            (1_023 << 10, "1.0 MiB"),
+        ];
         for (count, text) in cases {
             assert_eq!(bytes(count), text);
         }
@@ -67,7 +77,10 @@ mod tests {
     #[test]
     fn instants_are_in_utc() {
         assert_eq!(time(Timestamp::from_millis(0)), "1970-01-01 00:00:00Z");
-        assert_eq!(time(Timestamp::from_millis(1_795_367_320_000)), "2026-11-22 17:08:40Z");
+        assert_eq!(
+            time(Timestamp::from_millis(1_795_367_320_000)),
+            "2026-11-22 17:08:40Z"
+        );
         assert_eq!(time(Timestamp::from_millis(-1)), "1969-12-31 23:59:59Z");
     }
 }

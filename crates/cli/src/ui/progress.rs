@@ -24,7 +24,11 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new(ui: Ui) -> Self {
-        Self { ui, began: Instant::now(), shown: 0 }
+        Self {
+            ui,
+            began: Instant::now(),
+            shown: 0,
+        }
     }
 
     /// Runs `work` to its end and shows what `read` says meanwhile.
@@ -79,11 +83,20 @@ pub(crate) struct Shown {
 
 impl Shown {
     fn text(&self, elapsed: Duration) -> String {
-        let Transfer { bytes_done, bytes_total, files_done, files_total } = self.transfer;
+        let Transfer {
+            bytes_done,
+            bytes_total,
+            files_done,
+            files_total,
+        } = self.transfer;
         let mut text = self.label.clone();
         if bytes_total > 0 {
             let percent = (bytes_done.min(bytes_total) as u128 * 100 / u128::from(bytes_total)) as u64;
-            text += &format!(" {} / {}, {percent} %", format::bytes(bytes_done), format::bytes(bytes_total));
+            text += &format!(
+                " {} / {}, {percent} %",
+                format::bytes(bytes_done),
+                format::bytes(bytes_total)
+            );
         } else if bytes_done > 0 {
             text += &format!(" {}", format::bytes(bytes_done));
         }
@@ -111,13 +124,24 @@ mod tests {
 
     #[test]
     fn a_line_says_bytes_rate_time_and_files() {
-        let transfer = Transfer { bytes_done: 50 << 20, bytes_total: 100 << 20, files_done: 1, files_total: 3 };
-        let shown = Shown { label: "sending".to_owned(), transfer };
+        let transfer = Transfer {
+            bytes_done: 50 << 20,
+            bytes_total: 100 << 20,
+            files_done: 1,
+            files_total: 3,
+        };
+        let shown = Shown {
+            label: "sending".to_owned(),
+            transfer,
+        };
         assert_eq!(
             shown.text(Duration::from_secs(10)),
             "sending 50 MiB / 100 MiB, 50 %, 5.0 MiB/s, 10s left, 1 of 3 files"
         );
-        let nothing = Shown { label: "scanning".to_owned(), transfer: Transfer::default() };
+        let nothing = Shown {
+            label: "scanning".to_owned(),
+            transfer: Transfer::default(),
+        };
         assert_eq!(nothing.text(Duration::from_secs(10)), "scanning");
     }
 }

@@ -13,7 +13,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self { folder: TempDir::new().expect("a folder for the test") }
+        Self {
+            folder: TempDir::new().expect("a folder for the test"),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -39,14 +39,20 @@ pub async fn ask_socket<Q: Serialize + Sync, A: DeserializeOwned>(
     patience: Option<Duration>,
 ) -> Result<A, ControlError> {
     let mut socket = connect(path).await?;
-    let not_responding = || ControlError::NotResponding { path: path.to_owned() };
+    let not_responding = || ControlError::NotResponding {
+        path: path.to_owned(),
+    };
     let answer = async {
         send(&mut socket, path, REQUEST_BYTES, request).await?;
-        receive(&mut socket, path, REPLY_BYTES).await?.ok_or_else(not_responding)
+        receive(&mut socket, path, REPLY_BYTES)
+            .await?
+            .ok_or_else(not_responding)
     };
     match patience {
         None => answer.await,
-        Some(patience) => timeout(patience, answer).await.unwrap_or_else(|_| Err(not_responding())),
+        Some(patience) => timeout(patience, answer)
+            .await
+            .unwrap_or_else(|_| Err(not_responding())),
     }
 }
 
@@ -57,7 +63,9 @@ pub(super) async fn connect(path: &Path) -> Result<UnixStream, ControlError> {
         Ok(socket) => Ok(socket),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
-                Err(ControlError::NotRunning { path: path.to_owned() })
+                Err(ControlError::NotRunning {
+                    path: path.to_owned(),
+                })
             }
             _ => Err(io_error("connect to", path, error)),
         },

@@ -62,5 +62,9 @@ pub async fn receive<T: DeserializeOwned>(
 }
 
 pub(super) fn io_error(action: &'static str, path: &Path, source: io::Error) -> ControlError {
-    ControlError::Io { action, path: path.to_owned(), source }
+    ControlError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }

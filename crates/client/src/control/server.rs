@@ -15,7 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::connect;
 use super::message::{io_error, receive, send};
-use super::{ACTIVITY_LINES, CONNECTIONS, ControlError, Controlled, PATIENCE, REPLY_BYTES, REQUEST_BYTES, Reply, Request};
+use super::{
+    ACTIVITY_LINES, CONNECTIONS, ControlError, Controlled, PATIENCE, REPLY_BYTES, REQUEST_BYTES, Reply,
+    Request,
+};
 use crate::status::{Activity, Status};
 
 /// Bytes of a socket's path, the end left out. *Source:* unix(7), `sun_path`.
@@ -41,7 +44,11 @@ impl ControlServer {
     /// [`ControlError::Io`].
     pub async fn bind(path: &Path) -> Result<Self, ControlError> {
         match connect(path).await {
-            Ok(_) => return Err(ControlError::AlreadyRunning { path: path.to_owned() }),
+            Ok(_) => {
+                return Err(ControlError::AlreadyRunning {
+                    path: path.to_owned(),
+                });
+            }
             Err(ControlError::NotRunning { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -58,13 +65,17 @@ impl ControlServer {
         std::fs::set_permissions(&made, PermissionsExt::from_mode(0o600))
             .and_then(|()| std::fs::rename(&made, path))
             .map_err(|source| io_error("listen at", path, source))?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+        })
     }
 
     /// Answers until `stop` is cancelled, then removes the socket.
     pub async fn serve(self, daemon: Arc<dyn Controlled>, stop: CancellationToken) {
         let path = self.path.clone();
-        self.serve_each(stop, |socket| Box::pin(answer(socket, &path, daemon.as_ref()))).await;
+        self.serve_each(stop, |socket| Box::pin(answer(socket, &path, daemon.as_ref())))
+            .await;
     }
 
     /// Runs `conversation` with each connection, some of them at once, until `stop` is cancelled.
@@ -111,7 +122,10 @@ impl Drop for ControlServer {
 /// Refuses a path that the system would refuse with less to say.
 pub(super) fn check_length(path: &Path) -> Result<(), ControlError> {
     if path.as_os_str().as_bytes().len() > PATH_BYTES {
-        return Err(ControlError::PathTooLong { path: path.to_owned(), limit: PATH_BYTES });
+        return Err(ControlError::PathTooLong {
+            path: path.to_owned(),
+            limit: PATH_BYTES,
+        });
     }
     Ok(())
 }
@@ -141,7 +155,9 @@ async fn answer(mut socket: UnixStream, path: &Path, daemon: &dyn Controlled) ->
 
 async fn reply_to(request: Request, daemon: &dyn Controlled) -> Reply {
     match request {
-        Request::Status => Reply::Status { status: daemon.status().borrow().clone() },
+        Request::Status => Reply::Status {
+            status: daemon.status().borrow().clone(),
+        },
         Request::Pause => {
             daemon.pause();
             Reply::Done
@@ -161,20 +177,29 @@ async fn reply_to(request: Request, daemon: &dyn Controlled) -> Reply {
             Reply::Done
         }
         Request::Stop => Reply::Done,
-        Request::Activity { limit } => {
-            match daemon.activity(limit.min(ACTIVITY_LINES)).await {
-                Ok(entries) => Reply::Activity { entries },
-                Err(error) => Reply::Refused { message: error.to_string() },
-            }
-        }
+        Request::Activity { limit } => match daemon.activity(limit.min(ACTIVITY_LINES)).await {
+            Ok(entries) => Reply::Activity { entries },
+            Err(error) => Reply::Refused {
+                message: error.to_string(),
+            },
+        },
         Request::Wait { timeout_ms: None } => {
             let status = settled(daemon).await;
-            Reply::Waited { timed_out: false, status }
+            Reply::Waited {
+                timed_out: false,
+                status,
+            }
         }
         Request::Wait { timeout_ms: Some(ms) } => {
             match timeout(Duration::from_millis(ms), settled(daemon)).await {
-                Ok(status) => Reply::Waited { timed_out: false, status },
-                Err(_) => Reply::Waited { timed_out: true, status: daemon.status().borrow().clone() },
+                Ok(status) => Reply::Waited {
+                    timed_out: false,
+                    status,
+                },
+                Err(_) => Reply::Waited {
+                    timed_out: true,
+                    status: daemon.status().borrow().clone(),
+                },
             }
         }
     }
@@ -186,7 +211,10 @@ async fn settled(daemon: &dyn Controlled) -> Status {
     let mut watched = daemon.status();
     let first = watched.borrow_and_update().clone();
     // A pass that is under way may have looked at the disk before the question: the one after it counts.
-    let is_under_way = matches!(first.activity, Activity::Starting | Activity::Scanning | Activity::Syncing);
+    let is_under_way = matches!(
+        first.activity,
+        Activity::Starting | Activity::Scanning | Activity::Syncing
+    );
     let enough = first.full_passes + if is_under_way { 2 } else { 1 };
     let mut last_asked = None;
     loop {

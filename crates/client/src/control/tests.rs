@@ -44,7 +44,8 @@ impl Controlled for Fake {
     }
 
     fn pause(&self) {
-        self.status.send_modify(|status| status.activity = Activity::Paused);
+        self.status
+            .send_modify(|status| status.activity = Activity::Paused);
     }
 
     fn resume(&self, _release_deletes: bool) {
@@ -57,7 +58,11 @@ impl Controlled for Fake {
     }
 
     async fn activity(&self, limit: usize) -> StateResult<Vec<ActivityEntry>> {
-        let entry = |index| ActivityEntry { at_ms: 1_000, what: "uploaded".to_owned(), path: format!("{index}") };
+        let entry = |index| ActivityEntry {
+            at_ms: 1_000,
+            what: "uploaded".to_owned(),
+            path: format!("{index}"),
+        };
         Ok((0..limit).map(entry).collect())
     }
 
@@ -76,9 +81,15 @@ impl Running {
     async fn start(status: Status) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let stop = CancellationToken::new();
-        let fake = Fake { status: watch::Sender::new(status), asked: AtomicU64::new(0), stop: stop.clone() };
+        let fake = Fake {
+            status: watch::Sender::new(status),
+            asked: AtomicU64::new(0),
+            stop: stop.clone(),
+        };
         let fake = Arc::new(fake);
-        let server = ControlServer::bind(&folder.path().join("control.sock")).await.unwrap();
+        let server = ControlServer::bind(&folder.path().join("control.sock"))
+            .await
+            .unwrap();
         let task = tokio::spawn(server.serve(Arc::clone(&fake) as Arc<dyn Controlled>, stop));
         Self { folder, fake, task }
     }
@@ -96,10 +107,21 @@ impl Running {
 async fn every_question_has_its_answer() {
     let running = Running::start(status(Activity::Idle, 1)).await;
     let idle = status(Activity::Idle, 1);
-    assert_eq!(running.ask(Request::Status).await.unwrap(), Reply::Status { status: idle });
+    assert_eq!(
+        running.ask(Request::Status).await.unwrap(),
+        Reply::Status { status: idle }
+    );
     assert_eq!(running.ask(Request::Pause).await.unwrap(), Reply::Done);
     assert_eq!(running.fake.status.borrow().activity, Activity::Paused);
-    assert_eq!(running.ask(Request::Resume { release_deletes: false }).await.unwrap(), Reply::Done);
+    assert_eq!(
+        running
+            .ask(Request::Resume {
+                release_deletes: false
+            })
+            .await
+            .unwrap(),
+        Reply::Done
+    );
     assert_eq!(running.ask(Request::SyncNow).await.unwrap(), Reply::Done);
     assert_eq!(running.fake.asked.load(Ordering::Relaxed), 1);
     let Reply::Activity { entries } = running.ask(Request::Activity { limit: 5_000 }).await.unwrap() else {
@@ -122,7 +144,8 @@ async fn stopping_is_answered_and_removes_the_socket() {
 #[tokio::test]
 async fn waiting_asks_for_a_pass_that_begins_after_the_question() {
     let running = Running::start(status(Activity::Idle, 7)).await;
-    let Reply::Waited { timed_out, status } = running.ask(Request::Wait { timeout_ms: None }).await.unwrap() else {
+    let Reply::Waited { timed_out, status } = running.ask(Request::Wait { timeout_ms: None }).await.unwrap()
+    else {
         panic!("not waited");
     };
     assert!(!timed_out && status.in_sync);
@@ -137,7 +160,10 @@ async fn a_pass_that_runs_already_is_not_enough() {
     while running.fake.status.receiver_count() == 0 {
         tokio::task::yield_now().await;
     }
-    running.fake.status.send_modify(|now| *now = status(Activity::Idle, 8));
+    running
+        .fake
+        .status
+        .send_modify(|now| *now = status(Activity::Idle, 8));
     let Reply::Waited { status, .. } = wait.await.unwrap().unwrap() else {
         panic!("not waited");
     };
@@ -149,10 +175,17 @@ async fn a_pass_that_runs_already_is_not_enough() {
 async fn waiting_ends_when_the_time_is_up_or_waiting_is_useless() {
     let running = Running::start(status(Activity::Offline, 1)).await;
     let reply = running.ask(Request::Wait { timeout_ms: Some(1) }).await.unwrap();
-    assert!(matches!(reply, Reply::Waited { timed_out: true, .. }), "{reply:?}");
+    assert!(
+        matches!(reply, Reply::Waited { timed_out: true, .. }),
+        "{reply:?}"
+    );
     running.ask(Request::Pause).await.unwrap();
     let reply = running.ask(Request::Wait { timeout_ms: None }).await.unwrap();
-    let Reply::Waited { timed_out: false, status } = reply else {
+    let Reply::Waited {
+        timed_out: false,
+        status,
+    } = reply
+    else {
         panic!("{reply:?}");
     };
     assert_eq!(status.activity, Activity::Paused);
@@ -182,7 +215,9 @@ async fn what_is_no_request_is_refused() {
         let mut socket = UnixStream::connect(running.path()).await.unwrap();
         socket.write_all(bytes).await.unwrap();
         socket.shutdown().await.unwrap();
-        message::receive(&mut socket, &running.path(), REPLY_BYTES).await.unwrap()
+        message::receive(&mut socket, &running.path(), REPLY_BYTES)
+            .await
+            .unwrap()
     };
     let is_refused = |reply: Option<Reply>| matches!(reply, Some(Reply::Refused { .. }));
     assert!(is_refused(conversation(&u32::MAX.to_le_bytes()).await));
@@ -191,7 +226,14 @@ async fn what_is_no_request_is_refused() {
     assert!(conversation(b"\x09\0").await.is_none());
     // A client that goes away takes nothing with it.
     let mut socket = UnixStream::connect(running.path()).await.unwrap();
-    message::send(&mut socket, &running.path(), REQUEST_BYTES, &Request::Wait { timeout_ms: None }).await.unwrap();
+    message::send(
+        &mut socket,
+        &running.path(),
+        REQUEST_BYTES,
+        &Request::Wait { timeout_ms: None },
+    )
+    .await
+    .unwrap();
     drop(socket);
     assert_eq!(running.ask(Request::Pause).await.unwrap(), Reply::Done);
     let mut socket = UnixStream::connect(running.path()).await.unwrap();

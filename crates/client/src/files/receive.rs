@@ -30,11 +30,18 @@ impl RemoteFiles {
     ///
     /// # Errors
     /// [`FilesError`]; [`FilesError::OtherContent`] also when `node` is no file.
-    pub async fn fetch_content<W: Write + Send + 'static>(&self, node: &Node, sink: W) -> Result<W, FilesError> {
+    pub async fn fetch_content<W: Write + Send + 'static>(
+        &self,
+        node: &Node,
+        sink: W,
+    ) -> Result<W, FilesError> {
         let Content::File(content) = &node.content else {
             return Err(FilesError::OtherContent);
         };
-        let mut arriving = Arriving { sink, manifest: ManifestBuilder::new() };
+        let mut arriving = Arriving {
+            sink,
+            manifest: ManifestBuilder::new(),
+        };
         let mut attempts = Attempts::new(&self.runtime);
         while arriving.manifest.chunk_count() < content.manifest.chunk_count() {
             let before = arriving.manifest.chunk_count();
@@ -98,7 +105,10 @@ impl RemoteFiles {
         item: FetchItem,
         count: u64,
     ) -> Result<BoxStream<'static, RemoteResult<Fetched>>, FilesError> {
-        let request = Fetch { namespace: self.namespace, items: vec![item] };
+        let request = Fetch {
+            namespace: self.namespace,
+            items: vec![item],
+        };
         let mut reply = self.remote.fetch(request).await?;
         match reply.next().await {
             Some(Ok(Fetched::Start(start))) => match start.status {
@@ -127,7 +137,9 @@ async fn window(
                 bytes += frame.chunk.plain_len as usize;
                 frames.push(frame);
             }
-            Some(Ok(Fetched::Start(_))) => return (frames, Some(malformed("an item that was not asked for"))),
+            Some(Ok(Fetched::Start(_))) => {
+                return (frames, Some(malformed("an item that was not asked for")));
+            }
             Some(Err(error)) => return (frames, Some(error)),
             None => return (frames, Some(malformed("it ends before the last chunk"))),
         }
@@ -142,7 +154,10 @@ fn write<W: Write>(mut arriving: Arriving<W>, frames: Vec<ChunkFrame>) -> Result
             FilesError::OtherContent
         })?;
         let len = frame.chunk.plain_len;
-        arriving.manifest.push(ChunkEntry { hash: frame.hash, len })?;
+        arriving.manifest.push(ChunkEntry {
+            hash: frame.hash,
+            len,
+        })?;
         // The pages are only made for their hashes.
         drop(arriving.manifest.take_pages());
         arriving.sink.write_all(&plaintext).map_err(FilesError::Write)?;
@@ -151,5 +166,8 @@ fn write<W: Write>(mut arriving: Arriving<W>, frames: Vec<ChunkFrame>) -> Result
 }
 
 fn malformed(what: &str) -> RemoteError {
-    RemoteError::Malformed { server: "the server".to_owned(), what: what.to_owned() }
+    RemoteError::Malformed {
+        server: "the server".to_owned(),
+        what: what.to_owned(),
+    }
 }

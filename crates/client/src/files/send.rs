@@ -75,7 +75,11 @@ impl<'a> ContentSender<'a> {
     /// [`FilesError::Read`], [`FilesError::TooLong`], and those of the way to the server.
     pub async fn content(&mut self, source: Box<dyn Read + Send>) -> Result<FileContent, FilesError> {
         let buffer = vec![0; CHUNK_MAX_BYTES];
-        let mut reading = Box::new(Reading { source, hasher: FileHasher::new(), buffer });
+        let mut reading = Box::new(Reading {
+            source,
+            hasher: FileHasher::new(),
+            buffer,
+        });
         loop {
             let step = self.files.runtime.blocking(move || read_window(reading)).await?;
             match step {
@@ -142,7 +146,12 @@ async fn send_window(files: &RemoteFiles, window: Vec<PlainChunk>) -> Result<(),
     let hashes: Vec<_> = window.iter().map(|chunk| chunk.hash).collect();
     let bytes = window.iter().map(content_len).sum();
     let have = files
-        .patiently(|| files.remote.have(Have { namespace: files.namespace, hashes: hashes.clone() }))
+        .patiently(|| {
+            files.remote.have(Have {
+                namespace: files.namespace,
+                hashes: hashes.clone(),
+            })
+        })
         .await?;
     let frames: Vec<ChunkFrame> = files
         .runtime
@@ -152,7 +161,9 @@ async fn send_window(files: &RemoteFiles, window: Vec<PlainChunk>) -> Result<(),
         })
         .await;
     if !frames.is_empty() {
-        files.patiently(|| files.remote.put_chunks(files.namespace, frames.clone())).await?;
+        files
+            .patiently(|| files.remote.put_chunks(files.namespace, frames.clone()))
+            .await?;
     }
     files.progress.up.bytes(bytes);
     Ok(())
@@ -170,13 +181,21 @@ fn read_window(mut reading: Box<Reading>) -> Result<Step, FilesError> {
         let mut piece = &reading.buffer[..len];
         while let Some((entry, plaintext)) = reading.hasher.next_chunk(&mut piece)? {
             bytes += plaintext.len();
-            window.push(PlainChunk { hash: entry.hash, is_page: false, bytes: Bytes::copy_from_slice(plaintext) });
+            window.push(PlainChunk {
+                hash: entry.hash,
+                is_page: false,
+                bytes: Bytes::copy_from_slice(plaintext),
+            });
         }
         window.extend(reading.hasher.take_pages().into_iter().map(page));
         if len == 0 {
             if let Some((entry, plaintext)) = reading.hasher.last_chunk()? {
                 let bytes = Bytes::copy_from_slice(plaintext);
-                window.push(PlainChunk { hash: entry.hash, is_page: false, bytes });
+                window.push(PlainChunk {
+                    hash: entry.hash,
+                    is_page: false,
+                    bytes,
+                });
             }
             let summary = reading.hasher.finish()?;
             window.extend(summary.pages.into_iter().map(page));
@@ -187,14 +206,26 @@ fn read_window(mut reading: Box<Reading>) -> Result<Step, FilesError> {
 }
 
 fn page(page: EncodedPage) -> PlainChunk {
-    PlainChunk { hash: page.hash, is_page: true, bytes: Bytes::from(page.bytes) }
+    PlainChunk {
+        hash: page.hash,
+        is_page: true,
+        bytes: Bytes::from(page.bytes),
+    }
 }
 
 fn encode(chunk: &PlainChunk) -> ChunkFrame {
-    ChunkFrame { hash: chunk.hash, is_page: chunk.is_page, chunk: encode_chunk(&chunk.bytes) }
+    ChunkFrame {
+        hash: chunk.hash,
+        is_page: chunk.is_page,
+        chunk: encode_chunk(&chunk.bytes),
+    }
 }
 
 /// Bytes of the file in a chunk: none in a page.
 fn content_len(chunk: &PlainChunk) -> u64 {
-    if chunk.is_page { 0 } else { chunk.bytes.len() as u64 }
+    if chunk.is_page {
+        0
+    } else {
+        chunk.bytes.len() as u64
+    }
 }

@@ -52,12 +52,19 @@ fn finding(check: &'static str, result: CliResult<Finding>) -> Finding {
 fn home(app: &App) -> CliResult<Finding> {
     let path = app.home.path();
     if !path.exists() {
-        return Ok(Finding::ok("home", format!("{} is made when it is needed", path.display())));
+        return Ok(Finding::ok(
+            "home",
+            format!("{} is made when it is needed", path.display()),
+        ));
     }
     let metadata = std::fs::metadata(path).map_err(|error| CliError::io("read", path, error))?;
     if metadata.permissions().mode() & 0o077 != 0 {
         let step = format!("run \"chmod 700 {}\"", path.display());
-        return Ok(Finding::warn("home", format!("{} is open to other users", path.display()), step));
+        return Ok(Finding::warn(
+            "home",
+            format!("{} is open to other users", path.display()),
+            step,
+        ));
     }
     Ok(Finding::ok("home", path.display().to_string()))
 }
@@ -71,8 +78,14 @@ async fn server(app: &App, profile: &Profile) -> Vec<Finding> {
     let mut findings = Vec::new();
     match http::hello(&profile.server, trust).await {
         Ok(hello) => {
-            findings.push(Finding::ok("server", format!("{} runs version {}", profile.server, hello.version)));
-            let how = match (&profile.certificate_fingerprint, profile.server.starts_with("https")) {
+            findings.push(Finding::ok(
+                "server",
+                format!("{} runs version {}", profile.server, hello.version),
+            ));
+            let how = match (
+                &profile.certificate_fingerprint,
+                profile.server.starts_with("https"),
+            ) {
                 (Some(_), _) => "is the one that was confirmed",
                 (None, true) => "is vouched for by an authority",
                 (None, false) => "is not needed on this machine",
@@ -105,7 +118,10 @@ fn clock(app: &App, last_seen_ms: i64) -> Finding {
     let side = if skew_ms > 0 { "ahead of" } else { "behind" };
     Finding::warn(
         "clock",
-        format!("this machine is about {} {side} the server", format::duration(off)),
+        format!(
+            "this machine is about {} {side} the server",
+            format::duration(off)
+        ),
         "set both clocks, by NTP for instance",
     )
 }
@@ -113,11 +129,15 @@ fn clock(app: &App, last_seen_ms: i64) -> Finding {
 fn state(app: &App) -> CliResult<Finding> {
     let path = app.home.path().join("state.db");
     let mut header = [0; 16];
-    let read = std::fs::File::open(&path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut header));
+    let read =
+        std::fs::File::open(&path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut header));
     match read {
         Ok(()) if header.starts_with(b"SQLite format 3\0") => {
             let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            Ok(Finding::ok("state", format!("{}, {}", path.display(), format::bytes(size))))
+            Ok(Finding::ok(
+                "state",
+                format!("{}, {}", path.display(), format::bytes(size)),
+            ))
         }
         Ok(()) => Ok(Finding::warn(
             "state",
@@ -144,24 +164,34 @@ async fn daemon(app: &App) -> Finding {
 fn marker(folder: &Path) -> CliResult<Finding> {
     let marker = folder.join(".cairn").join("root");
     if !folder.is_dir() {
-        return Err(CliError::failed(format!("the synced folder {} is not there", folder.display()))
-            .next("mount it or put it back; nothing is deleted on the server meanwhile"));
+        return Err(
+            CliError::failed(format!("the synced folder {} is not there", folder.display()))
+                .next("mount it or put it back; nothing is deleted on the server meanwhile"),
+        );
     }
     if !marker.exists() {
-        return Err(CliError::failed(format!("{} is not the folder that was synced: {} is missing", folder.display(), marker.display()))
-            .next("put the right folder there; nothing is deleted on the server meanwhile"));
+        return Err(CliError::failed(format!(
+            "{} is not the folder that was synced: {} is missing",
+            folder.display(),
+            marker.display()
+        ))
+        .next("put the right folder there; nothing is deleted on the server meanwhile"));
     }
     Ok(Finding::ok("folder", folder.display().to_string()))
 }
 
 /// Compares the folders to watch with what the system allows.
 async fn watches(app: &App, folder: PathBuf) -> Finding {
-    let Some(allowed) =
-        std::fs::read_to_string(WATCHES).ok().and_then(|text| text.trim().parse::<u64>().ok())
+    let Some(allowed) = std::fs::read_to_string(WATCHES)
+        .ok()
+        .and_then(|text| text.trim().parse::<u64>().ok())
     else {
         return Finding::ok("watches", "are not counted on this system");
     };
-    let needed = app.runtime.blocking(move || count_folders(&folder, allowed)).await;
+    let needed = app
+        .runtime
+        .blocking(move || count_folders(&folder, allowed))
+        .await;
     if needed < allowed {
         return Finding::ok("watches", format!("{needed} of {allowed} are needed"));
     }
@@ -184,7 +214,9 @@ fn count_folders(root: &Path, most: u64) -> u64 {
         let Ok(entries) = std::fs::read_dir(&folder) else {
             continue;
         };
-        let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let folders = entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         open.extend(folders.map(|entry| entry.path()));
     }
     count
@@ -195,8 +227,10 @@ fn space(folder: &Path) -> CliResult<Finding> {
     let free = vfs.f_bavail.saturating_mul(vfs.f_frsize);
     let text = format!("{} free", format::bytes(free));
     match free {
-        0 => Err(CliError::new(Exit::Failed, format!("no space is left for {}", folder.display()))
-            .next("make room; syncing goes on by itself then")),
+        0 => Err(
+            CliError::new(Exit::Failed, format!("no space is left for {}", folder.display()))
+                .next("make room; syncing goes on by itself then"),
+        ),
         1..LOW_SPACE_BYTES => Ok(Finding::warn("space", text, "make room before the disk is full")),
         _ => Ok(Finding::ok("space", text)),
     }

@@ -66,7 +66,12 @@ pub(super) async fn put_folder(
         failed: 0,
         first_failure: None,
     };
-    let folder = |node, existed| Folder { local: local.to_owned(), remote: to.clone(), node, existed };
+    let folder = |node, existed| Folder {
+        local: local.to_owned(),
+        remote: to.clone(),
+        node,
+        existed,
+    };
     let top = match seen.target {
         Target::Free { parent, name } => {
             let node = session.files.new_node();
@@ -115,7 +120,8 @@ impl Putting<'_> {
         local: &Path,
         existing: &HashMap<NameKey, Node>,
     ) -> CliResult<Option<Folder>> {
-        let metadata = std::fs::symlink_metadata(local).map_err(|error| CliError::io("read", local, error))?;
+        let metadata =
+            std::fs::symlink_metadata(local).map_err(|error| CliError::io("read", local, error))?;
         let name = local_name(local)?;
         if metadata.is_dir() && name.as_str() == OWN_FOLDER {
             return Ok(None);
@@ -123,7 +129,10 @@ impl Putting<'_> {
         let remote = folder.remote.join(&name);
         let there = existing.get(&name.key());
         if metadata.is_dir() {
-            return self.subfolder(folder, local, &remote, name, there).await.map(Some);
+            return self
+                .subfolder(folder, local, &remote, name, there)
+                .await
+                .map(Some);
         }
         let (content, attributes) = if metadata.is_symlink() {
             (link(local)?, attributes(&metadata))
@@ -132,7 +141,10 @@ impl Putting<'_> {
             let (content, attributes) = send_file(self.session, &mut self.sender, local).await?;
             (Content::File(content), attributes)
         } else {
-            return Err(CliError::failed(format!("{} is neither a file nor a folder nor a link", local.display())));
+            return Err(CliError::failed(format!(
+                "{} is neither a file nor a folder nor a link",
+                local.display()
+            )));
         };
         let op = self.op(folder, &remote, name, there, content, attributes)?;
         self.push(&remote, op).await?;
@@ -150,12 +162,29 @@ impl Putting<'_> {
         let (local, remote) = (local.to_owned(), remote.clone());
         if let Some(node) = there {
             check_kind(&remote, there, NodeKind::Directory)?;
-            return Ok(Folder { local, remote, node: node.id, existed: true });
+            return Ok(Folder {
+                local,
+                remote,
+                node: node.id,
+                existed: true,
+            });
         }
         let node = self.session.files.new_node();
-        let op = mkdir::new_folder(node, Place { parent: folder.node, name }, mkdir::mtime(&self.session.files));
+        let op = mkdir::new_folder(
+            node,
+            Place {
+                parent: folder.node,
+                name,
+            },
+            mkdir::mtime(&self.session.files),
+        );
         self.push(&remote, op).await?;
-        Ok(Folder { local, remote, node, existed: false })
+        Ok(Folder {
+            local,
+            remote,
+            node,
+            existed: false,
+        })
     }
 
     fn op(
@@ -171,17 +200,33 @@ impl Putting<'_> {
         Ok(match there {
             Some(node) => replacement(node, content, attributes),
             None => {
-                let place = Place { parent: folder.node, name };
-                Op::Create { node: self.session.files.new_node(), place, content, attributes }
+                let place = Place {
+                    parent: folder.node,
+                    name,
+                };
+                Op::Create {
+                    node: self.session.files.new_node(),
+                    place,
+                    content,
+                    attributes,
+                }
             }
         })
     }
 
     async fn push(&mut self, remote: &RemotePath, op: Op) -> CliResult {
-        if let Op::Create { content: Content::File(content), .. } | Op::Edit { content: Content::File(content), .. } = &op
+        if let Op::Create {
+            content: Content::File(content),
+            ..
+        }
+        | Op::Edit {
+            content: Content::File(content),
+            ..
+        } = &op
         {
             // A tree manifest names its root alone.
-            self.batch_bytes += ENTRY_BYTES * usize::try_from(content.manifest.chunk_count().min(256)).unwrap_or(0);
+            self.batch_bytes +=
+                ENTRY_BYTES * usize::try_from(content.manifest.chunk_count().min(256)).unwrap_or(0);
             self.content_bytes += content.size;
         }
         self.batch_bytes += OP_BYTES + remote.to_string().len();
@@ -199,8 +244,10 @@ impl Putting<'_> {
         }
         self.sender.finish().await?;
         (self.batch_bytes, self.content_bytes) = (0, 0);
-        let (paths, groups): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.batch).into_iter().map(|(path, op)| (path, vec![op])).unzip();
+        let (paths, groups): (Vec<_>, Vec<_>) = std::mem::take(&mut self.batch)
+            .into_iter()
+            .map(|(path, op)| (path, vec![op]))
+            .unzip();
         let outcomes = self.session.files.commit(groups).await?;
         for (path, refusal) in paths.iter().zip(outcomes) {
             if let Some(refusal) = refusal {
@@ -231,9 +278,9 @@ fn entries(local: &Path) -> CliResult<Vec<PathBuf>> {
 fn link(local: &Path) -> CliResult<Content> {
     let target = std::fs::read_link(local).map_err(|error| CliError::io("read the link", local, error))?;
     let text = target.to_str().unwrap_or_default();
-    LinkTarget::new(text)
-        .map(Content::Symlink)
-        .map_err(|error| CliError::failed(format!("the link {} cannot be sent", local.display())).because(error))
+    LinkTarget::new(text).map(Content::Symlink).map_err(|error| {
+        CliError::failed(format!("the link {} cannot be sent", local.display())).because(error)
+    })
 }
 
 fn check_kind(remote: &RemotePath, there: Option<&Node>, kind: NodeKind) -> CliResult {
