@@ -144,7 +144,7 @@ pub enum UploadError {
 pub enum Dedup {
     /// Where it may save bytes.
     Ask,
-    /// The namespace holds nothing yet.
+    /// The namespace holds nothing yet: only large files are asked about, since a cut upload may have left chunks.
     Skip,
 }
 

@@ -24,8 +24,6 @@ const RECENT_HASHES: usize = 1 << 16;
 enum Wanted {
     /// Ask the server, window by window.
     Ask,
-    /// All.
-    All,
     /// All but these: the server was asked before the file was read.
     AllBut(Arc<HashSet<ChunkHash>>),
     /// These alone: the server named them.
@@ -95,12 +93,13 @@ impl Uploader {
         Ok(batch)
     }
 
-    /// The files of a run with what to send of them. Those whose chunks are listed in the metadata are asked about
+    /// The files of a run with what to send of them. Also in a namespace that holds nothing yet the server is asked: an
+    /// upload that was cut before its commit left chunks there, and 32 bytes are little beside a chunk. Those whose chunks are listed in the metadata are asked about
     /// here, so that a file which is on the server is not even read.
     async fn wait_list(&self, run: &[Queued]) -> Result<VecDeque<Waiting>, UploadError> {
         let asked = run
             .iter()
-            .filter(|queued| queued.asks())
+            .filter(|queued| matches!(queued.missing, Sent::Unknown))
             .flat_map(|queued| &queued.piece.files)
             .flat_map(chunks_of)
             .map(|entry| entry.hash);
@@ -112,7 +111,6 @@ impl Uploader {
                 file: file.clone(),
                 wanted: match &queued.missing {
                     Sent::AllBut(missing) => Wanted::Only(Arc::clone(missing)),
-                    Sent::Unknown if !queued.asks() => Wanted::All,
                     Sent::Unknown if is_inline(file) => Wanted::AllBut(Arc::clone(had)),
                     Sent::Unknown => Wanted::Ask,
                 },
@@ -170,7 +168,7 @@ async fn advance(reading: &mut Option<BoxFuture<'static, ReadStep>>) -> Option<R
 fn read(fs: &Arc<dyn Filesystem>, waiting: Waiting, walk: Option<FileWalk>) -> ReadStep {
     let is_had = |hash| match &waiting.wanted {
         Wanted::AllBut(had) => had.contains(hash),
-        Wanted::Ask | Wanted::All | Wanted::Only(_) => false,
+        Wanted::Ask | Wanted::Only(_) => false,
     };
     if walk.is_none()
         && is_inline(&waiting.file)
@@ -216,7 +214,7 @@ fn fresh(
     }
     let (fresh, known): (Vec<_>, Vec<_>) = window.into_iter().partition(|chunk| {
         let is_wanted = match wanted {
-            Wanted::Ask | Wanted::All => true,
+            Wanted::Ask => true,
             Wanted::AllBut(had) => !had.contains(&chunk.hash),
             Wanted::Only(missing) => missing.contains(&chunk.hash),
         };

@@ -72,8 +72,12 @@ impl Bench {
 
     /// Sends to the end, settling each commit.
     async fn send(&self, pieces: Vec<Piece>) -> Result<Vec<CommitResult>, UploadError> {
+        self.send_asking(pieces, Dedup::Ask).await
+    }
+
+    async fn send_asking(&self, pieces: Vec<Piece>, dedup: Dedup) -> Result<Vec<CommitResult>, UploadError> {
         let mut results = Vec::new();
-        let mut sending = self.uploader.send(pieces, Dedup::Ask);
+        let mut sending = self.uploader.send(pieces, dedup);
         while let Some(result) = sending.next().await? {
             let batch = StateBatch {
                 settled: result.op_id,
@@ -269,12 +273,21 @@ async fn a_file_of_zeros_is_hardly_anything() {
 
 #[tokio::test]
 async fn a_cut_upload_goes_on_where_it_was() {
+    a_cut_upload_goes_on(Dedup::Ask).await;
+}
+
+#[tokio::test]
+async fn a_cut_first_upload_goes_on_where_it_was() {
+    a_cut_upload_goes_on(Dedup::Skip).await;
+}
+
+async fn a_cut_upload_goes_on(dedup: Dedup) {
     let bench = bench();
     let bytes = noise(7, 80 << 20);
     let piece = bench.new_file("large", &bytes);
     let content = content_of(&piece);
     bench.remote.faults(|faults| faults.puts_left = Some(5));
-    let error = bench.send(vec![piece.clone()]).await.unwrap_err();
+    let error = bench.send_asking(vec![piece.clone()], dedup).await.unwrap_err();
     assert!(matches!(
         error,
         UploadError::Remote(RemoteError::Unreachable { .. })
@@ -290,7 +303,7 @@ async fn a_cut_upload_goes_on_where_it_was() {
     );
     let first = Counted::get(&bench.remote.counted.chunks_put);
     bench.remote.faults(|faults| faults.puts_left = None);
-    assert!(all_applied(&bench.send(vec![piece]).await.unwrap(), 1));
+    assert!(all_applied(&bench.send_asking(vec![piece], dedup).await.unwrap(), 1));
     let second = Counted::get(&bench.remote.counted.chunks_put) - first;
     assert!(
         first > 300 && first + second <= chunked(&bytes).1.len() as u64,
