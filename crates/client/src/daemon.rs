@@ -88,8 +88,10 @@ pub enum DaemonError {
         folder: PathBuf,
     },
     /// Most of the files vanished at once: nothing was deleted on the server.
-    #[error("{count} files vanished from the synced folder at once; \
-             put them back, or say that it is meant with `cairn resume --release-deletes`")]
+    #[error(
+        "{count} files vanished from the synced folder at once; \
+             put them back, or say that it is meant with `cairn resume --release-deletes`"
+    )]
     MassDelete {
         /// How many.
         count: u64,
@@ -116,7 +118,9 @@ impl From<EngineError> for DaemonError {
 impl DaemonError {
     fn of_scan(error: ScanError, folder: &std::path::Path) -> Self {
         match error {
-            ScanError::RootGone(_) => Self::FolderGone { folder: folder.to_owned() },
+            ScanError::RootGone(_) => Self::FolderGone {
+                folder: folder.to_owned(),
+            },
             ScanError::State(error) => Self::State(error),
         }
     }
@@ -235,7 +239,11 @@ impl Daemon {
         let mut is_introduced = false;
         loop {
             let pause = self.one_pass(&mut work, &mut is_introduced, &mut backoff).await?;
-            let scan_every = if watcher.trouble().is_some() { SCAN_UNWATCHED_EVERY } else { SCAN_EVERY };
+            let scan_every = if watcher.trouble().is_some() {
+                SCAN_UNWATCHED_EVERY
+            } else {
+                SCAN_EVERY
+            };
             tokio::select! {
                 () = stop.cancelled() => break,
                 hint = watcher.next() => match hint {
@@ -278,7 +286,9 @@ impl Daemon {
                 }
                 Ok(must_retry.then(|| backoff.next_pause()))
             }
-            Err(error @ DaemonError::State(StateError::Corrupt { .. } | StateError::Newer { .. })) => Err(error),
+            Err(error @ DaemonError::State(StateError::Corrupt { .. } | StateError::Newer { .. })) => {
+                Err(error)
+            }
             Err(error) => {
                 work.must_sync = true;
                 self.tell(&error);

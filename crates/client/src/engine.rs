@@ -115,8 +115,13 @@ impl Engine {
         let mut report = PassReport::default();
         let mut after: Option<NodeId> = None;
         loop {
-            let hood = self.state.neighbourhood(self.namespace, after, NODES_AT_ONCE).await?;
-            let Some(last) = hood.dirty.last().copied() else { break };
+            let hood = self
+                .state
+                .neighbourhood(self.namespace, after, NODES_AT_ONCE)
+                .await?;
+            let Some(last) = hood.dirty.last().copied() else {
+                break;
+            };
             after = Some(after.map_or(last, |after| after.max(last)));
             let plan = self.plan(&hood);
             report.waiting += plan.waiting.len() as u64;
@@ -129,6 +134,13 @@ impl Engine {
         let entropy = Arc::clone(&self.runtime.entropy);
         let mut fresh = || NodeId::random(entropy.as_ref());
         let today = Date::of(self.runtime.clock.now());
-        plan(hood, Context { device_name: &self.device_name, today, fresh: &mut fresh })
+        plan(
+            hood,
+            Context {
+                device_name: &self.device_name,
+                today,
+                fresh: &mut fresh,
+            },
+        )
     }
 }

@@ -188,6 +188,9 @@ pub trait ClientState: Send + Sync + 'static {
     /// A node of the remote tree.
     async fn remote(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>>;
 
+    /// Nodes of the remote tree, in the order asked.
+    async fn remotes(&self, namespace: NamespaceId, nodes: &[NodeId]) -> StateResult<Vec<Option<Entry>>>;
+
     /// A node of the synced tree.
     async fn synced(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>>;
 

@@ -27,7 +27,11 @@ impl ServerEvents {
         stop: CancellationToken,
     ) -> Self {
         let moved = Arc::new(Notify::new());
-        let follower = Follower { remote, namespace, moved: Arc::clone(&moved) };
+        let follower = Follower {
+            remote,
+            namespace,
+            moved: Arc::clone(&moved),
+        };
         let backoff = Backoff::new(Arc::clone(&runtime.entropy));
         let task_stop = stop.clone();
         let task = async move {
@@ -37,7 +41,10 @@ impl ServerEvents {
             }
         };
         runtime.spawner.spawn("server events", Box::pin(task));
-        Self { moved, _stop: stop.drop_guard() }
+        Self {
+            moved,
+            _stop: stop.drop_guard(),
+        }
     }
 
     /// Waits until the namespace has moved.

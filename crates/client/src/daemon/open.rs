@@ -17,8 +17,8 @@ use crate::fs::{DiskPath, Filesystem, FsError};
 use crate::lock::FolderLock;
 use crate::profile::Profile;
 use crate::progress::Progress;
-use crate::remote::{Remote, RemoteError};
 use crate::remote::http::{HttpRemote, Trust};
+use crate::remote::{Remote, RemoteError};
 use crate::scanner::Scanner;
 use crate::state::sqlite::{SqliteState, set_aside};
 use crate::state::{ClientState, StateError};
@@ -31,7 +31,11 @@ const STATE_FILE: &str = "state.db";
 const MARKER_SETTING: &str = "root-marker";
 
 pub(super) async fn open(config: DaemonConfig, runtime: Runtime) -> Result<Daemon, DaemonError> {
-    let DaemonConfig { profile, home, folder } = config;
+    let DaemonConfig {
+        profile,
+        home,
+        folder,
+    } = config;
     let home_lock = FolderLock::home(&home)?;
     let state = open_state(&home.join(STATE_FILE)).await?;
     let remembered = state.setting(MARKER_SETTING).await?;
@@ -78,7 +82,10 @@ fn recovery_error(error: crate::applier::ApplyError) -> DaemonError {
     match error {
         crate::applier::ApplyError::State(error) => DaemonError::State(error),
         crate::applier::ApplyError::Fs(error) => DaemonError::Fs(error),
-        other => DaemonError::Unfinished { count: 1, first: other.to_string() },
+        other => DaemonError::Unfinished {
+            count: 1,
+            first: other.to_string(),
+        },
     }
 }
 
@@ -103,7 +110,11 @@ async fn open_state(path: &Path) -> Result<Arc<dyn ClientState>, StateError> {
 fn make_folder(folder: &Path) -> Result<(), DaemonError> {
     std::fs::create_dir_all(folder).map_err(|source| {
         let path = DiskPath::from_names(vec![folder.display().to_string()]);
-        DaemonError::Fs(FsError { action: "make", path, source })
+        DaemonError::Fs(FsError {
+            action: "make",
+            path,
+            source,
+        })
     })
 }
 
@@ -118,7 +129,9 @@ async fn settle_marker(
     if let Some(marker) = remembered {
         return match fs.check_root(&marker) {
             Ok(()) => Ok(marker),
-            Err(error) if error.is_not_found() => Err(DaemonError::FolderGone { folder: folder.to_owned() }),
+            Err(error) if error.is_not_found() => Err(DaemonError::FolderGone {
+                folder: folder.to_owned(),
+            }),
             Err(error) => Err(error.into()),
         };
     }
@@ -137,8 +150,12 @@ fn build_engine(
 ) -> Result<Engine, DaemonError> {
     let progress = Progress::new();
     let trust = trust_of(profile)?;
-    let remote: Arc<dyn Remote> =
-        Arc::new(HttpRemote::new(&profile.server, profile.token.expose(), trust, Arc::clone(&progress))?);
+    let remote: Arc<dyn Remote> = Arc::new(HttpRemote::new(
+        &profile.server,
+        profile.token.expose(),
+        trust,
+        Arc::clone(&progress),
+    )?);
     let namespace = profile.root;
     let applier = Applier::new(
         Arc::clone(&fs),
@@ -179,9 +196,14 @@ fn build_engine(
 
 /// Which certificate the profile trusts.
 fn trust_of(profile: &Profile) -> Result<Trust, RemoteError> {
-    let Some(pinned) = &profile.certificate_fingerprint else { return Ok(Trust::Platform) };
-    pinned.parse().map(Trust::Pinned).map_err(|_malformed| RemoteError::BadAddress {
-        server: profile.server.clone(),
-        what: "the stored certificate fingerprint is damaged; log in again".to_owned(),
-    })
+    let Some(pinned) = &profile.certificate_fingerprint else {
+        return Ok(Trust::Platform);
+    };
+    pinned
+        .parse()
+        .map(Trust::Pinned)
+        .map_err(|_malformed| RemoteError::BadAddress {
+            server: profile.server.clone(),
+            what: "the stored certificate fingerprint is damaged; log in again".to_owned(),
+        })
 }

@@ -27,6 +27,10 @@ impl From<&scanner::Problem> for Problem {
             ProblemReason::TooLarge => "too-large",
             ProblemReason::Io(_) => "unreadable",
         };
-        Self { path: problem.path.to_string(), code: code.to_owned(), message: problem.reason.to_string() }
+        Self {
+            path: problem.path.to_string(),
+            code: code.to_owned(),
+            message: problem.reason.to_string(),
+        }
     }
 }

@@ -35,7 +35,11 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) fn everything() -> Self {
-        Self { everything: true, must_sync: true, ..Self::default() }
+        Self {
+            everything: true,
+            must_sync: true,
+            ..Self::default()
+        }
     }
 
     pub(super) fn look_at_everything(&mut self) {
@@ -169,7 +173,11 @@ impl Daemon {
     /// Publishes what ended a pass early.
     pub(super) fn tell(&self, error: &DaemonError) {
         let is_transient = error.is_transient();
-        tracing::warn!(error = error as &dyn std::error::Error, is_transient, "a pass ended early");
+        tracing::warn!(
+            error = error as &dyn std::error::Error,
+            is_transient,
+            "a pass ended early"
+        );
         let (activity, code) = match error {
             DaemonError::Remote(_) if is_transient => (Activity::Offline, "offline"),
             DaemonError::Remote(_) => (Activity::Blocked, "refused"),
@@ -177,7 +185,11 @@ impl Daemon {
             DaemonError::MassDelete { .. } => (Activity::Blocked, "mass-delete"),
             _ => (Activity::Blocked, "state"),
         };
-        let problem = Problem { path: String::new(), code: code.to_owned(), message: error.to_string() };
+        let problem = Problem {
+            path: String::new(),
+            code: code.to_owned(),
+            message: error.to_string(),
+        };
         self.status.send_modify(|status| {
             status.activity = activity;
             status.in_sync = false;

@@ -39,7 +39,11 @@ impl Engine {
             {
                 // Files that follow one another are put in place together: one sync of each folder serves them all.
                 self.flush(&mut trees).await?;
-                arrivals.push(Placement { node: *node, entry: entry.clone(), staged: name.clone() });
+                arrivals.push(Placement {
+                    node: *node,
+                    entry: entry.clone(),
+                    staged: name.clone(),
+                });
                 continue;
             }
             self.place_arrivals(&mut arrivals, report).await?;
@@ -72,7 +76,12 @@ impl Engine {
     }
 
     /// Steps that change what is remembered, and nothing else.
-    async fn change_trees(&self, hood: &Neighbourhood, step: Step, trees: &mut StateBatch) -> StateResult<()> {
+    async fn change_trees(
+        &self,
+        hood: &Neighbourhood,
+        step: Step,
+        trees: &mut StateBatch,
+    ) -> StateResult<()> {
         match step {
             Step::Agree { node } => {
                 if let Some(entry) = hood.remote.get(node) {
@@ -193,24 +202,50 @@ impl Engine {
                 let (code, next_step) = if error.is_full() {
                     ("disk-full", "free some space; it is tried again")
                 } else {
-                    ("disk", "check the folder's permissions and the disk; it is tried again")
+                    (
+                        "disk",
+                        "check the folder's permissions and the disk; it is tried again",
+                    )
                 };
                 let message = format!("{error}: {}; {next_step}", error.source);
                 report.set_back(&error.path.to_string(), code, message, true);
             }
-            error => report.set_back(&path.to_string(), "disk", format!("{error}; it is tried again"), true),
+            error => report.set_back(
+                &path.to_string(),
+                "disk",
+                format!("{error}; it is tried again"),
+                true,
+            ),
         }
         Ok(())
     }
 
     /// Fetches the content of every file that the plan creates or replaces.
-    async fn fetch(&self, hood: &Neighbourhood, steps: &[Step], report: &mut PassReport) -> EngineResult<Staged> {
+    async fn fetch(
+        &self,
+        hood: &Neighbourhood,
+        steps: &[Step],
+        report: &mut PassReport,
+    ) -> EngineResult<Staged> {
         let mut wanted = Vec::new();
         for step in steps {
-            let (Step::Create { node } | Step::Replace { node, .. }) = step else { continue };
-            let Some(entry) = hood.remote.get(*node) else { continue };
-            let Substance::File { file_id, .. } = entry.substance else { continue };
-            let Some(content) = self.state.contents(&[file_id]).await?.into_iter().next().flatten() else {
+            let (Step::Create { node } | Step::Replace { node, .. }) = step else {
+                continue;
+            };
+            let Some(entry) = hood.remote.get(*node) else {
+                continue;
+            };
+            let Substance::File { file_id, .. } = entry.substance else {
+                continue;
+            };
+            let Some(content) = self
+                .state
+                .contents(&[file_id])
+                .await?
+                .into_iter()
+                .next()
+                .flatten()
+            else {
                 continue;
             };
             wanted.push(Wanted {
@@ -223,7 +258,10 @@ impl Engine {
                 path: entry.place.name.to_string(),
             });
         }
-        let names: Staged = wanted.iter().map(|wanted| (wanted.node, wanted.staged.clone())).collect();
+        let names: Staged = wanted
+            .iter()
+            .map(|wanted| (wanted.node, wanted.staged.clone()))
+            .collect();
         let mut staged = Staged::with_capacity(names.len());
         let mut downloads = self.downloader.download(wanted);
         let mut lost_connection = None;
@@ -247,8 +285,17 @@ impl Engine {
         }
     }
 
-    async fn note_download(&self, node: NodeId, error: &DownloadError, report: &mut PassReport) -> StateResult<()> {
-        let names = self.state.remote_path(self.namespace, node).await?.unwrap_or_default();
+    async fn note_download(
+        &self,
+        node: NodeId,
+        error: &DownloadError,
+        report: &mut PassReport,
+    ) -> StateResult<()> {
+        let names = self
+            .state
+            .remote_path(self.namespace, node)
+            .await?
+            .unwrap_or_default();
         let path = names.join("/");
         match error {
             // The journal says by what it was superseded.
@@ -258,7 +305,12 @@ impl Engine {
                 report.set_back(&path, "disk-full", message, true);
             }
             DownloadError::Damaged => {
-                report.set_back(&path, "damaged", format!("{error}; a device that has it can send it again"), true);
+                report.set_back(
+                    &path,
+                    "damaged",
+                    format!("{error}; a device that has it can send it again"),
+                    true,
+                );
             }
             error => report.set_back(&path, "download", format!("{error}; it is tried again"), true),
         }
@@ -281,7 +333,9 @@ impl Engine {
             _ => return Ok(()),
         };
         let path = self.path_of(node).await?.to_string();
-        self.state.note_activity(self.runtime.clock.now(), what, &path).await
+        self.state
+            .note_activity(self.runtime.clock.now(), what, &path)
+            .await
     }
 }
 
@@ -303,5 +357,8 @@ fn unreachable_again(error: &RemoteError) -> RemoteError {
         RemoteError::Unreachable { server, .. } => server.clone(),
         _ => String::new(),
     };
-    RemoteError::Unreachable { server, source: error.to_string().into() }
+    RemoteError::Unreachable {
+        server,
+        source: error.to_string().into(),
+    }
 }

@@ -1,6 +1,6 @@
 //! From the server's journal to the remote tree.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use cairn_api::sync::{ChangesReply, ChangesRequest, CursorReply, CursorReport, NodesRequest};
 use cairn_core::change::{Change, JournalEntry};
@@ -23,10 +23,17 @@ impl Engine {
         let start = self.cursor_or_none().await?;
         let mut cursor = start;
         loop {
-            let request =
-                ChangesRequest { cursor, limit: limits::CHANGES_PAGE as u32, wait_seconds: 0 };
+            let request = ChangesRequest {
+                cursor,
+                limit: limits::CHANGES_PAGE as u32,
+                wait_seconds: 0,
+            };
             match self.remote.changes(request).await? {
-                ChangesReply::Page { entries, cursor: next, has_more } => {
+                ChangesReply::Page {
+                    entries,
+                    cursor: next,
+                    has_more,
+                } => {
                     let must_list = self.record_entries(&entries, next).await?;
                     cursor = next;
                     if must_list {
@@ -68,7 +75,9 @@ impl Engine {
     async fn report_cursor(&self, cursor: Cursor) -> EngineResult<()> {
         let reply = self.remote.report_cursor(CursorReport { cursor }).await?;
         if reply == CursorReply::DeviceRestored {
-            tracing::warn!("this device's state is older than what it reported before: merging, deleting nothing");
+            tracing::warn!(
+                "this device's state is older than what it reported before: merging, deleting nothing"
+            );
             self.list_tree(cursor, true).await?;
         }
         Ok(())
@@ -122,13 +131,20 @@ impl Engine {
 
     /// Records a page of the journal; says whether the tree must be listed anew because entries alone do not tell it.
     async fn record_entries(&self, entries: &[JournalEntry], cursor: Cursor) -> EngineResult<bool> {
-        let mut batch = StateBatch { cursor: Some(cursor), ..StateBatch::default() };
-        let mut overlay = Overlay::new();
+        let mut batch = StateBatch {
+            cursor: Some(cursor),
+            ..StateBatch::default()
+        };
+        let nodes: Vec<NodeId> = entries
+            .iter()
+            .map(|entry| entry.node)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let known = self.state.remotes(self.namespace, &nodes).await?;
+        let mut overlay: Overlay = nodes.into_iter().zip(known).collect();
         let mut must_list = false;
         for entry in entries {
-            if let std::collections::hash_map::Entry::Vacant(slot) = overlay.entry(entry.node) {
-                slot.insert(self.state.remote(self.namespace, entry.node).await?);
-            }
             let known = overlay.get(&entry.node).cloned().flatten();
             match after_entry(entry, known) {
                 After::Same => {}
@@ -184,9 +200,11 @@ fn after_entry(entry: &JournalEntry, known: Option<Entry>) -> After {
         },
         (Change::Created, Some(_)) => After::Same,
         (Change::Moved, Some(known)) => match &entry.place_after {
-            Some(place) if seq > known.place_seq => {
-                After::Put(Entry { place: place.clone(), place_seq: seq, ..known })
-            }
+            Some(place) if seq > known.place_seq => After::Put(Entry {
+                place: place.clone(),
+                place_seq: seq,
+                ..known
+            }),
             _ => After::Same,
         },
         (Change::Edited, Some(known)) => match &entry.content {
@@ -198,9 +216,10 @@ fn after_entry(entry: &JournalEntry, known: Option<Entry>) -> After {
             }),
             _ => After::Same,
         },
-        (Change::AttributesSet, Some(known)) if known.attributes != entry.attributes => {
-            After::Put(Entry { attributes: entry.attributes, ..known })
-        }
+        (Change::AttributesSet, Some(known)) if known.attributes != entry.attributes => After::Put(Entry {
+            attributes: entry.attributes,
+            ..known
+        }),
         (Change::AttributesSet, Some(_)) => After::Same,
         // A change of a node that was deleted later on, or that a commit of ours has deleted already.
         (Change::Moved | Change::Edited | Change::AttributesSet, None) => After::Same,

@@ -16,8 +16,13 @@ use crate::uploader::{Dedup, FileToSend, Piece, PieceOutcome};
 impl Engine {
     /// Learns what became of a commit that was sent before a cut.
     pub(super) async fn settle_in_flight(&self) -> EngineResult<()> {
-        let Some(replayed) = self.uploader.replay_in_flight().await? else { return Ok(()) };
-        let mut batch = StateBatch { settled: Some(replayed.op_id), ..StateBatch::default() };
+        let Some(replayed) = self.uploader.replay_in_flight().await? else {
+            return Ok(());
+        };
+        let mut batch = StateBatch {
+            settled: Some(replayed.op_id),
+            ..StateBatch::default()
+        };
         for (group, outcome) in replayed.groups.iter().zip(&replayed.outcomes) {
             if let PieceOutcome::Applied { seqs } = outcome {
                 self.record_applied(group, seqs, &mut batch).await?;
@@ -34,7 +39,11 @@ impl Engine {
         groups: &[Vec<Wish>],
         report: &mut PassReport,
     ) -> EngineResult<()> {
-        let seen = self.state.cursor(self.namespace).await?.map_or(Seq::ZERO, |cursor| cursor.seq);
+        let seen = self
+            .state
+            .cursor(self.namespace)
+            .await?
+            .map_or(Seq::ZERO, |cursor| cursor.seq);
         let mut pieces = Vec::with_capacity(groups.len());
         let mut paths = Vec::with_capacity(groups.len());
         for wishes in groups {
@@ -47,10 +56,17 @@ impl Engine {
             return Ok(());
         }
         let asked: Vec<Vec<Op>> = pieces.iter().map(|piece| piece.group.clone()).collect();
-        let dedup = if seen == Seq::ZERO { Dedup::Skip } else { Dedup::Ask };
+        let dedup = if seen == Seq::ZERO {
+            Dedup::Skip
+        } else {
+            Dedup::Ask
+        };
         let mut sending = self.uploader.send(pieces, dedup);
         while let Some(result) = sending.next().await? {
-            let outcomes = result.outcomes.iter().map(|(index, outcome)| (&asked[*index], outcome, &paths[*index]));
+            let outcomes = result
+                .outcomes
+                .iter()
+                .map(|(index, outcome)| (&asked[*index], outcome, &paths[*index]));
             self.record_outcomes(result.op_id, outcomes, seen, report).await?;
         }
         Ok(())
@@ -68,7 +84,9 @@ impl Engine {
         for wish in wishes {
             let op = match wish {
                 Wish::Create { node } | Wish::Edit { node } => {
-                    let Some((row, content)) = self.local_content(*node).await? else { return Ok(None) };
+                    let Some((row, content)) = self.local_content(*node).await? else {
+                        return Ok(None);
+                    };
                     let path = self.path_of(*node).await?;
                     if let Content::File(file) = &content
                         && file.size > 0
@@ -88,11 +106,15 @@ impl Engine {
                     place: place.clone(),
                     base_place: remote.place_seq,
                 }),
-                Wish::SetAttributes { node } => self
-                    .state
-                    .local(self.namespace, *node)
-                    .await?
-                    .map(|row| Op::SetAttributes { node: *node, attributes: row.entry.attributes }),
+                Wish::SetAttributes { node } => {
+                    self.state
+                        .local(self.namespace, *node)
+                        .await?
+                        .map(|row| Op::SetAttributes {
+                            node: *node,
+                            attributes: row.entry.attributes,
+                        })
+                }
                 Wish::Delete { node } => hood.remote.get(*node).map(|remote| Op::Delete {
                     node: *node,
                     base_place: remote.place_seq,
@@ -111,12 +133,21 @@ impl Engine {
 
     /// A local node with its content.
     async fn local_content(&self, node: NodeId) -> StateResult<Option<(LocalRow, Content)>> {
-        let Some(row) = self.state.local(self.namespace, node).await? else { return Ok(None) };
+        let Some(row) = self.state.local(self.namespace, node).await? else {
+            return Ok(None);
+        };
         let content = match &row.entry.substance {
             Substance::Directory => Content::Directory,
             Substance::Symlink(target) => Content::Symlink(target.clone()),
             Substance::File { file_id, .. } => {
-                match self.state.contents(&[*file_id]).await?.into_iter().next().flatten() {
+                match self
+                    .state
+                    .contents(&[*file_id])
+                    .await?
+                    .into_iter()
+                    .next()
+                    .flatten()
+                {
                     Some(content) => Content::File(content),
                     None => return Ok(None),
                 }
@@ -129,7 +160,11 @@ impl Engine {
     pub(super) async fn path_of(&self, node: NodeId) -> StateResult<DiskPath> {
         let names = match self.state.disk_path(self.namespace, node).await? {
             Some(names) => names,
-            None => self.state.remote_path(self.namespace, node).await?.unwrap_or_default(),
+            None => self
+                .state
+                .remote_path(self.namespace, node)
+                .await?
+                .unwrap_or_default(),
         };
         Ok(DiskPath::from_names(names))
     }
@@ -141,7 +176,10 @@ impl Engine {
         seen: Seq,
         report: &mut PassReport,
     ) -> EngineResult<()> {
-        let mut batch = StateBatch { settled: op_id, ..StateBatch::default() };
+        let mut batch = StateBatch {
+            settled: op_id,
+            ..StateBatch::default()
+        };
         for (group, outcome, path) in outcomes {
             match outcome {
                 PieceOutcome::Applied { seqs } => {
@@ -149,7 +187,8 @@ impl Engine {
                     report.done += group.len() as u64;
                 }
                 PieceOutcome::Refused { op_index, refusal } => {
-                    self.record_refusal(&group[*op_index], refusal, seen, &mut batch).await?;
+                    self.record_refusal(&group[*op_index], refusal, seen, &mut batch)
+                        .await?;
                     note_refusal(refusal, path, report);
                 }
                 PieceOutcome::FileChanged { path } => {
@@ -175,7 +214,12 @@ impl Engine {
         for (op, seq) in group.iter().zip(seqs.iter().copied()) {
             let node = op.node();
             match op {
-                Op::Create { place, content, attributes, .. } => {
+                Op::Create {
+                    place,
+                    content,
+                    attributes,
+                    ..
+                } => {
                     let entry = Entry {
                         place: place.clone(),
                         substance: content.into(),
@@ -187,10 +231,16 @@ impl Engine {
                     batch.synced.push(TreeChange::Put(node, entry));
                 }
                 Op::Move { place, .. } => {
-                    self.record_in_both(node, batch, |entry| Entry { place: place.clone(), place_seq: seq, ..entry })
-                        .await?;
+                    self.record_in_both(node, batch, |entry| Entry {
+                        place: place.clone(),
+                        place_seq: seq,
+                        ..entry
+                    })
+                    .await?;
                 }
-                Op::Edit { content, attributes, .. } => {
+                Op::Edit {
+                    content, attributes, ..
+                } => {
                     self.record_in_both(node, batch, |entry| Entry {
                         substance: content.into(),
                         attributes: *attributes,
@@ -200,7 +250,11 @@ impl Engine {
                     .await?;
                 }
                 Op::SetAttributes { attributes, .. } => {
-                    self.record_in_both(node, batch, |entry| Entry { attributes: *attributes, ..entry }).await?;
+                    self.record_in_both(node, batch, |entry| Entry {
+                        attributes: *attributes,
+                        ..entry
+                    })
+                    .await?;
                 }
                 Op::Delete { .. } => {
                     batch.remote.push(TreeChange::RemoveSubtree(node));
@@ -252,10 +306,18 @@ impl Engine {
         let node = op.node();
         match refusal {
             Refusal::StalePlace { node: stale, current } if *stale == node && *current <= seen => {
-                self.record_in_both(node, batch, |entry| Entry { place_seq: *current, ..entry }).await
+                self.record_in_both(node, batch, |entry| Entry {
+                    place_seq: *current,
+                    ..entry
+                })
+                .await
             }
             Refusal::StaleContent { node: stale, current } if *stale == node && *current <= seen => {
-                self.record_in_both(node, batch, |entry| Entry { content_seq: *current, ..entry }).await
+                self.record_in_both(node, batch, |entry| Entry {
+                    content_seq: *current,
+                    ..entry
+                })
+                .await
             }
             _ => Ok(()),
         }
@@ -263,13 +325,25 @@ impl Engine {
 }
 
 fn content_op(wish: &Wish, node: NodeId, local: Entry, content: Content, hood: &Neighbourhood) -> Option<Op> {
-    let Entry { place, attributes, .. } = local;
+    let Entry {
+        place, attributes, ..
+    } = local;
     match wish {
         Wish::Edit { .. } => {
             let base_content = hood.remote.get(node)?.content_seq;
-            Some(Op::Edit { node, content, attributes, base_content })
+            Some(Op::Edit {
+                node,
+                content,
+                attributes,
+                base_content,
+            })
         }
-        _ => Some(Op::Create { node, place: Place { ..place }, content, attributes }),
+        _ => Some(Op::Create {
+            node,
+            place: Place { ..place },
+            content,
+            attributes,
+        }),
     }
 }
 
@@ -282,14 +356,29 @@ fn note_refusal(refusal: &Refusal, path: &DiskPath, report: &mut PassReport) {
             report.set_back(&shown, "over-quota", message, true);
         }
         Refusal::TooDeep => {
-            report.set_back(&shown, "too-deep", format!("{refusal}; move it further up"), false);
+            report.set_back(
+                &shown,
+                "too-deep",
+                format!("{refusal}; move it further up"),
+                false,
+            );
         }
         Refusal::MissingChunks { .. } => {
-            report.set_back(&shown, "missing-chunks", format!("{refusal}; it is sent again"), true);
+            report.set_back(
+                &shown,
+                "missing-chunks",
+                format!("{refusal}; it is sent again"),
+                true,
+            );
         }
         _ => {
             report.is_stale = true;
-            report.set_back(&shown, "refused", format!("the server has moved on: {refusal}"), true);
+            report.set_back(
+                &shown,
+                "refused",
+                format!("the server has moved on: {refusal}"),
+                true,
+            );
         }
     }
 }

@@ -43,8 +43,15 @@ impl PassReport {
     pub(super) fn set_back(&mut self, path: &str, code: &str, message: String, is_transient: bool) {
         self.setback_count += 1;
         if self.setbacks.len() < KEPT {
-            let problem = Problem { path: path.to_owned(), code: code.to_owned(), message };
-            self.setbacks.push(Setback { problem, is_transient });
+            let problem = Problem {
+                path: path.to_owned(),
+                code: code.to_owned(),
+                message,
+            };
+            self.setbacks.push(Setback {
+                problem,
+                is_transient,
+            });
         }
     }
 
@@ -63,7 +70,11 @@ impl PassReport {
         self.setbacks = later.setbacks;
         self.setback_count = later.setback_count;
         self.rescan.extend(later.rescan);
-        self.stale_passes = if later.is_stale && later.done == 0 { self.stale_passes + 1 } else { 0 };
+        self.stale_passes = if later.is_stale && later.done == 0 {
+            self.stale_passes + 1
+        } else {
+            0
+        };
         self.is_stale = later.is_stale;
     }
 

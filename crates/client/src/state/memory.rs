@@ -91,6 +91,12 @@ impl ClientState for MemoryState {
         Ok(self.read(namespace, |space| space.entry(TreeName::Remote, node).cloned()))
     }
 
+    async fn remotes(&self, namespace: NamespaceId, nodes: &[NodeId]) -> StateResult<Vec<Option<Entry>>> {
+        let entry =
+            |node: &NodeId| self.read(namespace, |space| space.entry(TreeName::Remote, *node).cloned());
+        Ok(nodes.iter().map(entry).collect())
+    }
+
     async fn synced(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>> {
         Ok(self.read(namespace, |space| space.entry(TreeName::Synced, node).cloned()))
     }

@@ -224,6 +224,13 @@ impl ClientState for SqliteState {
         ))
     }
 
+    async fn remotes(&self, namespace: NamespaceId, nodes: &[NodeId]) -> StateResult<Vec<Option<Entry>>> {
+        let mut found = read!(self, namespace, |connection, number| changes::triples(
+            connection, number, nodes
+        ))?;
+        Ok(nodes.iter().map(|node| found.remove(node)?.remote).collect())
+    }
+
     async fn synced(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>> {
         read!(self, namespace, |connection, number| reads::entry(
             connection,

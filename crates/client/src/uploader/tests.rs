@@ -303,7 +303,10 @@ async fn a_cut_upload_goes_on(dedup: Dedup) {
     );
     let first = Counted::get(&bench.remote.counted.chunks_put);
     bench.remote.faults(|faults| faults.puts_left = None);
-    assert!(all_applied(&bench.send_asking(vec![piece], dedup).await.unwrap(), 1));
+    assert!(all_applied(
+        &bench.send_asking(vec![piece], dedup).await.unwrap(),
+        1
+    ));
     let second = Counted::get(&bench.remote.counted.chunks_put) - first;
     assert!(
         first > 300 && first + second <= chunked(&bytes).1.len() as u64,

@@ -76,7 +76,7 @@ async fn check_namespace(state: &State, namespace: NamespaceId) -> Result<(), Se
             .metadata
             .unverified_contents(namespace, CONTENTS_PAGE)
             .await?;
-        let mut verified_count = 0;
+        let mut verified = Vec::new();
         for unverified in page {
             let node = unverified.node;
             let Content::File(file) = &node.content else {
@@ -86,29 +86,54 @@ async fn check_namespace(state: &State, namespace: NamespaceId) -> Result<(), Se
                 continue;
             }
             match content_hash_of(state, file).await {
-                Ok(computed) => {
-                    let now = state.runtime.clock.now();
-                    state
-                        .metadata
-                        .record_content_hash(namespace, node.id, node.content_seq, computed, now)
-                        .await?;
-                    verified_count += 1;
-                    if computed != file.content_hash {
-                        tracing::warn!(namespace.id = %namespace, node.id = %node.id, "a device claimed a wrong content hash");
-                        let head = crate::service::browse::head(state, namespace).await?;
-                        state.notifier.head(namespace, head.seq);
-                    }
-                }
+                Ok(computed) => verified.push(Verified {
+                    node: node.id,
+                    content_seq: node.content_seq,
+                    computed,
+                    is_as_claimed: computed == file.content_hash,
+                }),
                 Err(error) => {
                     tracing::error!(namespace.id = %namespace, node.id = %node.id, %error, "a content cannot be verified");
                     failed.insert((node.id, node.content_seq));
                 }
             }
         }
-        if verified_count == 0 {
+        if verified.is_empty() {
             return Ok(());
         }
+        record(state, namespace, &verified).await?;
     }
+}
+
+/// A content that was read.
+struct Verified {
+    node: NodeId,
+    content_seq: Seq,
+    computed: ContentHash,
+    is_as_claimed: bool,
+}
+
+/// Records a page of hashes at once, so that the store answers them with few transactions.
+async fn record(state: &State, namespace: NamespaceId, verified: &[Verified]) -> Result<(), ServiceError> {
+    let now = state.runtime.clock.now();
+    let records = verified.iter().map(|content| {
+        let Verified {
+            node,
+            content_seq,
+            computed,
+            ..
+        } = *content;
+        state
+            .metadata
+            .record_content_hash(namespace, node, content_seq, computed, now)
+    });
+    futures::future::try_join_all(records).await?;
+    for content in verified.iter().filter(|content| !content.is_as_claimed) {
+        tracing::warn!(namespace.id = %namespace, node.id = %content.node, "a device claimed a wrong content hash");
+        let head = crate::service::browse::head(state, namespace).await?;
+        state.notifier.head(namespace, head.seq);
+    }
+    Ok(())
 }
 
 async fn content_hash_of(state: &State, file: &FileContent) -> Result<ContentHash, ServiceError> {

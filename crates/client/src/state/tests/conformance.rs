@@ -201,6 +201,11 @@ async fn removing_a_folder_takes_what_is_below_it_in_that_tree_alone() {
             subject.name
         );
         assert!(state.remote(ns(), id(12)).await.unwrap().is_some());
+        let several = state
+            .remotes(ns(), &[id(999_999), id(12), id(999_998)])
+            .await
+            .unwrap();
+        assert_eq!(several, [None, state.remote(ns(), id(12)).await.unwrap(), None]);
         assert!(state.synced(ns(), id(11)).await.unwrap().is_some());
         let batch = StateBatch {
             local: vec![LocalChange::Remove(id(10))],
