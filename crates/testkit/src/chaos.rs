@@ -12,7 +12,7 @@ use blake3::Hash;
 
 use crate::deadline::{Observed, Stopwatch, eventually, pause};
 use crate::device::{Device, PATIENCE};
-use crate::editor::{Editor, Ledger};
+use crate::editor::{Editor, Ledger, PUTS};
 use crate::process::Process;
 use crate::random::Random;
 use crate::tree::{Listing, assert_same};
@@ -20,9 +20,6 @@ use crate::world::World;
 
 /// How long two daemons may take to agree after the last kill.
 const SETTLE: Duration = Duration::from_secs(120);
-/// Where `cairn put` puts its files.
-const PUTS: &str = "/puts";
-
 /// What is to happen.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
@@ -99,7 +96,7 @@ pub fn run(world: &mut World, plan: Plan) -> Result<Report> {
     let mut random = Random::new(plan.seed);
     let devices = [world.device("ada")?, world.device("bob")?];
     let putter = world.device("putter")?;
-    putter.run(&["mkdir", PUTS])?.success()?;
+    putter.run(&["mkdir", &format!("/{PUTS}")])?.success()?;
     let ledger = Ledger::default();
     let mut editors = Vec::new();
     for device in &devices {
@@ -171,7 +168,7 @@ fn put(device: &Device, random: &mut Random, notes: &Notes) -> Result<()> {
         let length = random.below(300_000) as usize;
         let content = random.bytes(length);
         fs::write(&source, &content)?;
-        let path = format!("{PUTS}/file put {number}");
+        let path = format!("/{PUTS}/file put {number}");
         let told = device.put(&source, &path, PATIENCE)?;
         if told.code == Some(0) {
             let mut puts = notes.puts.lock().ok().context("a worker panicked")?;
@@ -252,7 +249,7 @@ fn check(listing: &Listing, ledger: &Ledger, report: &mut Report) -> Result<()> 
     report.files = listing.files();
     report.conflicts = listing.named(|name| name.contains("conflict")).len();
     let strays =
-        listing.named(|name| !(name.starts_with("file ") || name.starts_with("folder ") || name == "puts"));
+        listing.named(|name| !(name.starts_with("file ") || name.starts_with("folder ") || name == PUTS));
     ensure!(strays.is_empty(), "nobody made these: {strays:?}");
     let contents = ledger.contents();
     let lost: Vec<&Hash> = contents

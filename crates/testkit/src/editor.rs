@@ -12,6 +12,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use crate::random::Random;
 use crate::tree::hash_file;
 
+/// The folder, at any depth, that no editor touches.
+pub const PUTS: &str = "puts";
+
 /// Contents that somebody wrote and nobody replaced or deleted: each must be in some file at the end.
 ///
 /// Every content is written once, so that its hash stands for it.
@@ -202,7 +205,11 @@ fn walk(root: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
         for entry in entries {
             let Ok(entry) = entry else { continue };
             let Ok(kind) = entry.file_type() else { continue };
-            if kind.is_dir() && entry.file_name() != ".cairn" {
+            // Neither ours nor that of `cairn put`, whose files must stay where they were put.
+            if kind.is_dir() && (entry.file_name() == ".cairn" || entry.file_name() == PUTS) {
+                continue;
+            }
+            if kind.is_dir() {
                 folders.push(entry.path());
             } else if kind.is_file() {
                 files.push(entry.path());

@@ -48,8 +48,8 @@ impl World {
             .tempdir_in(base)
             .with_context(|| format!("cannot make a folder in {}", base.display()))?;
         let mut server = change(dir.path(), Server::new(&dir.path().join("server"))?);
-        server.add_account(EMAIL, PASSWORD)?;
         server.start()?;
+        server.add_account(EMAIL, PASSWORD)?;
         Ok(Self { server, dir })
     }
 

@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 
+use cairn_client::status::Status;
+
 use crate::App;
 use crate::commands::status::to_json;
 use crate::daemon_link::{self, Running};
 use crate::error::CliResult;
 use crate::signals;
 use crate::ui::format;
+
+/// Problems that are listed for people; `--json` has them all.
+const PROBLEMS_SHOWN: usize = 10;
 
 /// Options of `cairn sync`.
 #[derive(Debug, clap::Args)]
@@ -36,6 +41,7 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     if app.ui.json {
         return app.ui.json(&to_json(&end));
     }
+    note_what_stays_here(app, &end);
     let moved = format!(
         "{} up, {} down",
         format::bytes(end.upload.bytes_done),
@@ -45,4 +51,19 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         "Up to date: {}, {moved}.",
         format::count(end.local_nodes, "item")
     ))
+}
+
+/// Names what cannot travel: "up to date" alone would hide it.
+fn note_what_stays_here(app: &App, status: &Status) {
+    for problem in status.problems.iter().take(PROBLEMS_SHOWN) {
+        app.ui.note(format!(
+            "Stays on this device: {}: {}",
+            problem.path, problem.message
+        ));
+    }
+    if status.problems.len() > PROBLEMS_SHOWN {
+        let more = status.problems.len() - PROBLEMS_SHOWN;
+        app.ui
+            .note(format!("... and {more} more; see \"cairn sync --once --json\""));
+    }
 }

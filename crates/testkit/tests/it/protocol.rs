@@ -75,11 +75,12 @@ impl Session {
             groups: vec![vec![op]],
         };
         let mut message = to_cbor(&request);
-        let found = message
-            .windows(placeholder.len())
-            .position(|part| part == placeholder.as_bytes());
+        // The head of a short text in CBOR tells it from an id that holds the same bytes.
+        let text = |text: &str| [&[0x60 + text.len() as u8], text.as_bytes()].concat();
+        let (sought, put) = (text(placeholder), text(name));
+        let found = message.windows(sought.len()).position(|part| part == sought);
         let start = found.context("the name is not in the message")?;
-        message[start..start + name.len()].copy_from_slice(name.as_bytes());
+        message[start..start + put.len()].copy_from_slice(&put);
         let mut body = BytesMut::new();
         Frame::Message(message.into()).encode(&mut body);
         Frame::End.encode(&mut body);
