@@ -19,8 +19,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use cairn_core::ids::{NamespaceId, NodeId};
 use cairn_core::name::NodeName;
@@ -59,8 +58,6 @@ pub struct Applier {
     runtime: Runtime,
     namespace: NamespaceId,
     device_name: String,
-    /// Nodes that are in the stage until they are placed again, by staged name.
-    parked: Mutex<HashMap<NodeId, String>>,
 }
 
 impl Applier {
@@ -78,7 +75,6 @@ impl Applier {
             runtime,
             namespace,
             device_name: disk_name::printable(device_name),
-            parked: Mutex::new(HashMap::new()),
         }
     }
 

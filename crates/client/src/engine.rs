@@ -79,20 +79,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Finishes what a crash or a cut left half done: intents on the disk, the commit in flight.
-    ///
-    /// # Errors
-    /// [`EngineError`].
-    pub async fn recover(&self) -> EngineResult<()> {
-        self.settle_in_flight().await
-    }
-
     /// Pulls the journal, then plans and carries out until nothing is left, or nothing more succeeds.
     ///
     /// # Errors
     /// [`EngineError`]; what was done until then is recorded.
     pub async fn sync(&self) -> EngineResult<PassReport> {
         let mut report = PassReport::default();
+        self.finish_intents(&mut report).await?;
         self.settle_in_flight().await?;
         self.pull().await?;
         for _ in 0..PASSES {
@@ -106,6 +99,9 @@ impl Engine {
             if is_over && !(is_stale && report.may_repeat_for_staleness()) {
                 break;
             }
+        }
+        if self.state.counts(self.namespace).await?.dirty == 0 {
+            self.sweep_stage().await;
         }
         Ok(report)
     }

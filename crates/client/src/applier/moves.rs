@@ -1,12 +1,9 @@
 //! Renames and moves.
 
-use std::sync::PoisonError;
-
 use cairn_core::ids::NodeId;
 use cairn_core::name::NodeName;
 use cairn_core::node::Place;
 
-use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult, disk_name_for};
 use crate::fs::DiskPath;
 use crate::state::{LocalRow, StateBatch};
@@ -25,7 +22,7 @@ impl Applier {
             let moved = self.on_disk(move |fs| fs.rename(&source, &target)).await;
             refuse_taken(moved, &to)?;
         }
-        self.record_move(row, place, disk_name, &to, Vec::new()).await
+        self.record_move(row, place, disk_name, &to).await
     }
 
     /// Gives a node another name on this side: for a conflict, so that another may have its name. What both sides have
@@ -40,67 +37,6 @@ impl Applier {
             name: name.clone(),
         };
         self.rename(node, &place).await
-    }
-
-    /// Takes a node off its place until [`Self::unpark`], so that another may have it: for names that are swapped.
-    ///
-    /// # Errors
-    /// As [`Self::rename`].
-    pub async fn park(&self, node: NodeId) -> ApplyResult<()> {
-        let (row, path) = self.local(node).await?;
-        self.check_is_there(&row, &path).await?;
-        let staged = self.fresh_staged_name("parked");
-        let item = Item::new(&staged, node, &path).with_expected(&row.fingerprint);
-        self.intend(
-            &staged,
-            node,
-            &Step {
-                action: Action::Park,
-                items: vec![item],
-            },
-        )
-        .await?;
-        let (from, to) = (path.clone(), staged.clone());
-        if let Err(error) = self.on_disk(move |fs| fs.displace(&from, &to)).await {
-            if self.look_staged(&staged).await?.is_none() {
-                self.drop_intent(&staged).await?;
-            }
-            return Err(if error.is_not_found() {
-                ApplyError::Changed { path }
-            } else {
-                error.into()
-            });
-        }
-        self.parked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(node, staged);
-        Ok(())
-    }
-
-    /// Puts a parked node where nothing is. Where that fails the node stays parked; [`Self::recover`] puts it back.
-    ///
-    /// # Errors
-    /// [`ApplyError::NotLocal`] when the node is not parked, else as [`Self::rename`].
-    pub async fn unpark(&self, node: NodeId, place: &Place) -> ApplyResult<()> {
-        let parked = self
-            .parked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&node)
-            .cloned();
-        let Some(staged) = parked else {
-            return Err(ApplyError::NotLocal { node });
-        };
-        let (row, _) = self.local(node).await?;
-        let (to, disk_name) = self.target(place).await?;
-        let (name, target) = (staged.clone(), to.clone());
-        refuse_taken(self.on_disk(move |fs| fs.place(&name, &target)).await, &to)?;
-        self.parked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&node);
-        self.record_move(row, place, disk_name, &to, vec![staged]).await
     }
 
     async fn target(&self, place: &Place) -> ApplyResult<(DiskPath, Option<String>)> {
@@ -123,17 +59,13 @@ impl Applier {
         place: &Place,
         disk_name: Option<String>,
         path: &DiskPath,
-        done_intents: Vec<String>,
     ) -> ApplyResult<()> {
         row.entry.place = place.clone();
         row.disk_name = disk_name;
         // Where it was written to meanwhile the old fingerprint stays, and the next scan sees it.
         row.fingerprint = self.current(path, row.fingerprint).await?;
         let remote = self.state.remote(self.namespace, row.node).await?;
-        let mut batch = StateBatch {
-            done_intents,
-            ..StateBatch::default()
-        };
+        let mut batch = StateBatch::default();
         let remote = remote.filter(|remote| remote.place == *place);
         self.add_row(&mut batch, row, remote.as_ref()).await?;
         self.write(batch).await

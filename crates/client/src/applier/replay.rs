@@ -1,8 +1,6 @@
 //! After a crash.
 
-use std::sync::PoisonError;
-
-use super::step::{Action, Item, Step};
+use super::step::{Action, Step};
 use super::{Applier, ApplyError, ApplyResult};
 use crate::state::{Intent, StateBatch};
 
@@ -17,7 +15,6 @@ impl Applier {
     /// # Errors
     /// As the filesystem and the state say; what is left is tried again at the next call.
     pub async fn recover(&self) -> ApplyResult<()> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner).clear();
         for intent in self.state.intents(self.namespace).await? {
             self.replay(&intent).await?;
         }
@@ -46,7 +43,6 @@ impl Applier {
                 Action::Place => Ok(()),
                 Action::Replace => self.finish_replace(item).await,
                 Action::Remove => self.finish_remove(item).await,
-                Action::Park => self.replay_parking(item).await,
             };
             match replayed {
                 // It was put back; the next scan sees what it is now.
@@ -85,12 +81,5 @@ impl Applier {
             }
         }
         self.write(batch).await
-    }
-
-    async fn replay_parking(&self, item: &Item) -> ApplyResult<()> {
-        if self.look_staged(&item.staged).await?.is_some() {
-            self.put_back(&item.staged, &item.path()).await?;
-        }
-        self.drop_intent(&item.staged).await
     }
 }

@@ -20,11 +20,8 @@ pub(super) enum Action {
     /// A staged file is swapped with the one at the path.
     #[n(1)]
     Replace,
-    /// What is at the path goes to the stage for a while.
-    #[n(2)]
-    Park,
     /// What is at the path goes to the trash.
-    #[n(3)]
+    #[n(2)]
     Remove,
 }
 

@@ -168,9 +168,9 @@ async fn moves_swaps_and_conflict_names() {
         parent: NodeId::ROOT,
         name: name(to),
     };
-    applier.park(a).await.unwrap();
+    applier.rename(a, &place("b (moving)")).await.unwrap();
     applier.rename(b, &place("a")).await.unwrap();
-    applier.unpark(a, &place("b")).await.unwrap();
+    applier.rename(a, &place("b")).await.unwrap();
     assert_eq!(
         (side.device.read("a"), side.device.read("b")),
         ("two".to_owned(), "one".to_owned())

@@ -1,6 +1,7 @@
 //! Carries out the steps of one plan: what travels is fetched first, then the disk is changed, then the server.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cairn_core::ids::NodeId;
 use cairn_core::planner::{Plan, Step, Wish};
@@ -9,11 +10,13 @@ use futures::StreamExt;
 
 use super::report::PassReport;
 use super::{Engine, EngineResult};
-use crate::applier::{ApplyError, Placement};
+use crate::applier::{ApplyError, PARTIAL_PREFIX, Placement};
 use crate::downloader::{DownloadError, Wanted, part_name};
 use crate::remote::RemoteError;
 use crate::state::{LocalChange, StateBatch, StateResult, TreeChange};
 
+/// How long what was displaced stays in the root's own trash.
+const TRASH_MS: i64 = 7 * 24 * 3_600 * 1_000;
 /// Notes of activity that one plan leaves; the rest is counted.
 const NOTES: usize = 50;
 
@@ -66,6 +69,42 @@ impl Engine {
             self.push(hood, &groups, report).await?;
         }
         Ok(())
+    }
+
+    /// Finishes steps that an error left half done: their intents are still written down.
+    pub(super) async fn finish_intents(&self, report: &mut PassReport) -> EngineResult<()> {
+        if self.state.intents(self.namespace).await?.is_empty() {
+            return Ok(());
+        }
+        match self.applier.recover().await {
+            Ok(()) => Ok(()),
+            Err(ApplyError::State(error)) => Err(error.into()),
+            Err(error) => {
+                report.set_back("", "disk", format!("{error}; it is tried again"), true);
+                Ok(())
+            }
+        }
+    }
+
+    /// Drops downloads that were begun and are not wanted any more, and what lay in the trash for its time. That some of
+    /// it may stay is no setback.
+    pub(super) async fn sweep_stage(&self) {
+        let fs = Arc::clone(&self.fs);
+        let before = self.runtime.clock.now().plus_millis(-TRASH_MS);
+        let swept = self.runtime.blocking(move || {
+            // Nothing but downloads: whatever else is staged may be the only copy of somebody's bytes.
+            for staged in fs
+                .staged_names()?
+                .iter()
+                .filter(|name| name.starts_with(PARTIAL_PREFIX))
+            {
+                fs.unstage(staged)?;
+            }
+            fs.empty_trash(before)
+        });
+        if let Err(error) = swept.await {
+            tracing::debug!(%error, "the stage could not be swept");
+        }
     }
 
     async fn flush(&self, trees: &mut StateBatch) -> StateResult<()> {

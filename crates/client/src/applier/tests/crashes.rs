@@ -1,6 +1,3 @@
-use cairn_core::ids::NodeId;
-use cairn_core::node::Place;
-
 use super::fixture::{EntryExt, Side, entry};
 use crate::fs::Filesystem;
 use crate::fs::faulty::Fault;
@@ -132,32 +129,6 @@ async fn a_removal_is_finished_or_undone() {
         assert_eq!(side.synced(node).await, (!is_done).then_some(base));
         assert_eq!(side.device.scan().await.changed, 0);
     }
-}
-
-#[tokio::test]
-async fn what_is_parked_is_put_back() {
-    let side = Side::new();
-    let (node, _) = side.synced_file("d/f", "text").await;
-    let folder = side.device.row("d").await.node;
-    side.applier().park(folder).await.unwrap();
-    side.device.folder("d");
-    side.applier().recover().await.unwrap();
-    side.assert_settled().await;
-    assert!(side.texts().contains(&"text".to_owned()));
-    side.device.scan().await;
-    assert_eq!(side.device.read("d (conflict, laptop, 2100-01-01)/f"), "text");
-    assert_eq!(side.local(node).await.entry.place.parent, folder);
-
-    let (other, _) = side.synced_file("x", "x").await;
-    let applier = side.applier();
-    applier.park(other).await.unwrap();
-    applier.recover().await.unwrap();
-    assert_eq!(side.device.read("x"), "x");
-    let place = Place {
-        parent: NodeId::ROOT,
-        name: name("y"),
-    };
-    assert!(applier.unpark(other, &place).await.is_err());
 }
 
 #[tokio::test]
