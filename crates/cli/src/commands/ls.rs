@@ -75,14 +75,15 @@ fn print(
     if !args.long {
         return app.ui.line(format!("{name}{suffix}"));
     }
-    let size = match &node.content {
-        Content::File(file) => format::bytes(file.size),
-        Content::Directory | Content::Symlink(_) => "-".to_owned(),
+    let (size, time) = match &node.content {
+        Content::File(file) => {
+            let ms = node.attributes.mtime.seconds.saturating_mul(1_000);
+            (format::bytes(file.size), format::time(Timestamp::from_millis(ms)))
+        }
+        // Folders and links have no time of their own.
+        Content::Directory | Content::Symlink(_) => ("-".to_owned(), "-".to_owned()),
     };
-    let time = format::time(Timestamp::from_millis(
-        node.attributes.mtime.seconds.saturating_mul(1_000),
-    ));
-    app.ui.line(format!("{size:>9}  {time}  {name}{suffix}"))
+    app.ui.line(format!("{size:>9}  {time:<20}  {name}{suffix}"))
 }
 
 /// A node as `--json` shows it.
