@@ -38,7 +38,7 @@ use writer::{Job, Pending, Write, unavailable};
 /// How a database is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Connections that read; each may hold 16 MB of cache.
+    /// Connections that read; each may hold 8 MB of cache.
     pub read_connections: u32,
     /// Write requests that may wait; more wait before the queue.
     pub queue: usize,

@@ -45,7 +45,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Puts the services together. Starts nothing: [`serve`] runs the jobs.
+    /// Puts the services together. Starts nothing: [`serve()`] runs the jobs.
     pub fn open(
         config: ServerConfig,
         metadata: Arc<dyn MetadataStore>,
@@ -57,7 +57,7 @@ impl Server {
         }
     }
 
-    /// All routes. A request that did not come through [`serve`] has no peer address and shares one login throttle.
+    /// All routes. A request that did not come through [`serve()`] has no peer address and shares one login throttle.
     pub fn router(&self) -> Router {
         let routes = sync::routes().merge(web::routes()).fallback(web::not_found);
         routes

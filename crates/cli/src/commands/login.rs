@@ -18,7 +18,7 @@ use crate::password;
 /// Options of `cairn login`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The server, as https://cairn.example:8321
+    /// The server, such as `https://cairn.example:8321`
     #[arg(value_name = "URL")]
     url: String,
     /// The account's address

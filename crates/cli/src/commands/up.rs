@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// The folder to keep in sync [default: ~/Cairn]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Address of the first account [default: USER@localhost]
+    /// Address of the first account; USER@localhost when absent
     #[arg(long, value_name = "EMAIL")]
     email: Option<String>,
     /// File with the first account's password; without it, one is drawn and printed once

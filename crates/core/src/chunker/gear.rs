@@ -1,6 +1,6 @@
 //! The frozen table of random numbers that the chunker rolls over a file's bytes.
 //!
-//! Entry `b` is the first eight bytes, little-endian, of BLAKE3 over [`GEAR_CONTEXT`] followed by the byte `b`. The
+//! Entry `b` is the first eight bytes, little-endian, of BLAKE3 over `GEAR_CONTEXT` followed by the byte `b`. The
 //! table is public: a secret one would hide nothing, and every device must cut alike.
 
 /// What the table is derived from.

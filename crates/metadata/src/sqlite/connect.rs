@@ -46,7 +46,7 @@ pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, OpenError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .locking_mode(SqliteLockingMode::Normal)
-        .pragma("cache_size", "-65536")
+        .pragma("cache_size", "-16384")
         .pragma("temp_store", "memory")
         // 16 MB of log: a checkpoint then writes each hot page once for many commits.
         .pragma("wal_autocheckpoint", "4096")
@@ -62,7 +62,7 @@ pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, OpenError> {
 pub(super) async fn readers(path: &Path, settings: &Options) -> Result<SqlitePool, OpenError> {
     SqlitePoolOptions::new()
         .max_connections(settings.read_connections)
-        .connect_with(options(path).read_only(true).pragma("cache_size", "-16384"))
+        .connect_with(options(path).read_only(true).pragma("cache_size", "-8192"))
         .await
         .map_err(|source| OpenError::Io {
             path: path.to_owned(),
