@@ -43,7 +43,7 @@ use crate::{ChunkError, ChunkStore, CollectableChunks, EncodedChunk, Lease, NewC
 /// Requests that may wait for the writer.
 const QUEUE_REQUESTS: usize = 1_024;
 /// KiB of chunks that may wait for the writer, so that a slow disk bounds memory.
-const QUEUE_KIB: u32 = 64 * 1024;
+const QUEUE_KIB: u32 = 16 * 1024;
 
 /// What can be chosen about a store of packs.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ mod error;
 mod home;
 mod hosting;
 mod logging;
+mod memory;
 mod password;
 mod remote_path;
 mod runtime;
@@ -37,6 +38,9 @@ struct App {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, args::Command::Serve(_) | args::Command::Up(_)) {
+        memory::keep_less();
+    }
     let ui = Ui::new(cli.json, cli.quiet, home::no_color());
     match start(cli, ui) {
         Ok(()) => ExitCode::SUCCESS,

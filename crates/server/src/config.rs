@@ -46,7 +46,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             max_connections: 10_000,
-            body_memory_bytes: 32 << 20,
+            body_memory_bytes: 24 << 20,
             body_idle_timeout: Duration::from_secs(30),
             body_least_bytes_per_second: 4 << 10,
             download_stall_timeout: Duration::from_secs(60),
