@@ -65,6 +65,19 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        package: "cairn-sim",
+        may_use: &[
+            "cairn-server",
+            "cairn-client",
+            "cairn-metadata",
+            "cairn-chunks",
+            "cairn-api",
+            "cairn-core",
+            "cairn-codec",
+            TESTKIT,
+        ],
+    },
+    Rule {
         package: TESTKIT,
         may_use: &[
             "cairn-server",

@@ -9,6 +9,7 @@ use std::io;
 use cairn_core::node::{LinkTarget, NodeKind};
 use cairn_core::time::{Mtime, Timestamp};
 
+pub mod disk;
 pub mod os;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod http;
+pub mod transport;
 
 use async_trait::async_trait;
 use cairn_api::error::ApiError;
