@@ -7,6 +7,7 @@ mod arrows;
 mod bench;
 mod command;
 mod counts;
+mod mutants;
 mod proof;
 mod test;
 mod tidy;
@@ -25,6 +26,7 @@ usage: cargo xtask <task>
   arrows                which crate may depend on which
   bench [-- ARGS...]    every crate's benches, then the comparison with other systems where it is set up
                         ARGS go to the comparison
+  mutants [NAME...]     applies the deliberate bugs of mutants/ one by one; each must be found
   proof NAME [ARGS...]  a proof of full size with the release binary; without NAME, the list of them";
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn dispatch(words: &[&str]) -> Result<bool> {
         ["arrows"] => report("arrows", &arrows::check(&workspace::Workspace::load()?)?),
         ["bench"] => bench::run(&[]),
         ["bench", "--", rest @ ..] => bench::run(rest),
+        ["mutants", names @ ..] => mutants::run(names),
         ["proof", arguments @ ..] => proof::run(arguments),
         ["help" | "--help" | "-h"] => {
             say(USAGE);
