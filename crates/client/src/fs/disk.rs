@@ -74,11 +74,12 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Describes an open root.
     fn root_traits(&self, root: &Self::Folder) -> RootTraits;
 
-    /// Opens a folder below another, beneath it and through no link and no mount. Without names the folder itself.
+    /// Opens a folder below another, beneath it and through no link and no mount. Without names the folder itself. The
+    /// names have been checked: each is one name, neither `.` nor `..`; they need not be UTF-8.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotADirectory`] for a link in the way.
-    fn open_folder(&self, base: &Self::Folder, names: &[String]) -> io::Result<Self::Folder>;
+    fn open_folder<N: AsRef<OsStr>>(&self, base: &Self::Folder, names: &[N]) -> io::Result<Self::Folder>;
 
     /// Looks at a name.
     ///
@@ -128,13 +129,13 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// As the system says.
     fn set_len(&self, file: &Self::File, len: u64) -> io::Result<()>;
 
-    /// Sets the permissions.
+    /// Sets the permissions; whatever the access that the file was opened for.
     ///
     /// # Errors
     /// As the system says.
     fn set_mode(&self, file: &Self::File, mode: u32) -> io::Result<()>;
 
-    /// Sets the modification time.
+    /// Sets the modification time; whatever the access that the file was opened for.
     ///
     /// # Errors
     /// As the system says.
