@@ -279,8 +279,17 @@ fn label(command: &Command) -> String {
 
 /// `VmHWM` of a process, in bytes; `None` when it is gone.
 pub fn peak_rss_bytes(pid: u32) -> Option<u64> {
+    of_status(pid, "VmHWM:")
+}
+
+/// `VmRSS` of a process, in bytes: what it holds now; `None` when it is gone.
+pub fn rss_bytes(pid: u32) -> Option<u64> {
+    of_status(pid, "VmRSS:")
+}
+
+fn of_status(pid: u32, key: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|line| line.starts_with(key))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)
 }

@@ -3,6 +3,7 @@
 mod big;
 mod kills;
 mod latency;
+mod million;
 mod small_files;
 mod table;
 mod trees;
@@ -23,6 +24,7 @@ usage: proof NAME [--count N] [--seed S] [--dir DIR]
   big-5g        one file of 5 GiB: memory below 200 MB, and a cut upload and download that go on
   kills         two devices, random edits, random SIGKILLs (--count of them, 50; --seed)
   small-files   10,000 files of 100 KB: requests and commits per file
+  million       what 1,000,000 small files cost a device (--count of them)
   latency       a file of 100 KB saved until it is seen on the other device (--count times, 100)
 
   --dir DIR     where the data goes; it is removed afterwards [default: the system's folder for temporary files]";
@@ -85,6 +87,7 @@ fn proof(name: &str, options: &Options) -> Result<Table> {
         "big-5g" => big::run(&options.dir),
         "kills" => kills::run(&options.dir, options.seed, options.count.unwrap_or(50)),
         "small-files" => small_files::run(&options.dir, options.count.unwrap_or(10_000)),
+        "million" => million::run(&options.dir, options.count.unwrap_or(1_000_000)),
         "latency" => latency::run(&options.dir, options.count.unwrap_or(100)),
         _ => bail!("{name} is no proof\n{USAGE}"),
     }
