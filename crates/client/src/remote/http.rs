@@ -2,12 +2,14 @@
 
 mod body;
 mod call;
+mod network;
 mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::frame::{ChunkFrame, Frame};
 use cairn_api::sync::{
@@ -18,47 +20,56 @@ use cairn_api::sync::{
 use cairn_core::ids::NamespaceId;
 use cairn_core::limits::HEARTBEAT_SECONDS;
 use futures::stream::{self, BoxStream, StreamExt};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response};
 use minicbor::{Decode, Encode};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Body, Client, RequestBuilder, Response, Url};
 
 use self::body::{Activity, Blocks, IncomingFrames};
 use self::call::Server;
-use self::tls::Rejected;
+use self::network::NetworkTransport;
 pub use self::tls::{CertificateFingerprint, ParseFingerprintError, Trust};
+use super::transport::{Body, Transport};
 use super::{Fetched, Remote, RemoteError, RemoteResult};
 use crate::progress::{Progress, Route};
 
-/// How long making a connection may take.
-const CONNECT: Duration = Duration::from_secs(20);
 /// How long a call may go without a byte moving in either direction. The server may be hashing 8 MiB on a slow disk.
 const SILENCE: Duration = Duration::from_secs(60);
 /// The same for the event stream, where the server says at least this often that it is there.
 const EVENT_SILENCE: Duration = Duration::from_secs(HEARTBEAT_SECONDS + HEARTBEAT_SECONDS / 2);
-/// Window of one HTTP/2 stream in bytes: 4 MiB keep 800 Mb/s full at 40 ms.
-const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// Window of the connection in bytes: four streams of content.
-const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 
-/// The server of one account, spoken to over one connection.
+/// The server of one account.
 pub struct HttpRemote {
     caller: Caller,
 }
 
-/// An address, a client for it, and the counters.
+/// A way to a server, what opens it, and the counters.
 struct Caller {
-    client: Client,
-    base: Url,
+    transport: Arc<dyn Transport>,
+    authorization: Option<HeaderValue>,
     server: Server,
     progress: Arc<Progress>,
 }
 
 impl HttpRemote {
-    /// Prepares to speak to the server at `url`; connects with the first call.
+    /// Prepares to speak to the server at `url` over one connection; connects with the first call.
     ///
     /// # Errors
     /// [`RemoteError::BadAddress`] for an address that is none, and for plain HTTP to another machine.
     pub fn new(url: &str, token: &str, trust: Trust, progress: Arc<Progress>) -> RemoteResult<Self> {
+        let transport = Arc::new(NetworkTransport::new(url, trust)?);
+        Self::over(transport, url, token, progress)
+    }
+
+    /// Speaks over this transport; `server` is the address that messages name.
+    ///
+    /// # Errors
+    /// [`RemoteError::Refused`] for a token that no header can carry.
+    pub fn over(
+        transport: Arc<dyn Transport>,
+        server: &str,
+        token: &str,
+        progress: Arc<Progress>,
+    ) -> RemoteResult<Self> {
         let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_invalid| ApiError {
             code: ErrorCode::NotAuthenticated,
             message: "the stored token is damaged; log in again".to_owned(),
@@ -66,9 +77,13 @@ impl HttpRemote {
             retry_after_ms: None,
         })?;
         value.set_sensitive(true);
-        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
         Ok(Self {
-            caller: Caller::new(url, trust, headers, progress)?,
+            caller: Caller {
+                transport,
+                authorization: Some(value),
+                server: Server::at(server),
+                progress,
+            },
         })
     }
 }
@@ -78,9 +93,7 @@ impl HttpRemote {
 /// # Errors
 /// [`RemoteError::UntrustedCertificate`], [`RemoteError::NotCairn`], and those of the way there.
 pub async fn hello(url: &str, trust: Trust) -> RemoteResult<Hello> {
-    Caller::new(url, trust, HeaderMap::new(), Progress::new())?
-        .hello()
-        .await
+    Caller::stranger(url, trust)?.hello().await
 }
 
 /// Gets a token. Says hello first: no password is sent to what is no Cairn server.
@@ -88,7 +101,7 @@ pub async fn hello(url: &str, trust: Trust) -> RemoteResult<Hello> {
 /// # Errors
 /// As [`hello`]; [`RemoteError::Refused`] when address or password are wrong.
 pub async fn login(url: &str, trust: Trust, login: &Login) -> RemoteResult<LoginReply> {
-    let caller = Caller::new(url, trust, HeaderMap::new(), Progress::new())?;
+    let caller = Caller::stranger(url, trust)?;
     caller.hello().await?;
     caller.ask(Route::Login, login).await
 }
@@ -99,7 +112,7 @@ pub async fn login(url: &str, trust: Trust, login: &Login) -> RemoteResult<Login
 /// # Errors
 /// As [`hello`], without [`RemoteError::UntrustedCertificate`].
 pub async fn probe_certificate(url: &str) -> RemoteResult<Option<CertificateFingerprint>> {
-    let caller = Caller::new(url, Trust::Platform, HeaderMap::new(), Progress::new())?;
+    let caller = Caller::stranger(url, Trust::Platform)?;
     match caller.hello().await {
         Ok(_) => Ok(None),
         Err(RemoteError::UntrustedCertificate { fingerprint, .. }) => fingerprint
@@ -110,85 +123,42 @@ pub async fn probe_certificate(url: &str) -> RemoteResult<Option<CertificateFing
     }
 }
 
-/// Reads an address; plain HTTP is for this machine alone.
-fn parse_address(url: &str) -> RemoteResult<Url> {
-    let bad = |what: &str| RemoteError::BadAddress {
-        server: url.to_owned(),
-        what: what.to_owned(),
-    };
-    let base = Url::parse(url).map_err(|error| bad(&error.to_string()))?;
-    let Some(host) = base.host_str() else {
-        return Err(bad("it names no host"));
-    };
-    let is_loopback = host == "localhost"
-        || host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    match base.scheme() {
-        "https" => {}
-        "http" if is_loopback => {}
-        "http" => {
-            return Err(bad(
-                "http:// would send the password unprotected over the network; use https://",
-            ));
-        }
-        _ => return Err(bad("it must begin with https:// (or http:// on this machine)")),
-    }
-    if base.path() != "/"
-        || base.query().is_some()
-        || base.fragment().is_some()
-        || !base.username().is_empty()
-    {
-        return Err(bad(
-            "it must be scheme, host and port only, as https://cairn.example:8443",
-        ));
-    }
-    Ok(base)
-}
-
 impl Caller {
-    fn new(url: &str, trust: Trust, headers: HeaderMap, progress: Arc<Progress>) -> RemoteResult<Self> {
-        let base = parse_address(url)?;
-        let rejected = Arc::new(Rejected::default());
-        let server = Server {
-            address: url.trim_end_matches('/').into(),
-            rejected,
-        };
-        let setup = |source: Box<dyn std::error::Error + Send + Sync>| RemoteError::Unreachable {
-            server: server.address.to_string(),
-            source,
-        };
-        let tls = tls::client_config(trust, &server.rejected).map_err(|error| setup(error.into()))?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .default_headers(headers)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .tcp_nodelay(true)
-            .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_keep_alive_interval(Duration::from_secs(30))
-            .http2_keep_alive_timeout(Duration::from_secs(20))
-            .user_agent(concat!("cairn/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| setup(error.into()))?;
+    /// One that has no token yet.
+    fn stranger(url: &str, trust: Trust) -> RemoteResult<Self> {
         Ok(Self {
-            client,
-            base,
-            server,
-            progress,
+            transport: Arc::new(NetworkTransport::new(url, trust)?),
+            authorization: None,
+            server: Server::at(url),
+            progress: Progress::new(),
         })
     }
 
-    fn url(&self, route: Route) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(route.path());
-        url
+    /// A request with what all of them carry.
+    fn request(&self, method: Method, path_and_query: &str) -> http::request::Builder {
+        let request = Request::builder().method(method).uri(path_and_query);
+        match &self.authorization {
+            Some(value) => request.header(AUTHORIZATION, value),
+            None => request,
+        }
     }
 
-    async fn send(&self, route: Route, request: RequestBuilder, silence: Duration) -> RemoteResult<Response> {
+    /// Adds a body that is in memory; its length is told, so that it may be sent twice.
+    fn whole(request: http::request::Builder, body: Vec<u8>) -> Request<Body> {
+        let length = body.len();
+        let blocks = (length > 0).then(|| Ok(Bytes::from(body)));
+        built(
+            request.header(CONTENT_LENGTH, length),
+            stream::iter(blocks).boxed(),
+        )
+    }
+
+    async fn send(
+        &self,
+        route: Route,
+        request: Request<Body>,
+        silence: Duration,
+    ) -> RemoteResult<Response<Body>> {
         self.send_active(route, request, &Activity::default(), silence)
             .await
     }
@@ -196,27 +166,37 @@ impl Caller {
     async fn send_active(
         &self,
         route: Route,
-        request: RequestBuilder,
+        request: Request<Body>,
         activity: &Activity,
         silence: Duration,
-    ) -> RemoteResult<Response> {
+    ) -> RemoteResult<Response<Body>> {
         self.progress.request(route);
-        call::send(&self.server, request, activity, silence).await
+        let call = self.transport.send(request);
+        call::answer(&self.server, call, activity, silence).await
     }
 
     async fn get<T: for<'b> Decode<'b, ()>>(&self, route: Route) -> RemoteResult<T> {
-        let request = self.client.get(self.url(route)).header(ACCEPT, CBOR);
+        let request = self.request(Method::GET, route.path()).header(ACCEPT, CBOR);
+        let request = Self::whole(request, Vec::new());
         let response = self.send(route, request, SILENCE).await?;
         call::message(&self.server, response, SILENCE, &self.progress).await
     }
 
-    fn post_message<M: Encode<()>>(&self, route: Route, message: &M) -> RequestBuilder {
+    /// Posts a message; the answer comes as `accept`.
+    async fn post_message<M: Encode<()>>(
+        &self,
+        route: Route,
+        message: &M,
+        accept: &'static str,
+        silence: Duration,
+    ) -> RemoteResult<Response<Body>> {
         let body = to_cbor(message);
         self.progress.up.wire(body.len() as u64);
-        self.client
-            .post(self.url(route))
+        let request = self
+            .request(Method::POST, route.path())
             .header(CONTENT_TYPE, CBOR)
-            .body(body)
+            .header(ACCEPT, accept);
+        self.send(route, Self::whole(request, body), silence).await
     }
 
     async fn ask<M: Encode<()>, T: for<'b> Decode<'b, ()>>(
@@ -233,8 +213,7 @@ impl Caller {
         message: &M,
         silence: Duration,
     ) -> RemoteResult<T> {
-        let request = self.post_message(route, message).header(ACCEPT, CBOR);
-        let response = self.send(route, request, silence).await?;
+        let response = self.post_message(route, message, CBOR, silence).await?;
         call::message(&self.server, response, SILENCE, &self.progress).await
     }
 
@@ -242,18 +221,17 @@ impl Caller {
     async fn post_frames<T: for<'b> Decode<'b, ()>>(
         &self,
         route: Route,
-        url: Url,
+        path_and_query: &str,
         mut frames: Vec<Frame>,
     ) -> RemoteResult<T> {
         frames.push(Frame::End);
         let activity = Arc::new(Activity::default());
         let blocks = Blocks::new(frames, Arc::clone(&activity), Arc::clone(&self.progress));
         let request = self
-            .client
-            .post(url)
+            .request(Method::POST, path_and_query)
             .header(CONTENT_TYPE, FRAMES)
-            .header(ACCEPT, CBOR)
-            .body(Body::wrap_stream(stream::iter(blocks)));
+            .header(ACCEPT, CBOR);
+        let request = built(request, stream::iter(blocks.map(Ok)).boxed());
         let response = self.send_active(route, request, &activity, SILENCE).await?;
         call::message(&self.server, response, SILENCE, &self.progress).await
     }
@@ -275,9 +253,17 @@ impl Caller {
         Ok(hello)
     }
 
-    fn incoming(&self, response: Response, silence: Duration) -> IncomingFrames {
-        IncomingFrames::new(self.server.clone(), response, silence, Arc::clone(&self.progress))
+    fn incoming(&self, response: Response<Body>, silence: Duration) -> IncomingFrames {
+        let body = response.into_body();
+        IncomingFrames::new(self.server.clone(), body, silence, Arc::clone(&self.progress))
     }
+}
+
+/// The request that was put together.
+fn built(request: http::request::Builder, body: Body) -> Request<Body> {
+    request
+        .body(body)
+        .expect("paths of routes and numbers of namespaces make addresses")
 }
 
 /// The messages of a body of frames, one by one; ends after the first error.
@@ -328,7 +314,8 @@ impl Remote for HttpRemote {
     }
 
     async fn logout(&self) -> RemoteResult<()> {
-        let request = self.caller.client.post(self.caller.url(Route::Logout));
+        let request = self.caller.request(Method::POST, Route::Logout.path());
+        let request = Caller::whole(request, Vec::new());
         self.caller.send(Route::Logout, request, SILENCE).await?;
         Ok(())
     }
@@ -344,11 +331,10 @@ impl Remote for HttpRemote {
     }
 
     async fn put_chunks(&self, namespace: NamespaceId, chunks: Vec<ChunkFrame>) -> RemoteResult<()> {
-        let mut url = self.caller.url(Route::Chunks);
-        url.set_query(Some(&format!("ns={namespace}")));
+        let path = format!("{}?ns={namespace}", Route::Chunks.path());
         let sent = chunks.len();
         let frames = chunks.into_iter().map(Frame::Chunk).collect();
-        let reply: ChunksReply = self.caller.post_frames(Route::Chunks, url, frames).await?;
+        let reply: ChunksReply = self.caller.post_frames(Route::Chunks, &path, frames).await?;
         if reply.count as usize == sent {
             return Ok(());
         }
@@ -359,8 +345,8 @@ impl Remote for HttpRemote {
     async fn commit(&self, chunks: Vec<ChunkFrame>, request: Vec<u8>) -> RemoteResult<CommitReply> {
         let mut frames: Vec<_> = chunks.into_iter().map(Frame::Chunk).collect();
         frames.push(Frame::Message(request.into()));
-        let url = self.caller.url(Route::Commit);
-        self.caller.post_frames(Route::Commit, url, frames).await
+        let path = Route::Commit.path();
+        self.caller.post_frames(Route::Commit, path, frames).await
     }
 
     async fn changes(&self, request: ChangesRequest) -> RemoteResult<ChangesReply> {
@@ -381,11 +367,10 @@ impl Remote for HttpRemote {
     }
 
     async fn fetch(&self, request: Fetch) -> RemoteResult<BoxStream<'static, RemoteResult<Fetched>>> {
-        let request = self
+        let response = self
             .caller
-            .post_message(Route::Fetch, &request)
-            .header(ACCEPT, FRAMES);
-        let response = self.caller.send(Route::Fetch, request, SILENCE).await?;
+            .post_message(Route::Fetch, &request, FRAMES, SILENCE)
+            .await?;
         let frames = self.caller.incoming(response, SILENCE);
         Ok(decoded(frames, self.caller.server.clone(), decode_fetched))
     }
@@ -397,9 +382,9 @@ impl Remote for HttpRemote {
     async fn events(&self) -> RemoteResult<BoxStream<'static, RemoteResult<Event>>> {
         let request = self
             .caller
-            .client
-            .get(self.caller.url(Route::Events))
+            .request(Method::GET, Route::Events.path())
             .header(ACCEPT, FRAMES);
+        let request = Caller::whole(request, Vec::new());
         let response = self.caller.send(Route::Events, request, SILENCE).await?;
         let frames = self.caller.incoming(response, EVENT_SILENCE);
         Ok(decoded(frames, self.caller.server.clone(), decode_event))

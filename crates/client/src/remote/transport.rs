@@ -19,7 +19,8 @@ pub struct TransportError {
 }
 
 /// Sends requests of HTTP to one server. Requests carry a path and its query; where the server is, is the transport's
-/// business.
+/// business. A request that tells its `content-length` has a body of so many bytes, which is in memory already; the body
+/// of any other is made while it is sent.
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
     /// Sends one request; resolves with the head of the answer.

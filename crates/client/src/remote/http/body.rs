@@ -1,6 +1,5 @@
 //! Bodies: how frames go out and come in.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::vec;
@@ -8,10 +7,10 @@ use std::vec;
 use bytes::{Bytes, BytesMut};
 use cairn_api::frame::{Frame, FrameReader};
 use futures::StreamExt;
-use futures::stream::BoxStream;
 
 use super::call::{Server, idle};
 use crate::progress::Progress;
+use crate::remote::transport::Body;
 use crate::remote::{RemoteError, RemoteResult};
 
 /// Small frames are sent together up to this many bytes: a write and a record of TLS for each would cost more than
@@ -50,7 +49,7 @@ impl Blocks {
 }
 
 impl Iterator for Blocks {
-    type Item = Result<Bytes, Infallible>;
+    type Item = Bytes;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut block = BytesMut::new();
@@ -63,14 +62,14 @@ impl Iterator for Blocks {
         }
         self.activity.note();
         self.progress.up.wire(block.len() as u64);
-        Some(Ok(block.freeze()))
+        Some(block.freeze())
     }
 }
 
 /// Frames as they arrive.
 pub(super) struct IncomingFrames {
     server: Server,
-    bytes: BoxStream<'static, Result<Bytes, reqwest::Error>>,
+    bytes: Body,
     reader: FrameReader,
     silence: std::time::Duration,
     progress: Arc<Progress>,
@@ -79,13 +78,13 @@ pub(super) struct IncomingFrames {
 impl IncomingFrames {
     pub(super) fn new(
         server: Server,
-        response: reqwest::Response,
+        bytes: Body,
         silence: std::time::Duration,
         progress: Arc<Progress>,
     ) -> Self {
         Self {
             server,
-            bytes: response.bytes_stream().boxed(),
+            bytes,
             reader: FrameReader::new(),
             silence,
             progress,

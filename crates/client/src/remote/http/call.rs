@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::sync::from_cbor;
+use futures::TryStreamExt;
+use http::Response;
 use minicbor::Decode;
-use reqwest::{RequestBuilder, Response};
 
 use super::body::Activity;
-use super::tls::Rejected;
 use crate::progress::Progress;
+use crate::remote::transport::{Body, TransportError};
 use crate::remote::{RemoteError, RemoteResult};
 
 /// Largest message that is read: a page of listings with manifests of 9 KB each stays far below.
@@ -18,11 +19,10 @@ const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// Largest body of an error that is read.
 const ERROR_BYTES: usize = 64 * 1024;
 
-/// The server as errors name it, with what its certificate check left behind.
+/// The server as errors name it.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
-    pub(super) address: Arc<str>,
-    pub(super) rejected: Arc<Rejected>,
+    address: Arc<str>,
 }
 
 /// Nothing moved for too long.
@@ -33,17 +33,21 @@ struct Silent {
 }
 
 impl Server {
+    /// The server at this address.
+    pub(super) fn at(address: &str) -> Self {
+        Self {
+            address: address.trim_end_matches('/').into(),
+        }
+    }
+
     /// The error for a connection that failed. Names the certificate when that was the reason.
-    pub(super) fn unreachable(&self, error: reqwest::Error) -> RemoteError {
+    pub(super) fn unreachable(&self, error: TransportError) -> RemoteError {
         let server = self.address.to_string();
-        match self.rejected.take().filter(|_| error.is_connect()) {
-            Some(fingerprint) => RemoteError::UntrustedCertificate {
-                server,
-                fingerprint: fingerprint.to_string(),
-            },
+        match error.refused_certificate {
+            Some(fingerprint) => RemoteError::UntrustedCertificate { server, fingerprint },
             None => RemoteError::Unreachable {
                 server,
-                source: Box::new(error.without_url()),
+                source: error.source,
             },
         }
     }
@@ -83,16 +87,16 @@ pub(super) async fn idle<T>(
         .map_err(|_elapsed| server.silent(silence))
 }
 
-/// Sends a request and waits for the head of its answer, as long as its body keeps moving.
+/// Waits for the head of an answer as long as the body of its request keeps moving.
 ///
 /// A bound on the whole call would fail on a slow line what works on a fast one.
-pub(super) async fn send(
+pub(super) async fn answer(
     server: &Server,
-    request: RequestBuilder,
+    call: impl Future<Output = Result<Response<Body>, TransportError>>,
     activity: &Activity,
     silence: Duration,
-) -> RemoteResult<Response> {
-    let mut call = Box::pin(request.send());
+) -> RemoteResult<Response<Body>> {
+    let mut call = Box::pin(call);
     loop {
         let before = activity.count();
         match tokio::time::timeout(silence, &mut call).await {
@@ -108,25 +112,20 @@ pub(super) async fn send(
 /// Reads an answer that is one message.
 pub(super) async fn message<T: for<'b> Decode<'b, ()>>(
     server: &Server,
-    response: Response,
+    response: Response<Body>,
     silence: Duration,
     progress: &Progress,
 ) -> RemoteResult<T> {
-    let body = read(server, response, silence, MESSAGE_BYTES).await?;
+    let body = read(server, response.into_body(), silence, MESSAGE_BYTES).await?;
     progress.down.wire(body.len() as u64);
     from_cbor(&body).map_err(|error| server.malformed(error.to_string()))
 }
 
 /// Reads a body of at most `limit` bytes.
-async fn read(
-    server: &Server,
-    mut response: Response,
-    silence: Duration,
-    limit: usize,
-) -> RemoteResult<Vec<u8>> {
+async fn read(server: &Server, mut blocks: Body, silence: Duration, limit: usize) -> RemoteResult<Vec<u8>> {
     let mut body = Vec::new();
     loop {
-        let block = idle(server, silence, response.chunk())
+        let block = idle(server, silence, blocks.try_next())
             .await?
             .map_err(|error| server.unreachable(error))?;
         let Some(block) = block else { return Ok(body) };
@@ -138,9 +137,9 @@ async fn read(
 }
 
 /// What an answer that is not a success says.
-async fn refusal(server: &Server, response: Response, silence: Duration) -> RemoteError {
+async fn refusal(server: &Server, response: Response<Body>, silence: Duration) -> RemoteError {
     let status = response.status();
-    let body = match read(server, response, silence, ERROR_BYTES).await {
+    let body = match read(server, response.into_body(), silence, ERROR_BYTES).await {
         Ok(body) => body,
         Err(RemoteError::Malformed { .. }) => Vec::new(),
         Err(error) => return error,

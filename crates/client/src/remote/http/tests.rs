@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-type Answer = hyper::Response<BoxBody<Bytes, Infallible>>;
+type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// What the server saw.
 #[derive(Default)]
@@ -124,7 +124,7 @@ fn cbor<T: Encode<()>>(status: u16, message: &T) -> Answer {
 }
 
 fn bytes(status: u16, body: impl Into<Bytes>) -> Answer {
-    hyper::Response::builder()
+    Response::builder()
         .status(status)
         .body(Full::new(body.into()).boxed())
         .unwrap()
@@ -152,7 +152,7 @@ fn frames(frames: Vec<Frame>, is_endless: bool) -> Answer {
     } else {
         stream::empty().right_stream()
     };
-    hyper::Response::new(BodyExt::boxed(StreamBody::new(blocks.chain(tail))))
+    Response::new(BodyExt::boxed(StreamBody::new(blocks.chain(tail))))
 }
 
 async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Result<Answer, Infallible> {
@@ -402,10 +402,8 @@ async fn a_server_that_falls_silent_is_given_up() {
     let server = TestServer::start(true).await;
     let remote = server.remote();
     let caller = &remote.caller;
-    let request = caller
-        .client
-        .get(caller.url(Route::Resolve))
-        .header(AUTHORIZATION, "Bearer good");
+    let request = caller.request(Method::GET, Route::Resolve.path());
+    let request = Caller::whole(request, Vec::new());
     let response = caller.send(Route::Resolve, request, SILENCE).await.unwrap();
     let mut frames = caller.incoming(response, Duration::from_millis(50));
     let error = frames.next().await.unwrap_err();
