@@ -11,6 +11,7 @@ use cairn_core::time::{Mtime, Timestamp};
 
 pub mod disk;
 pub mod os;
+pub mod root;
 
 #[cfg(test)]
 pub(crate) mod faulty;

@@ -1,46 +1,32 @@
-//! The operating system's filesystem, by file descriptors below the root's and nothing else.
+//! The operating system's disk, by file descriptors below the root's and nothing else.
 
-mod attributes;
 mod file;
 mod look;
-mod own;
 mod root;
-mod swap;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use cairn_core::node::LinkTarget;
-use cairn_core::time::{Mtime, Timestamp};
-use rustix::fs::{AtFlags, Mode};
+use cairn_core::time::Mtime;
+use rustix::fs::{AtFlags, Mode, RenameFlags, Timespec, Timestamps, UTIME_OMIT};
+use rustix::io::Errno;
 
-use crate::fs::{
-    DirectoryEntry, DiskPath, Filesystem, FsError, FsResult, Metadata, OWN_FOLDER, ReadFile, StageFile,
-};
-use file::{OpenFile, OpenStage};
+use crate::fs::disk::{Access, Disk, RenameMode, RootTraits, Stat};
+use crate::fs::root::RootFilesystem;
+use crate::fs::{FsResult, OWN_FOLDER};
 use root::Root;
 
-/// A lock on a root, held until it is dropped or the process ends.
-#[derive(Debug)]
-pub struct RootLock {
-    _file: OwnedFd,
-}
-
 /// A synced root on a local filesystem.
-///
-/// Every path is walked below the root's descriptor, with `openat2` where the kernel has it: no link is followed and no
-/// mount is entered, whoever changes the tree meanwhile. Paths may be longer than `PATH_MAX`.
-#[derive(Debug)]
-pub struct OsFilesystem {
-    path: PathBuf,
-    root: RwLock<Arc<Root>>,
-}
+pub type OsFilesystem = RootFilesystem<LinuxDisk>;
 
 impl OsFilesystem {
     /// Opens the folder at `path`, which may itself be reached through links.
@@ -48,252 +34,211 @@ impl OsFilesystem {
     /// # Errors
     /// As the filesystem says.
     pub fn open(path: impl Into<PathBuf>) -> FsResult<Self> {
-        let path = path.into();
-        let root = Root::open(&path).map_err(|source| error("open", &DiskPath::root(), source))?;
-        Ok(Self {
+        Self::new(LinuxDisk::new(path.into()))
+    }
+}
+
+/// The calls of Linux.
+///
+/// Paths are walked with `openat2` where the kernel has it; they may be longer than `PATH_MAX`.
+#[derive(Debug)]
+pub struct LinuxDisk {
+    path: PathBuf,
+    /// Set once the kernel has said that it has no `openat2`.
+    lacks_openat2: AtomicBool,
+}
+
+impl LinuxDisk {
+    /// The disk below the folder at `path`, which may itself be reached through links.
+    pub const fn new(path: PathBuf) -> Self {
+        Self {
             path,
-            root: RwLock::new(Arc::new(root)),
+            lacks_openat2: AtomicBool::new(false),
+        }
+    }
+}
+
+/// An open folder of a [`LinuxDisk`].
+#[derive(Debug)]
+pub struct LinuxFolder {
+    fd: OwnedFd,
+    root: Arc<Root>,
+}
+
+impl AsFd for LinuxFolder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// An open file of a [`LinuxDisk`].
+#[derive(Debug)]
+pub struct LinuxFile {
+    fd: OwnedFd,
+    root: Arc<Root>,
+}
+
+impl Disk for LinuxDisk {
+    type Folder = LinuxFolder;
+    type File = LinuxFile;
+
+    fn open_root(&self) -> io::Result<LinuxFolder> {
+        let (fd, root) = Root::open(&self.path)?;
+        Ok(LinuxFolder {
+            fd,
+            root: Arc::new(root),
         })
     }
 
-    /// Where the root is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    fn root_traits(&self, root: &LinuxFolder) -> RootTraits {
+        root.root.traits()
     }
 
-    /// Takes the root for this process; `None` when another has it. The root must have been adopted.
-    ///
-    /// # Errors
-    /// As the filesystem says.
-    pub fn lock(&self) -> FsResult<Option<RootLock>> {
-        let path = DiskPath::root().join(OWN_FOLDER).join("lock");
-        let file = own::lock(&self.root()).map_err(|source| error("lock", &path, source))?;
-        Ok(file.map(|file| RootLock { _file: file }))
+    fn open_folder<N: AsRef<OsStr>>(&self, base: &LinuxFolder, names: &[N]) -> io::Result<LinuxFolder> {
+        Ok(LinuxFolder {
+            fd: walk::open_below(&self.lacks_openat2, &base.root, base.as_fd(), names)?,
+            root: Arc::clone(&base.root),
+        })
     }
 
-    fn root(&self) -> Arc<Root> {
-        Arc::clone(&self.root.read().unwrap_or_else(PoisonError::into_inner))
+    fn stat(&self, folder: &LinuxFolder, name: &OsStr) -> io::Result<Stat> {
+        look::name(&folder.root, folder, name)
     }
 
-    /// Runs `work` with the folder that holds `path` and the name there.
-    fn at<T>(
-        &self,
-        action: &'static str,
-        path: &DiskPath,
-        work: impl FnOnce(&Root, &OwnedFd, &str) -> io::Result<T>,
-    ) -> FsResult<T> {
-        let root = self.root();
-        walk::open_parent(&root, path)
-            .and_then(|(folder, name)| work(&root, &folder, name))
-            .map_err(|source| error(action, path, source))
+    fn stat_folder(&self, folder: &LinuxFolder) -> io::Result<Stat> {
+        look::open_file(&folder.root, folder)
     }
 
-    /// Runs `work` with the stage and a checked name in it.
-    fn in_stage<T>(
-        &self,
-        action: &'static str,
-        name: &str,
-        work: impl FnOnce(&Root, &OwnedFd) -> io::Result<T>,
-    ) -> FsResult<T> {
-        let root = self.root();
-        walk::check_name(name)
-            .and_then(|()| own::open_stage(&root))
-            .and_then(|stage| work(&root, &stage))
-            .map_err(|source| error(action, &staged_path(name), source))
-    }
-}
-
-fn error(action: &'static str, path: &DiskPath, source: io::Error) -> FsError {
-    FsError {
-        action,
-        path: path.clone(),
-        source,
-    }
-}
-
-fn staged_path(name: &str) -> DiskPath {
-    own::stage_path().join(name)
-}
-
-impl Filesystem for OsFilesystem {
-    fn check_root(&self, id: &str) -> FsResult<()> {
-        let fresh = Root::open(&self.path)
-            .and_then(|fresh| own::check_marker(&fresh, id).map(|()| fresh))
-            .map_err(|source| error("find the synced folder's marker in", &DiskPath::root(), source))?;
-        if !fresh.is_same(&self.root()) {
-            // The same folder after a remount: its device has another number now.
-            *self.root.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
-        }
-        Ok(())
+    fn stat_file(&self, file: &LinuxFile) -> io::Result<Stat> {
+        look::open_file(&file.root, &file.fd)
     }
 
-    fn adopt_root(&self, id: &str) -> FsResult<()> {
-        own::adopt(&self.root(), id).map_err(|source| error("prepare", &DiskPath::root(), source))
+    fn names(&self, folder: &LinuxFolder) -> io::Result<Vec<OsString>> {
+        look::names(folder)
     }
 
-    fn list(&self, folder: &DiskPath) -> FsResult<Vec<DirectoryEntry>> {
-        let root = self.root();
-        walk::open_folder(&root, folder.names())
-            .and_then(|fd| look::list(&root, &fd, folder.names().is_empty()))
-            .map_err(|source| error("list", folder, source))
+    fn open_file(&self, folder: &LinuxFolder, name: &OsStr, access: Access) -> io::Result<LinuxFile> {
+        Ok(LinuxFile {
+            fd: file::open(&folder.root, folder, name, access)?,
+            root: Arc::clone(&folder.root),
+        })
     }
 
-    fn metadata(&self, path: &DiskPath) -> FsResult<Option<Metadata>> {
-        let looked = if path.names().is_empty() {
-            let root = self.root();
-            look::open_file(&root, &root.fd).map_err(|source| error("look at", path, source))
-        } else {
-            self.at("look at", path, |root, folder, name| {
-                look::name(root, folder, name)
-            })
+    fn read_at(&self, file: &LinuxFile, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        file::read_at(&file.fd, offset, buffer)
+    }
+
+    fn write_at(&self, file: &LinuxFile, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        file::write_at(&file.fd, offset, bytes)
+    }
+
+    fn set_len(&self, file: &LinuxFile, len: u64) -> io::Result<()> {
+        Ok(rustix::fs::ftruncate(&file.fd, len)?)
+    }
+
+    fn set_mode(&self, file: &LinuxFile, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(&file.fd, Mode::from_raw_mode(mode))?)
+    }
+
+    fn set_mtime(&self, file: &LinuxFile, mtime: Mtime) -> io::Result<()> {
+        let times = Timestamps {
+            last_access: Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_OMIT,
+            },
+            last_modification: Timespec {
+                tv_sec: mtime.seconds,
+                tv_nsec: mtime.nanos.into(),
+            },
         };
-        match looked {
-            Ok(metadata) => Ok(Some(metadata)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(rustix::fs::futimens(&file.fd, &times)?)
     }
 
-    fn open(&self, path: &DiskPath) -> FsResult<Box<dyn ReadFile>> {
-        let root = self.root();
-        let fd = self.at("open", path, file::open_regular)?;
-        Ok(Box::new(OpenFile {
-            fd,
-            root,
-            path: path.clone(),
-        }))
+    fn sync_file(&self, file: &LinuxFile) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&file.fd)?)
     }
 
-    fn read_link(&self, path: &DiskPath) -> FsResult<LinkTarget> {
-        self.at("read the link", path, |_, folder, name| {
-            look::link_target(folder, name)
-        })
-    }
-
-    fn stage(&self, name: &str) -> FsResult<Box<dyn StageFile>> {
-        let fd = self.in_stage("write", name, |_, stage| file::open_staged(stage, name))?;
-        Ok(Box::new(OpenStage {
-            fd,
-            path: staged_path(name),
-        }))
-    }
-
-    fn stage_link(&self, name: &str, target: &LinkTarget) -> FsResult<()> {
-        self.in_stage("make", name, |_, stage| {
-            rustix::fs::symlinkat(target.as_str(), stage, name)?;
-            Ok(())
-        })
-    }
-
-    fn staged(&self, name: &str) -> FsResult<Option<Metadata>> {
-        match self.in_stage("look at", name, |root, stage| look::name(root, stage, name)) {
-            Ok(metadata) => Ok(Some(metadata)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn staged_names(&self) -> FsResult<Vec<String>> {
-        let root = self.root();
-        own::open_stage(&root)
-            .and_then(|stage| look::names(&stage))
-            .map_err(|source| error("list", &own::stage_path(), source))
-    }
-
-    fn unstage(&self, name: &str) -> FsResult<()> {
-        self.in_stage("remove", name, |_, stage| own::remove_tree(stage, name))
-    }
-
-    fn place(&self, staged: &str, path: &DiskPath) -> FsResult<()> {
-        self.in_stage("place", staged, |_, _| Ok(()))?;
-        self.at("make", path, |root, folder, name| {
-            let stage = own::open_stage(root)?;
-            swap::move_to_free(&stage, staged, folder, name)?;
-            own::sync_folder(root, folder)?;
-            own::sync_folder(root, &stage)
-        })
-    }
-
-    fn place_all(&self, batch: &[(String, DiskPath)]) -> Vec<FsResult<()>> {
-        swap::place_all(&self.root(), batch)
-            .into_iter()
-            .zip(batch)
-            .map(|(result, (_, path))| result.map_err(|source| error("make", path, source)))
-            .collect()
-    }
-
-    fn exchange(&self, staged: &str, path: &DiskPath) -> FsResult<()> {
-        self.in_stage("place", staged, |_, _| Ok(()))?;
-        self.at("replace", path, |root, folder, name| {
-            let stage = own::open_stage(root)?;
-            attributes::copy_permissions(folder, name, &stage, staged)?;
-            swap::exchange(&stage, staged, folder, name)?;
-            own::sync_folder(root, folder)?;
-            own::sync_folder(root, &stage)
-        })
-    }
-
-    fn displace(&self, path: &DiskPath, staged: &str) -> FsResult<()> {
-        self.in_stage("stage", staged, |_, _| Ok(()))?;
-        self.at("move", path, |root, folder, name| {
-            let stage = own::open_stage(root)?;
-            swap::move_to_free(folder, name, &stage, staged)?;
-            own::sync_folder(root, &stage)?;
-            own::sync_folder(root, folder)
-        })
-    }
-
-    fn trash(&self, staged: &str) -> FsResult<()> {
-        self.trash_as(staged, staged)
-    }
-
-    fn trash_as(&self, staged: &str, name: &str) -> FsResult<()> {
-        self.in_stage("move to the trash", staged, |root, stage| {
-            own::trash(root, stage, staged, name)
-        })
-    }
-
-    fn empty_trash(&self, before: Timestamp) -> FsResult<u64> {
-        own::empty_trash(&self.root(), before).map_err(|source| error("empty", &own::trash_path(), source))
-    }
-
-    fn rename(&self, from: &DiskPath, to: &DiskPath) -> FsResult<()> {
-        self.at("move", from, |root, from_folder, from_name| {
-            let (to_folder, to_name) = walk::open_parent(root, to)?;
-            swap::rename(from_folder, from_name, &to_folder, to_name)?;
-            own::sync_folder(root, &to_folder)?;
-            if from.parent() == to.parent() {
-                return Ok(());
+    fn sync_folder(&self, folder: &LinuxFolder) -> io::Result<()> {
+        let result = match look::open_listing(folder) {
+            Ok(fd) => rustix::fs::fsync(fd),
+            // A folder that may be written but not read: the whole filesystem is synced in its place.
+            Err(Errno::ACCESS) => {
+                let own = walk::open_below(
+                    &self.lacks_openat2,
+                    &folder.root,
+                    folder.root.as_fd(),
+                    &[OWN_FOLDER],
+                )?;
+                look::open_listing(own).and_then(rustix::fs::syncfs)
             }
-            own::sync_folder(root, from_folder)
-        })
+            Err(errno) => Err(errno),
+        };
+        match result {
+            // Some network filesystems have no such thing for folders.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
+            result => Ok(result?),
+        }
     }
 
-    fn create_directory(&self, path: &DiskPath) -> FsResult<()> {
-        self.at("make the folder", path, |root, folder, name| {
-            rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o777))?;
-            own::sync_folder(root, folder)
-        })
+    fn make_folder(&self, folder: &LinuxFolder, name: &OsStr, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(mode))?)
     }
 
-    fn remove_directory(&self, path: &DiskPath) -> FsResult<()> {
-        self.at("remove the folder", path, |root, folder, name| {
-            rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?;
-            own::sync_folder(root, folder)
-        })
+    fn remove_folder(&self, folder: &LinuxFolder, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?)
     }
 
-    fn set_attributes(&self, path: &DiskPath, executable: bool, mtime: Mtime) -> FsResult<()> {
-        self.at("set the attributes of", path, |root, folder, name| {
-            attributes::set(root, folder, name, executable, mtime)
-        })
+    fn unlink(&self, folder: &LinuxFolder, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
     }
 
-    fn timestamp_step_ns(&self) -> u64 {
-        self.root().timestamp_step_ns
+    fn link(
+        &self,
+        from: &LinuxFolder,
+        from_name: &OsStr,
+        to: &LinuxFolder,
+        to_name: &OsStr,
+    ) -> io::Result<()> {
+        match rustix::fs::linkat(from, from_name, to, to_name, AtFlags::empty()) {
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
+                Err(io::Error::from(io::ErrorKind::Unsupported))
+            }
+            result => Ok(result?),
+        }
     }
 
-    fn keeps_exec_bit(&self) -> bool {
-        self.root().keeps_exec_bit
+    fn symlink(&self, folder: &LinuxFolder, name: &OsStr, target: &str) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(target, folder, name)?)
+    }
+
+    fn read_link(&self, folder: &LinuxFolder, name: &OsStr) -> io::Result<OsString> {
+        match rustix::fs::readlinkat(folder, name, Vec::new()) {
+            Ok(target) => Ok(OsString::from_vec(target.into_bytes())),
+            // It is no link.
+            Err(Errno::INVAL) => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn rename(
+        &self,
+        from: &LinuxFolder,
+        from_name: &OsStr,
+        to: &LinuxFolder,
+        to_name: &OsStr,
+        mode: RenameMode,
+    ) -> io::Result<()> {
+        let flags = match mode {
+            RenameMode::Replace => return Ok(rustix::fs::renameat(from, from_name, to, to_name)?),
+            RenameMode::KeepExisting => RenameFlags::NOREPLACE,
+            RenameMode::Exchange => RenameFlags::EXCHANGE,
+        };
+        match rustix::fs::renameat_with(from, from_name, to, to_name, flags) {
+            // Filesystems that do not know the flags; moving a folder into itself is told so too, and again without them.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                Err(io::Error::from(io::ErrorKind::Unsupported))
+            }
+            result => Ok(result?),
+        }
     }
 }

@@ -1,11 +1,12 @@
-//! The root's descriptor and what is known of its filesystem.
+//! What is known of a root's filesystem.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+
+use crate::fs::disk::RootTraits;
 
 /// `f_type` of filesystems that keep less than the others; from Linux's `magic.h` and the drivers' sources.
 const FAT: u64 = 0x4d44;
@@ -20,19 +21,18 @@ const FUSE: u64 = 0x6573_5546;
 /// An open root.
 #[derive(Debug)]
 pub(super) struct Root {
-    pub(super) fd: OwnedFd,
+    fd: OwnedFd,
     pub(super) device: (u32, u32),
     /// The kernel's number of the mount, where it says.
     pub(super) mount: Option<u64>,
-    inode: u64,
-    pub(super) timestamp_step_ns: u64,
-    pub(super) keeps_exec_bit: bool,
-    /// Set once the kernel has said that it has no `openat2`.
-    pub(super) lacks_openat2: AtomicBool,
+    pub(super) inode: u64,
+    timestamp_step_ns: u64,
+    keeps_exec_bit: bool,
 }
 
 impl Root {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    /// Opens a root, and once more as the base of calls.
+    pub(super) fn open(path: &Path) -> io::Result<(OwnedFd, Self)> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
         let stat = rustix::fs::statx(
@@ -42,7 +42,7 @@ impl Root {
             StatxFlags::BASIC_STATS | StatxFlags::MNT_ID,
         )?;
         let kind = rustix::fs::fstatfs(&fd).map_or(0, |stat| stat.f_type as u64) & 0xffff_ffff;
-        Ok(Self {
+        let root = Self {
             device: (stat.stx_dev_major, stat.stx_dev_minor),
             mount: mount_of(&stat),
             inode: stat.stx_ino,
@@ -52,17 +52,29 @@ impl Root {
                 _ => 10_000_000,
             },
             keeps_exec_bit: !matches!(kind, FAT | EXFAT | NTFS3 | CIFS | SMB2),
-            lacks_openat2: AtomicBool::new(false),
-            fd,
-        })
+            fd: fd.try_clone()?,
+        };
+        Ok((fd, root))
     }
 
-    pub(super) const fn inode(&self) -> u64 {
-        self.inode
+    pub(super) fn traits(&self) -> RootTraits {
+        let (major, minor) = self.device;
+        RootTraits {
+            identity: (
+                u64::from(major) << 32 | u64::from(minor),
+                // Mounts are numbered from one.
+                self.mount.unwrap_or(0),
+                self.inode,
+            ),
+            timestamp_step_ns: self.timestamp_step_ns,
+            keeps_exec_bit: self.keeps_exec_bit,
+        }
     }
+}
 
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.device == other.device && self.mount == other.mount && self.inode == other.inode
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -3,22 +3,23 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::fs::FileKind;
-use cairn_core::node::NodeKind;
+use crate::fs::{DirectoryEntry, DiskPath, FileKind, Filesystem};
+use cairn_core::node::{LinkTarget, NodeKind};
+use cairn_core::time::Timestamp;
 
-struct Disk {
+struct Device {
     folder: tempfile::TempDir,
     fs: OsFilesystem,
 }
 
-fn disk() -> Disk {
+fn disk() -> Device {
     let folder = tempfile::tempdir().unwrap();
     let fs = OsFilesystem::open(folder.path()).unwrap();
     fs.adopt_root("marker").unwrap();
-    Disk { folder, fs }
+    Device { folder, fs }
 }
 
-impl Disk {
+impl Device {
     fn write(&self, path: &str, text: &str) {
         fs::write(self.folder.path().join(path), text).unwrap();
     }
@@ -76,17 +77,6 @@ fn a_root_that_came_back_elsewhere_is_taken_up_again() {
 }
 
 #[test]
-fn one_process_has_the_lock() {
-    let disk = disk();
-    let lock = disk.fs.lock().unwrap();
-    assert!(lock.is_some());
-    let other = OsFilesystem::open(disk.folder.path()).unwrap();
-    assert!(other.lock().unwrap().is_none());
-    drop(lock);
-    assert!(other.lock().unwrap().is_some());
-}
-
-#[test]
 fn a_listing_has_every_name_in_byte_order_and_leaves_out_our_own_folder() {
     use std::os::unix::ffi::OsStrExt;
     let disk = disk();
@@ -94,7 +84,7 @@ fn a_listing_has_every_name_in_byte_order_and_leaves_out_our_own_folder() {
         disk.write(name, name);
     }
     fs::create_dir(disk.folder.path().join("folder")).unwrap();
-    fs::write(disk.folder.path().join(std::ffi::OsStr::from_bytes(b"\xff")), "x").unwrap();
+    fs::write(disk.folder.path().join(OsStr::from_bytes(b"\xff")), "x").unwrap();
     let listed = disk.fs.list(&DiskPath::root()).unwrap();
     assert_eq!(
         names(&listed),
@@ -134,7 +124,7 @@ fn pipes_and_mounts_are_told_without_opening_them() {
         FileKind::MountPoint
     );
     assert!(top.list(&path("proc/self")).is_err());
-    top.root().lacks_openat2.store(true, Ordering::Relaxed);
+    top.disk().lacks_openat2.store(true, Ordering::Relaxed);
     assert!(top.list(&path("proc/self")).is_err());
 }
 
@@ -148,7 +138,7 @@ fn no_link_is_followed_on_the_way_or_at_the_end() {
     disk.stage("s", "new");
     for has_openat2 in [true, false] {
         disk.fs
-            .root()
+            .disk()
             .lacks_openat2
             .store(!has_openat2, Ordering::Relaxed);
         assert!(disk.fs.metadata(&path("link/secret")).unwrap().is_none());
@@ -198,7 +188,7 @@ fn paths_longer_than_the_kernel_takes_at_once_work() {
     disk.fs.place("s", &file).unwrap();
     assert_eq!(names(&disk.fs.list(&deep).unwrap()), ["file"]);
     assert_eq!(disk.fs.metadata(&file).unwrap().unwrap().fingerprint.size, 4);
-    disk.fs.root().lacks_openat2.store(true, Ordering::Relaxed);
+    disk.fs.disk().lacks_openat2.store(true, Ordering::Relaxed);
     let mut buffer = [0; 10];
     assert_eq!(disk.fs.open(&file).unwrap().read_at(0, &mut buffer).unwrap(), 4);
     disk.fs.displace(&path(&"n".repeat(200)), "whole").unwrap();

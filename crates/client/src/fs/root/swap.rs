@@ -1,0 +1,101 @@
+//! Renames that replace nothing, and swaps.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+use cairn_core::name::NodeName;
+use cairn_core::node::NodeKind;
+
+use super::look;
+use crate::fs::FileKind;
+use crate::fs::disk::{Disk, RenameMode};
+
+/// A folder and a name in it.
+pub(super) type Name<'a, D> = (&'a <D as Disk>::Folder, &'a OsStr);
+
+fn is_unsupported(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+}
+
+fn rename_as<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>, mode: RenameMode) -> io::Result<()> {
+    disk.rename(from.0, from.1, to.0, to.1, mode)
+}
+
+/// Moves to a name that nothing has.
+pub(super) fn move_to_free<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<()> {
+    match rename_as(disk, from, to, RenameMode::KeepExisting) {
+        Err(error) if is_unsupported(&error) => move_by_link(disk, from, to),
+        result => result,
+    }
+}
+
+/// The same for filesystems without such a rename: a link never replaces anything.
+fn move_by_link<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<()> {
+    let kind = disk.stat(from.0, from.1)?.metadata.kind;
+    if !matches!(kind, FileKind::Node(NodeKind::Directory) | FileKind::MountPoint) {
+        match disk.link(from.0, from.1, to.0, to.1) {
+            Ok(()) => return disk.unlink(from.0, from.1),
+            Err(error) if is_unsupported(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // Neither is to be had: look, then rename. A folder can replace only an empty folder.
+    match disk.stat(to.0, to.1) {
+        Ok(_) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            rename_as(disk, from, to, RenameMode::Replace)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Swaps a staged file with what is at a name.
+pub(super) fn exchange<D: Disk>(disk: &D, staged: Name<'_, D>, at: Name<'_, D>) -> io::Result<()> {
+    match rename_as(disk, staged, at, RenameMode::Exchange) {
+        Err(error) if is_unsupported(&error) => exchange_by_link(disk, staged, at),
+        result => result,
+    }
+}
+
+/// The same for filesystems without swaps. What is displaced has two names until the last step, or is moved where there
+/// are no links: it always has at least one.
+fn exchange_by_link<D: Disk>(disk: &D, staged: Name<'_, D>, at: Name<'_, D>) -> io::Result<()> {
+    let stage = staged.0;
+    let mut aside = OsString::from(staged.1);
+    aside.push(".displaced");
+    let aside = (stage, aside.as_os_str());
+    match disk.link(at.0, at.1, aside.0, aside.1) {
+        Ok(()) => rename_as(disk, staged, at, RenameMode::Replace)?,
+        Err(error) if is_unsupported(&error) => {
+            move_to_free(disk, at, aside)?;
+            move_to_free(disk, staged, at)?;
+        }
+        Err(error) => return Err(error),
+    }
+    move_to_free(disk, aside, staged)
+}
+
+/// Moves within the root to a name that nothing has, or that is the thing's own in another case.
+pub(super) fn rename<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<()> {
+    match move_to_free(disk, from, to) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_own_name(disk, from, to)? => {
+            rename_as(disk, from, to, RenameMode::Replace)
+        }
+        result => result,
+    }
+}
+
+/// Whether the new name finds the same thing because the filesystem folds names: then it is not listed as such. Two
+/// hard links are both listed.
+fn is_own_name<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<bool> {
+    let key = |name: &OsStr| {
+        let name = NodeName::new(name.to_str()?).ok()?;
+        Some(name.key())
+    };
+    if from.1 == to.1 || key(from.1) != key(to.1) {
+        return Ok(false);
+    }
+    let old = disk.stat(from.0, from.1)?.metadata.fingerprint;
+    let new = disk.stat(to.0, to.1)?.metadata.fingerprint;
+    Ok(old.is_same_file(&new) && !look::names(disk, to.0)?.iter().any(|name| to.1 == name.as_str()))
+}
