@@ -2,7 +2,9 @@
 //! make both sides agree.
 
 mod events;
+mod jobs;
 mod open;
+mod parts;
 mod status;
 mod work;
 
@@ -18,15 +20,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, EngineError};
 use crate::fs::FsError;
-use crate::lock::{FolderLock, LockError};
+use crate::lock::LockError;
 use crate::profile::Profile;
 use crate::remote::RemoteError;
 use crate::retry::Backoff;
 use crate::scanner::{ScanError, Scanner};
 use crate::state::StateError;
 use crate::status::{Activity, Status};
-use crate::watcher::{Hint, Watcher};
+use crate::watcher::{Hint, Watch, Watcher};
 use events::ServerEvents;
+use jobs::Jobs;
+pub use parts::{DaemonParts, Guard};
 use work::Work;
 
 /// How long after a scan files are read again that may have changed within the same tick of the clock.
@@ -147,7 +151,7 @@ pub struct Daemon {
     nudge: Notify,
     /// One pass at a time, whoever asks for it.
     pass: Mutex<()>,
-    _locks: [FolderLock; 2],
+    jobs: Arc<Jobs>,
 }
 
 impl Daemon {
@@ -158,6 +162,15 @@ impl Daemon {
     /// state is set aside and built anew from disk and server.
     pub async fn open(config: DaemonConfig, runtime: Runtime) -> Result<Self, DaemonError> {
         open::open(config, runtime).await
+    }
+
+    /// Puts a daemon together from its parts: checks that the folder is the one that was synced before, or makes it ours,
+    /// and finishes what a crash left half done on the disk.
+    ///
+    /// # Errors
+    /// [`DaemonError`] when the folder is gone, or disk or state cannot be used.
+    pub async fn assemble(parts: DaemonParts, runtime: Runtime) -> Result<Self, DaemonError> {
+        parts::assemble(parts, runtime).await
     }
 
     /// The daemon's state, as it changes.
@@ -222,12 +235,34 @@ impl Daemon {
         }
     }
 
-    /// Keeps the folder in sync until `stop`.
+    /// Keeps the folder in sync until `stop`, told by the system what changes in it.
+    ///
+    /// A pass that is under way when `stop` comes is cut where it waits, as a crash would cut it, and the next start goes
+    /// on from there. What it has handed to the disk is waited for.
     ///
     /// # Errors
     /// [`DaemonError`] only when going on makes no sense, such as a state that cannot be written.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), DaemonError> {
-        let mut watcher = Watcher::start(&self.folder, self.runtime.clone()).await;
+        let watcher = Watcher::start(&self.folder, self.runtime.clone());
+        let result = match stop.run_until_cancelled(watcher).await {
+            Some(watcher) => self.run_with(Box::new(watcher), stop).await,
+            None => Ok(()),
+        };
+        self.jobs.ended().await;
+        result
+    }
+
+    /// As [`Self::run`], told by `watch`.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_with(&self, watch: Box<dyn Watch>, stop: CancellationToken) -> Result<(), DaemonError> {
+        let result = self.follow(watch, &stop).await;
+        self.jobs.ended().await;
+        result
+    }
+
+    async fn follow(&self, mut watch: Box<dyn Watch>, stop: &CancellationToken) -> Result<(), DaemonError> {
         let events = ServerEvents::follow(
             Arc::clone(&self.engine.remote),
             self.engine.namespace,
@@ -238,15 +273,20 @@ impl Daemon {
         let mut work = Work::everything();
         let mut is_introduced = false;
         loop {
-            let pause = self.one_pass(&mut work, &mut is_introduced, &mut backoff).await?;
-            let scan_every = if watcher.trouble().is_some() {
+            let pass = self.one_pass(&mut work, &mut is_introduced, &mut backoff);
+            let Some(pause) = stop.run_until_cancelled(pass).await else {
+                break;
+            };
+            let pause = pause?;
+            let scan_every = if watch.trouble().is_some() {
                 SCAN_UNWATCHED_EVERY
             } else {
                 SCAN_EVERY
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
-                hint = watcher.next() => match hint {
+                hint = watch.next() => match hint {
                     Hint::Folders(folders) => work.look_at(folders),
                     Hint::Everything => work.look_at_everything(),
                 },
@@ -303,6 +343,7 @@ impl Daemon {
 
     /// Finishes what is under way and lets go of folder and state.
     pub async fn close(self) {
+        self.jobs.ended().await;
         self.engine.state.close().await;
     }
 }

@@ -63,22 +63,22 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// A scanner of the root that carries `marker`.
+    /// A scanner of the root that carries `marker`, for which `readers` cores may read and hash files at once.
     pub fn new(
         fs: Arc<dyn Filesystem>,
         state: Arc<dyn ClientState>,
         runtime: Runtime,
         namespace: NamespaceId,
         marker: &str,
+        readers: usize,
     ) -> Self {
-        let readers = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             fs,
             state,
             runtime,
             namespace,
             marker: marker.into(),
-            readers,
+            readers: readers.max(1),
         }
     }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use cairn_core::runtime::Runtime;
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
 use notify::{Event, EventKind};
@@ -55,6 +56,16 @@ pub enum WatchTrouble {
         /// Why.
         reason: String,
     },
+}
+
+/// What tells a daemon where to look.
+#[async_trait]
+pub trait Watch: Send {
+    /// Waits for the next hint. Loses nothing when it is dropped while waiting.
+    async fn next(&mut self) -> Hint;
+
+    /// Why not every folder is watched: everything must be looked at from time to time then.
+    fn trouble(&self) -> Option<WatchTrouble>;
 }
 
 /// Events that have not been handed out.
@@ -219,6 +230,17 @@ impl Watcher {
         for folder in watched {
             pending.add(folder);
         }
+    }
+}
+
+#[async_trait]
+impl Watch for Watcher {
+    async fn next(&mut self) -> Hint {
+        Self::next(self).await
+    }
+
+    fn trouble(&self) -> Option<WatchTrouble> {
+        Self::trouble(self)
     }
 }
 

@@ -121,7 +121,7 @@ impl Device {
     pub(crate) fn scanner(&self) -> Scanner {
         let fs = Arc::clone(&self.fs) as Arc<dyn Filesystem>;
         let state = Arc::clone(&self.state) as Arc<dyn ClientState>;
-        Scanner::new(fs, state, self.runtime.clone(), self.namespace, MARKER)
+        Scanner::new(fs, state, self.runtime.clone(), self.namespace, MARKER, 2)
     }
 
     pub(crate) async fn scan(&self) -> ScanReport {

@@ -1,0 +1,179 @@
+//! What a daemon is made of, and how it is put together: the folder's marker, half-done steps, engine and scanner.
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use cairn_core::ids::{Incarnation, NamespaceId};
+use cairn_core::runtime::Runtime;
+use tokio::sync::{Mutex, Notify, watch};
+
+use super::jobs::Jobs;
+use super::{Daemon, DaemonError};
+use crate::applier::{Applier, ApplyError};
+use crate::downloader::Downloader;
+use crate::engine::Engine;
+use crate::fs::Filesystem;
+use crate::progress::Progress;
+use crate::remote::Remote;
+use crate::scanner::Scanner;
+use crate::state::{ClientState, StateResult};
+use crate::status::{Activity, Status, Transfer};
+use crate::uploader::Uploader;
+
+/// The setting that holds the marker of the synced root.
+const MARKER_SETTING: &str = "root-marker";
+
+/// Something that is kept until the last work of a daemon has ended, such as a lock.
+pub type Guard = Box<dyn Any + Send + Sync>;
+
+/// A device as a daemon sees it: its disk, its memory, its server.
+pub struct DaemonParts {
+    /// The namespace that is synced.
+    pub namespace: NamespaceId,
+    /// This device's name, for conflicted copies.
+    pub device_name: String,
+    /// The server's address, for messages.
+    pub server: String,
+    /// The synced folder, for messages and for the system's watch.
+    pub folder: PathBuf,
+    /// The synced folder.
+    pub fs: Arc<dyn Filesystem>,
+    /// What the device remembers.
+    pub state: Arc<dyn ClientState>,
+    /// The server.
+    pub remote: Arc<dyn Remote>,
+    /// What is counted; `remote` counts in it too.
+    pub progress: Arc<Progress>,
+    /// Cores that may read and hash files at once; at least 1.
+    pub readers: usize,
+    /// What keeps others out. Let go when the daemon is gone and nothing of it runs any more.
+    pub guards: Vec<Guard>,
+}
+
+/// Settles whose folder it is, then puts the daemon together.
+pub(super) async fn assemble(parts: DaemonParts, runtime: Runtime) -> Result<Daemon, DaemonError> {
+    let marker = settle_marker(&parts, &runtime).await?;
+    put_together(parts, &marker, runtime).await
+}
+
+/// The marker of the folder that was synced before.
+pub(super) async fn remembered_marker(state: &dyn ClientState) -> StateResult<Option<String>> {
+    state.setting(MARKER_SETTING).await
+}
+
+/// Checks that the folder is the one that was synced before, or makes it ours.
+pub(super) async fn settle_marker(parts: &DaemonParts, runtime: &Runtime) -> Result<String, DaemonError> {
+    let fs = Arc::clone(&parts.fs);
+    if let Some(marker) = remembered_marker(parts.state.as_ref()).await? {
+        let expected = marker.clone();
+        return match runtime.blocking(move || fs.check_root(&expected)).await {
+            Ok(()) => Ok(marker),
+            Err(error) if error.is_not_found() => Err(DaemonError::FolderGone {
+                folder: parts.folder.clone(),
+            }),
+            Err(error) => Err(error.into()),
+        };
+    }
+    // A marker of an earlier link means nothing any more: with a fresh state, everything is merged.
+    let marker = Incarnation::random(runtime.entropy.as_ref()).to_string();
+    let fresh = marker.clone();
+    runtime.blocking(move || fs.adopt_root(&fresh)).await?;
+    parts.state.set_setting(MARKER_SETTING, Some(&marker)).await?;
+    Ok(marker)
+}
+
+/// Builds the daemon of a folder that carries `marker`, and finishes what a crash left half done on its disk.
+pub(super) async fn put_together(
+    parts: DaemonParts,
+    marker: &str,
+    runtime: Runtime,
+) -> Result<Daemon, DaemonError> {
+    let jobs = Arc::new(Jobs::new(runtime.spawner, parts.guards));
+    let runtime = Runtime {
+        spawner: Arc::clone(&jobs) as _,
+        ..runtime
+    };
+    let status = Status {
+        activity: Activity::Starting,
+        folder: parts.folder.display().to_string(),
+        server: parts.server,
+        local_nodes: 0,
+        remote_nodes: 0,
+        pending: 0,
+        in_sync: false,
+        upload: Transfer::default(),
+        download: Transfer::default(),
+        problems: Vec::new(),
+        passes: 0,
+        full_passes: 0,
+    };
+    let scanner = Scanner::new(
+        Arc::clone(&parts.fs),
+        Arc::clone(&parts.state),
+        runtime.clone(),
+        parts.namespace,
+        marker,
+        parts.readers,
+    );
+    let applier = Applier::new(
+        Arc::clone(&parts.fs),
+        Arc::clone(&parts.state),
+        runtime.clone(),
+        parts.namespace,
+        &parts.device_name,
+    );
+    let uploader = Uploader {
+        remote: Arc::clone(&parts.remote),
+        fs: Arc::clone(&parts.fs),
+        state: Arc::clone(&parts.state),
+        runtime: runtime.clone(),
+        namespace: parts.namespace,
+        progress: Arc::clone(&parts.progress),
+    };
+    let downloader = Downloader {
+        remote: Arc::clone(&parts.remote),
+        fs: Arc::clone(&parts.fs),
+        state: Arc::clone(&parts.state),
+        runtime: runtime.clone(),
+        namespace: parts.namespace,
+        progress: Arc::clone(&parts.progress),
+    };
+    let engine = Engine {
+        remote: parts.remote,
+        fs: parts.fs,
+        state: parts.state,
+        runtime: runtime.clone(),
+        namespace: parts.namespace,
+        device_name: parts.device_name,
+        progress: parts.progress,
+        applier,
+        uploader,
+        downloader,
+    };
+    engine.applier.recover().await.map_err(recovery_error)?;
+    Ok(Daemon {
+        engine,
+        scanner,
+        runtime,
+        folder: parts.folder,
+        status: watch::Sender::new(status),
+        is_paused: AtomicBool::new(false),
+        may_delete_en_masse: AtomicBool::new(false),
+        nudge: Notify::new(),
+        pass: Mutex::new(()),
+        jobs,
+    })
+}
+
+fn recovery_error(error: ApplyError) -> DaemonError {
+    match error {
+        ApplyError::State(error) => DaemonError::State(error),
+        ApplyError::Fs(error) => DaemonError::Fs(error),
+        other => DaemonError::Unfinished {
+            count: 1,
+            first: other.to_string(),
+        },
+    }
+}
