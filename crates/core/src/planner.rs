@@ -20,6 +20,21 @@
 //! | create folder | create folder, same name | merged |
 //! | attributes | attributes | the remote ones win |
 //!
+//! A node that this device does not keep ([`Neighbourhood::withheld`]: an excluded folder, and what is below it on the
+//! server) never comes to the disk, and never goes from the server because the disk lacks it:
+//!
+//! | local | remote, not kept here | result |
+//! |---|---|---|
+//! | unchanged | any | goes from the disk, a folder when it is empty; on the server nothing happens |
+//! | edit, attributes, move | unchanged | sent first; then it goes from the disk, unless the move led out of the excluded folder |
+//! | edit | edit | as everywhere: the local one becomes a conflicted copy, which is sent before it goes from the disk |
+//! | new file inside | any | sent first, then it goes from the disk |
+//! | delete | any | forgotten: the server keeps it |
+//! | delete of a folder above | any | the folders above come back, without what was not kept here |
+//! | new node of its name | any | gets a name beside it, `name (kept here)`, on the disk and on the server |
+//! | - | move out of the excluded folder | comes to the disk |
+//! | unchanged | move into the excluded folder | goes from the disk |
+//!
 //! Nothing is ever discarded: a step that would overwrite bytes says where they go.
 
 mod collisions;
@@ -282,14 +297,45 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether the local node is to go from the disk: the server has none, and both had agreed on it.
-    fn is_leaving_disk(&self, node: NodeId) -> bool {
+    /// Whether the server has no such node any more, and both had agreed on it.
+    fn is_gone_from_server(&self, node: NodeId) -> bool {
         self.remote.get(node).is_none() && self.local.get(node).is_some() && self.synced.get(node).is_some()
+    }
+
+    /// Whether the local node is to go from the disk: the server has none, and both had agreed on it; or it is not kept
+    /// here, and the server has all that the disk has of it.
+    fn is_leaving_disk(&self, node: NodeId) -> bool {
+        self.is_gone_from_server(node) || (self.is_withheld(node) && self.is_sent(node))
+    }
+
+    /// Whether the server has the node and this device does not keep it.
+    fn is_withheld(&self, node: NodeId) -> bool {
+        self.hood.withheld.contains(&node) && self.remote.get(node).is_some()
+    }
+
+    /// Whether nothing of a local node waits for being sent.
+    fn is_sent(&self, node: NodeId) -> bool {
+        let (Some(remote), Some(local), Some(synced)) =
+            (self.remote.get(node), self.local.get(node), self.synced.get(node))
+        else {
+            return false;
+        };
+        let is_sent = |same_here: bool, same_there: bool| same_here || !same_there;
+        local.substance == synced.substance
+            && is_sent(local.place == synced.place, remote.place == synced.place)
+            && is_sent(
+                local.same_attributes(synced),
+                // Attributes come with a content: beside a newer one the local ones are not sent.
+                remote.same_attributes(synced) && remote.substance == synced.substance,
+            )
     }
 
     /// Whether the remote node is to go from the server: it vanished from the disk, and nothing happened to it since.
     fn is_leaving_server(&self, node: NodeId) -> bool {
-        self.local.get(node).is_none() && self.synced.get(node).is_some() && self.remote.get(node).is_some()
+        self.local.get(node).is_none()
+            && self.synced.get(node).is_some()
+            && self.remote.get(node).is_some()
+            && !self.is_withheld(node)
     }
 
     fn agree_on_what_is_equal(&mut self) {
@@ -316,6 +362,7 @@ impl Planner<'_> {
             .open
             .iter()
             .copied()
+            .filter(|id| !(self.is_withheld(*id) && self.local.get(*id).is_none()))
             .filter(|id| !agree_in_effect(self.remote.get(*id), self.local.get(*id)))
             .collect();
         Plan {

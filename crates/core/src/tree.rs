@@ -262,18 +262,34 @@ pub struct Neighbourhood {
     /// Folders that vanished from the disk, below which the server still has, where both agreed it to be, a node that
     /// now is elsewhere on the disk: its move must reach the server before the folder can go.
     pub remote_waiting_below: HashSet<NodeId>,
+    /// Nodes of the remote tree that this device does not keep: the excluded folders and what is below them on the
+    /// server.
+    pub withheld: HashSet<NodeId>,
 }
 
 impl Neighbourhood {
     /// The neighbourhood of everything that differs in three whole trees. O(n · depth); for tests and small trees.
     pub fn whole(remote: Tree, local: Tree, synced: Tree) -> Self {
+        Self::whole_except(remote, local, synced, &[])
+    }
+
+    /// The same for a device that does not keep some folders of the server.
+    pub fn whole_except(remote: Tree, local: Tree, synced: Tree, excluded: &[NodeId]) -> Self {
+        let withheld: HashSet<NodeId> = remote
+            .iter()
+            .map(|(id, _)| id)
+            .filter(|id| excluded.iter().any(|folder| remote.is_within(*id, *folder)))
+            .collect();
         let ids: HashSet<NodeId> = [&remote, &local, &synced]
             .into_iter()
             .flat_map(|tree| tree.entries.keys().copied())
             .collect();
         let mut dirty: Vec<NodeId> = ids
             .into_iter()
-            .filter(|id| !agree(remote.get(*id), local.get(*id), synced.get(*id)))
+            .filter(|id| {
+                let (remote, local, synced) = (remote.get(*id), local.get(*id), synced.get(*id));
+                differ(remote, local, synced, withheld.contains(id))
+            })
             .collect();
         dirty.sort_unstable();
         let mut kept = HashSet::new();
@@ -282,7 +298,10 @@ impl Neighbourhood {
             let base = synced.get(id);
             let marked = if local.get(id).is_some() && base.is_some_and(|base| base.place == entry.place) {
                 &mut waiting
-            } else if local.get(id).is_some() || !base.is_some_and(|base| same_state(entry, base)) {
+            } else if local.get(id).is_some()
+                || withheld.contains(&id)
+                || !base.is_some_and(|base| same_state(entry, base))
+            {
                 &mut kept
             } else {
                 continue;
@@ -306,6 +325,7 @@ impl Neighbourhood {
             local_more_below: HashSet::new(),
             remote_kept_below: kept,
             remote_waiting_below: waiting,
+            withheld,
         }
     }
 }
@@ -323,5 +343,20 @@ pub fn agree(remote: Option<&Entry>, local: Option<&Entry>, synced: Option<&Entr
             remote == synced && same_state(local, synced) && local.same_attributes(synced)
         }
         _ => false,
+    }
+}
+
+/// Whether there is something to do for a node. One that this device does not keep is as it should be when only the
+/// server has it.
+pub fn differ(
+    remote: Option<&Entry>,
+    local: Option<&Entry>,
+    synced: Option<&Entry>,
+    is_withheld: bool,
+) -> bool {
+    if is_withheld && remote.is_some() {
+        local.is_some() || synced.is_some()
+    } else {
+        !agree(remote, local, synced)
     }
 }

@@ -30,7 +30,7 @@ impl Planner<'_> {
 
     /// A node of the server on its way to the disk, and who stands in its place there.
     fn settle_arrival_on_disk(&mut self, node: NodeId) {
-        let Some(remote) = self.remote.get(node).cloned() else {
+        let Some(remote) = self.remote.get(node).filter(|_| !self.is_withheld(node)).cloned() else {
             return;
         };
         let is_new = self.local.get(node).is_none() && self.synced.get(node).is_none();
@@ -168,14 +168,22 @@ impl Planner<'_> {
         // A newcomer of the server was settled from its own side, or is not part of this round.
         let is_newcomer = self.local.get(holder).is_none() && self.synced.get(holder).is_none();
         let is_coming = self.remote_moved(holder);
-        if goes_by_itself || ((is_newcomer || is_coming) && !self.dirty.contains(&holder)) {
+        if goes_by_itself {
+            return;
+        }
+        let is_withheld = self.is_withheld(holder);
+        if !is_withheld && (is_newcomer || is_coming) && !self.dirty.contains(&holder) {
             return;
         }
         if self.local.other_child(*parent, name, node).is_some() {
             // Both stand on this disk: the names differ in case only, and that was settled above.
             return;
         }
-        let name = self.conflict_name(*parent, name);
+        let name = if is_withheld {
+            self.free_name(*parent, name, "kept here")
+        } else {
+            self.conflict_name(*parent, name)
+        };
         self.rename_aside(node, name);
     }
 

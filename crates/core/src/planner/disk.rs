@@ -38,7 +38,7 @@ impl Planner<'_> {
             ) else {
                 continue;
             };
-            if self.replaced.contains(&node) {
+            if self.replaced.contains(&node) || self.is_withheld(node) {
                 continue;
             }
             if remote.substance != synced.substance && local.substance == synced.substance {
@@ -79,7 +79,7 @@ impl Planner<'_> {
     }
 
     fn is_arriving_on_disk(&self, node: NodeId) -> bool {
-        let Some(remote) = self.remote.get(node) else {
+        let Some(remote) = self.remote.get(node).filter(|_| !self.is_withheld(node)) else {
             return false;
         };
         match self.local.get(node) {
@@ -131,7 +131,7 @@ impl Planner<'_> {
         true
     }
 
-    /// Removes what the server deleted, children before their folders; says whether anything went.
+    /// Removes what the server deleted or this device does not keep, children before their folders; says whether anything went.
     fn plan_removals(&mut self) -> bool {
         let mut is_any = false;
         let mut leaving: Vec<NodeId> = self

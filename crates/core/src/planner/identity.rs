@@ -17,7 +17,7 @@ impl Planner<'_> {
                 (None, None, Some(_)) => self.forget(node),
                 (Some(remote), None, Some(synced)) => {
                     let is_kept = self.hood.remote_kept_below.contains(&node);
-                    if is_kept || !same_state(&remote, &synced) {
+                    if is_kept || self.is_withheld(node) || !same_state(&remote, &synced) {
                         self.forget(node);
                     }
                 }
@@ -93,7 +93,7 @@ impl Planner<'_> {
             .open
             .iter()
             .copied()
-            .filter(|id| self.is_leaving_disk(*id))
+            .filter(|id| self.is_gone_from_server(*id))
             .collect();
         let living: Vec<NodeId> = gone
             .into_iter()

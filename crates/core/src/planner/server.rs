@@ -93,6 +93,18 @@ impl Planner<'_> {
         let Some(remote) = self.remote.get(node).cloned() else {
             return true;
         };
+        if self.is_withheld(node) {
+            // It goes from the disk: where it stands there is taken for where it was agreed to be.
+            let base = self.synced.get(node).cloned();
+            if let Some(entry) = base.map(|base| Entry {
+                place: local.place.clone(),
+                ..base
+            }) {
+                self.synced.insert(node, entry.clone());
+                self.steps.push(Step::Base { node, entry });
+            }
+            return true;
+        }
         let Place { parent, name } = &remote.place;
         if let Some(holder) = self
             .local

@@ -158,4 +158,57 @@ proptest! {
         prop_assert!(lost.is_empty(), "lost {:?}\n{}", lost, model.show());
         prop_assert!(model.plan().steps.is_empty());
     }
+
+    #[test]
+    fn excluded_folders_stay_on_the_server_and_nothing_is_lost(
+        common in prop::collection::vec(mutation(), 1..25),
+        remotely in prop::collection::vec(mutation(), 0..12),
+        locally in prop::collection::vec(mutation(), 0..12),
+        chosen in prop::collection::vec(any::<prop::sample::Index>(), 1..3),
+        was_excluded_before in any::<bool>(),
+    ) {
+        let mut author = Author { next_id: 1_000, letter: 32, seq: 0 };
+        let mut base = Tree::new();
+        for mutation in &common {
+            author.apply(&mut base, mutation);
+        }
+        let mut folders: Vec<NodeId> =
+            base.iter().filter(|(_, entry)| entry.is_directory()).map(|(id, _)| id).collect();
+        folders.sort_unstable();
+        let mut model = Model::new(base.clone(), base.clone(), base);
+        if !folders.is_empty() {
+            model.excluded = chosen.iter().map(|index| *index.get(&folders)).collect();
+        }
+        if was_excluded_before {
+            model.run();
+        }
+        let (remote_before, local_before) = (model.remote.clone(), model.local.clone());
+        author.seq = 50;
+        for mutation in &remotely {
+            author.apply(&mut model.remote, mutation);
+        }
+        author.seq = 50;
+        for mutation in &locally {
+            author.apply(&mut model.local, mutation);
+        }
+        let mut must_survive = written(&model.remote, &remote_before);
+        must_survive.extend(written(&model.local, &local_before));
+        let kept = model.kept();
+        let withheld: Vec<NodeId> =
+            model.remote.iter().map(|(id, _)| id).filter(|id| kept.get(*id).is_none()).collect();
+        model.run();
+        prop_assert_eq!(Model::list(&model.kept()), Model::list(&model.local), "{}", model.show());
+        prop_assert_eq!(Model::list(&model.synced), Model::list(&model.local), "{}", model.show());
+        prop_assert!(model.remote.check().is_empty());
+        for node in withheld {
+            prop_assert!(model.remote.contains(node), "{} was deleted\n{}", node, model.show());
+        }
+        let there = contents(&model.remote);
+        let lost: Vec<_> = must_survive.difference(&there).collect();
+        prop_assert!(lost.is_empty(), "lost {:?}\n{}", lost, model.show());
+        model.excluded.clear();
+        model.run();
+        prop_assert_eq!(Model::list(&model.remote), Model::list(&model.local), "{}", model.show());
+        prop_assert_eq!(there, contents(&model.remote));
+    }
 }

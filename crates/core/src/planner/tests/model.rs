@@ -20,6 +20,8 @@ pub(super) struct Model {
     pub(super) disk_names: BTreeMap<NodeId, NodeName>,
     /// Contents that a step took off the disk; they stay in the trash.
     pub(super) trashed: BTreeSet<FileId>,
+    /// Folders of the server that the device does not keep.
+    pub(super) excluded: Vec<NodeId>,
     seq: i64,
     next_id: i64,
 }
@@ -36,6 +38,7 @@ impl Model {
             synced,
             disk_names: BTreeMap::new(),
             trashed: BTreeSet::new(),
+            excluded: Vec::new(),
             seq: seq.unwrap_or(0) + 100,
             next_id: 1_000_000,
         }
@@ -68,7 +71,12 @@ impl Model {
     }
 
     pub(super) fn plan(&mut self) -> Plan {
-        let hood = Neighbourhood::whole(self.remote.clone(), self.local.clone(), self.synced.clone());
+        let hood = Neighbourhood::whole_except(
+            self.remote.clone(),
+            self.local.clone(),
+            self.synced.clone(),
+            &self.excluded,
+        );
         let next_id = &mut self.next_id;
         let mut fresh = || {
             *next_id += 1;
@@ -83,6 +91,21 @@ impl Model {
                 fresh: &mut fresh,
             },
         )
+    }
+
+    /// The remote tree without what the device does not keep.
+    pub(super) fn kept(&self) -> Tree {
+        let mut kept = self.remote.clone();
+        for (node, _) in self.remote.iter() {
+            if self
+                .excluded
+                .iter()
+                .any(|folder| self.remote.is_within(node, *folder))
+            {
+                kept.remove(node);
+            }
+        }
+        kept
     }
 
     fn next_seq(&mut self) -> Seq {
