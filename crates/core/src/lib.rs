@@ -17,6 +17,7 @@
 
 pub mod change;
 pub mod chunker;
+pub mod conflict;
 pub mod content_hash;
 pub mod file_hasher;
 pub mod ids;

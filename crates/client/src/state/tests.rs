@@ -1,5 +1,6 @@
 mod conformance;
 mod crash;
+mod inbox;
 mod random;
 mod world;
 
