@@ -220,7 +220,7 @@ pub trait StageFile: Send {
     /// Sets length, mode and modification time, and makes all of it durable. The last call on a staged file.
     ///
     /// # Errors
-    /// As the filesystem says; a failed sync is never tried again.
+    /// As the filesystem says; a failed sync is never tried again: the staged file is removed.
     fn finish(&mut self, size: u64, executable: bool, mtime: Mtime) -> FsResult<()>;
 }
 
@@ -319,6 +319,17 @@ pub trait Filesystem: Send + Sync + 'static {
     /// # Errors
     /// As the filesystem says.
     fn displace(&self, path: &DiskPath, staged: &str) -> FsResult<()>;
+
+    /// Ends what a crash or an error interrupted between a staged name and a path: an [`Self::exchange`],
+    /// [`Self::displace`] or [`Self::place`] has happened afterwards or it has not, nothing has both names, and what is
+    /// found under either is durable.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn settle(&self, staged: &str, path: &DiskPath) -> FsResult<()> {
+        let _ = (staged, path);
+        Ok(())
+    }
 
     /// Moves a staged file or folder to the root's own trash, where it is kept for a week.
     ///

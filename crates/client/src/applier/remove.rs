@@ -48,8 +48,13 @@ impl Applier {
             items: vec![item],
         };
         self.intend(&staged, row.node, &step).await?;
-        let (from, to) = (path.clone(), staged);
+        let (from, to) = (path.clone(), staged.clone());
         let moved = self.on_disk(move |fs| fs.displace(&from, &to)).await;
+        if moved.as_ref().is_err_and(|error| !error.is_not_found()) {
+            // It may or may not have happened.
+            let (name, at) = (staged, path.clone());
+            self.on_disk(move |fs| fs.settle(&name, &at)).await?;
+        }
         let finished = self.finish_remove(&step.items[0]).await;
         match moved {
             Err(error) if !error.is_not_found() => Err(error.into()),

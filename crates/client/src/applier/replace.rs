@@ -51,6 +51,8 @@ impl Applier {
             }
             Err(error) => {
                 // It may or may not have happened.
+                let (name, at) = (staged.to_owned(), path.clone());
+                self.on_disk(move |fs| fs.settle(&name, &at)).await?;
                 self.finish_replace(&step.items[0]).await?;
                 Err(error.into())
             }
@@ -100,6 +102,13 @@ impl Applier {
             return self.drop_intent(&item.staged).await;
         }
         let path = item.path();
+        if displaced.is_none()
+            && let Some(found) = self.look(&path).await?
+            && found.fingerprint.is_same_file(&expected)
+        {
+            // The staged name was not durable: a crash of the machine took it before the swap.
+            return self.drop_intent(&item.staged).await;
+        }
         let old = self.state.local(self.namespace, node).await?;
         let mut batch = StateBatch {
             done_intents: vec![item.staged.clone()],

@@ -35,6 +35,11 @@ impl Applier {
             }
             return self.drop_intent(&intent.staged).await;
         };
+        for item in &step.items {
+            let (staged, path) = (item.staged.clone(), item.path());
+            // A row must not say more than a second crash would leave.
+            self.on_disk(move |fs| fs.settle(&staged, &path)).await?;
+        }
         if step.action == Action::Place {
             return self.replay_placing(intent, &step).await;
         }

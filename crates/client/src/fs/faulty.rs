@@ -129,6 +129,10 @@ impl Filesystem for FaultyFilesystem {
         self.run("displace", path, || self.inner.displace(path, staged))
     }
 
+    fn settle(&self, staged: &str, path: &DiskPath) -> FsResult<()> {
+        self.run("settle", path, || self.inner.settle(staged, path))
+    }
+
     fn trash(&self, staged: &str) -> FsResult<()> {
         self.run("trash", &DiskPath::root(), || self.inner.trash(staged))
     }

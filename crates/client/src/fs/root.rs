@@ -9,9 +9,13 @@ mod batch;
 mod file;
 mod look;
 mod own;
+mod settle;
 mod swap;
 mod trash;
 mod walk;
+
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsStr;
 use std::io;
@@ -22,7 +26,7 @@ use cairn_core::time::{Mtime, Timestamp};
 
 use super::disk::{Access, Disk, RootTraits};
 use super::{DirectoryEntry, DiskPath, Filesystem, FsError, FsResult, Metadata, ReadFile, StageFile};
-use file::OpenFile;
+use file::{OpenFile, OpenStage};
 
 /// Permissions of a new folder, before the process's mask.
 const FOLDER_MODE: u32 = 0o777;
@@ -227,7 +231,8 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
         let file = self.in_stage("write", name, |at, stage, name| {
             at.disk.open_file(stage, name, Access::Create)
         })?;
-        Ok(Box::new(OpenFile::new(&self.disk, file, staged_path(name))))
+        let file = OpenFile::new(&self.disk, file, staged_path(name));
+        Ok(Box::new(OpenStage::new(file, self.root(), name)))
     }
 
     fn stage_link(&self, name: &str, target: &LinkTarget) -> FsResult<()> {
@@ -279,8 +284,10 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
         self.between(["place", "replace"], staged, path, |at, from, to| {
             attributes::copy_permissions(at.disk, to, from)?;
             swap::exchange(at.disk, from, to)?;
-            at.disk.sync_folder(to.0)?;
-            at.disk.sync_folder(from.0)
+            // Both gain a name. The stage comes first because it gains what was displaced, which may be nowhere else;
+            // the staged file can be had again.
+            at.disk.sync_folder(from.0)?;
+            at.disk.sync_folder(to.0)
         })
     }
 
@@ -290,6 +297,11 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
             at.disk.sync_folder(to.0)?;
             at.disk.sync_folder(from.0)
         })
+    }
+
+    fn settle(&self, staged: &str, path: &DiskPath) -> FsResult<()> {
+        self.in_stage("look at", staged, |_, _, _| Ok(()))?;
+        self.below("settle", path, |at| settle::settle(at, OsStr::new(staged), path))
     }
 
     fn trash(&self, staged: &str) -> FsResult<()> {
@@ -320,15 +332,31 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
 
     fn create_directory(&self, path: &DiskPath) -> FsResult<()> {
         self.at("make the folder", path, |at, folder, name| {
-            at.disk.make_folder(folder, name, FOLDER_MODE)?;
-            at.disk.sync_folder(folder)
+            let made = at.disk.make_folder(folder, name, FOLDER_MODE);
+            if made
+                .as_ref()
+                .is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists)
+            {
+                return made;
+            }
+            // Also when it is there: it may have been made just before a crash, and whoever takes it relies on it.
+            at.disk.sync_folder(folder)?;
+            made
         })
     }
 
     fn remove_directory(&self, path: &DiskPath) -> FsResult<()> {
         self.at("remove the folder", path, |at, folder, name| {
-            at.disk.remove_folder(folder, name)?;
-            at.disk.sync_folder(folder)
+            let removed = at.disk.remove_folder(folder, name);
+            if removed
+                .as_ref()
+                .is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+            {
+                return removed;
+            }
+            // Also when it is gone: it may have been removed just before a crash, and must not come back.
+            at.disk.sync_folder(folder)?;
+            removed
         })
     }
 

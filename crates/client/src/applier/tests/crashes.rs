@@ -60,6 +60,45 @@ async fn a_replacement_is_finished_or_undone_wherever_it_stopped() {
 }
 
 #[tokio::test]
+async fn a_replacement_whose_staged_name_was_lost_has_not_happened() {
+    let side = Side::new();
+    let (node, base) = side.synced_file("a", "old").await;
+    let wanted = entry("a").holding("remote");
+    side.stage("part-a", "remote", &wanted);
+    side.device.fs.inject("exchange", dying_before());
+    let step = wanted.clone();
+    side.dies(|applier| async move { applier.replace_file(node, &step, "part-a", None).await })
+        .await;
+    // The machine lost power too: nothing had made the name durable.
+    std::fs::remove_file(side.device.path(".cairn/stage/part-a")).unwrap();
+    side.applier().recover().await.unwrap();
+    side.assert_settled().await;
+    assert_eq!(side.device.read("a"), "old");
+    assert_eq!(side.synced(node).await, Some(base));
+    assert_eq!(side.device.scan().await.changed, 0);
+}
+
+#[tokio::test]
+async fn a_torn_replacement_that_left_two_names_has_not_happened() {
+    let side = Side::new();
+    let (node, base) = side.synced_file("a", "old").await;
+    let wanted = entry("a").holding("remote");
+    side.stage("part-a", "remote", &wanted);
+    side.device.fs.inject("exchange", dying_before());
+    let step = wanted.clone();
+    side.dies(|applier| async move { applier.replace_file(node, &step, "part-a", None).await })
+        .await;
+    // Of the swap the stage's half alone was durable.
+    let staged = side.device.path(".cairn/stage/part-a");
+    std::fs::remove_file(&staged).unwrap();
+    std::fs::hard_link(side.device.path("a"), &staged).unwrap();
+    side.applier().recover().await.unwrap();
+    side.assert_settled().await;
+    assert_eq!(side.device.read("a"), "old");
+    assert_eq!(side.synced(node).await, Some(base));
+}
+
+#[tokio::test]
 async fn a_kept_version_survives_a_crash() {
     for (call, fault) in [
         ("exchange", Fault::CrashAfter),

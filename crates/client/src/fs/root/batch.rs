@@ -23,14 +23,17 @@ pub(super) fn place_all<D: Disk>(at: At<'_, D>, batch: &[(String, DiskPath)]) ->
     for (staged, path) in batch {
         results.push(place_unsynced(at, &stage, &mut folders, staged, path));
     }
+    let mut are_durable = true;
     for (folder, open) in &folders {
         if let Err(error) = at.disk.sync_folder(open) {
+            are_durable = false;
             spoil(&mut results, batch, error.kind(), |path| {
                 path.parent().as_ref() == Some(folder)
             });
         }
     }
-    if let Err(error) = at.disk.sync_folder(&stage) {
+    // What failed to become durable in its folder keeps the staged name that a crash may still find.
+    if are_durable && let Err(error) = at.disk.sync_folder(&stage) {
         spoil(&mut results, batch, error.kind(), |_| true);
     }
     results

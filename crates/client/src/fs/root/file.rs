@@ -1,10 +1,11 @@
 //! Open files: those that are read, and staged ones that are written.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use cairn_core::time::Mtime;
 
-use super::{attributes, error};
+use super::{At, Root, attributes, error, own};
 use crate::fs::disk::Disk;
 use crate::fs::{DiskPath, FsResult, Metadata, ReadFile, StageFile};
 
@@ -44,21 +45,59 @@ impl<D: Disk> ReadFile for OpenFile<D> {
     }
 }
 
-impl<D: Disk> StageFile for OpenFile<D> {
+/// A staged file that is being written.
+pub(super) struct OpenStage<D: Disk> {
+    open: OpenFile<D>,
+    root: Arc<Root<D>>,
+    name: OsString,
+}
+
+impl<D: Disk> OpenStage<D> {
+    pub(super) fn new(open: OpenFile<D>, root: Arc<Root<D>>, name: &str) -> Self {
+        Self {
+            open,
+            root,
+            name: OsString::from(name),
+        }
+    }
+
+    /// Removes the file, if that is still possible.
+    fn discard(&self) {
+        let disk = &*self.open.disk;
+        let at = At {
+            disk,
+            root: &self.root.folder,
+        };
+        if let Ok(stage) = own::open_stage(at) {
+            // Where it fails the disk takes no changes, and nothing will be built on the file either.
+            drop(disk.unlink(&stage, &self.name));
+        }
+    }
+}
+
+impl<D: Disk> StageFile for OpenStage<D> {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> FsResult<()> {
-        self.disk
-            .write_at(&self.file, offset, bytes)
-            .map_err(|source| error("write", &self.path, source))
+        let open = &self.open;
+        open.disk
+            .write_at(&open.file, offset, bytes)
+            .map_err(|source| error("write", &open.path, source))
     }
 
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> FsResult<usize> {
-        self.read(offset, buffer)
+        self.open.read(offset, buffer)
     }
 
     fn finish(&mut self, size: u64, executable: bool, mtime: Mtime) -> FsResult<()> {
-        self.disk
-            .set_len(&self.file, size)
-            .and_then(|()| attributes::set_open(&*self.disk, &self.file, executable, mtime))
-            .map_err(|source| error("finish", &self.path, source))
+        let open = &self.open;
+        let finished = open
+            .disk
+            .set_len(&open.file, size)
+            .and_then(|()| attributes::set_open(&*open.disk, &open.file, executable, mtime));
+        finished.map_err(|source| {
+            // The sync may have forgotten bytes that can still be read: going on with what is there would find them
+            // right, and the next sync would succeed without writing them.
+            self.discard();
+            error("finish", &open.path, source)
+        })
     }
 }

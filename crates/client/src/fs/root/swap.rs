@@ -29,12 +29,16 @@ pub(super) fn move_to_free<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>
     }
 }
 
-/// The same for filesystems without such a rename: a link never replaces anything.
+/// The same for filesystems without such a rename: a link never replaces anything. To a crash the two calls are not one,
+/// so the new name is durable before the old one goes.
 fn move_by_link<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<()> {
     let kind = disk.stat(from.0, from.1)?.metadata.kind;
     if !matches!(kind, FileKind::Node(NodeKind::Directory) | FileKind::MountPoint) {
         match disk.link(from.0, from.1, to.0, to.1) {
-            Ok(()) => return disk.unlink(from.0, from.1),
+            Ok(()) => {
+                disk.sync_folder(to.0)?;
+                return disk.unlink(from.0, from.1);
+            }
             Err(error) if is_unsupported(&error) => {}
             Err(error) => return Err(error),
         }
@@ -58,21 +62,33 @@ pub(super) fn exchange<D: Disk>(disk: &D, staged: Name<'_, D>, at: Name<'_, D>) 
 }
 
 /// The same for filesystems without swaps. What is displaced has two names until the last step, or is moved where there
-/// are no links: it always has at least one.
+/// are no links: it always has at least one, and one that is durable before the path is given away. What a crash leaves
+/// of this is ended by [`settle`](super::settle).
 fn exchange_by_link<D: Disk>(disk: &D, staged: Name<'_, D>, at: Name<'_, D>) -> io::Result<()> {
     let stage = staged.0;
-    let mut aside = OsString::from(staged.1);
-    aside.push(".displaced");
+    let aside = aside(staged.1);
     let aside = (stage, aside.as_os_str());
     match disk.link(at.0, at.1, aside.0, aside.1) {
-        Ok(()) => rename_as(disk, staged, at, RenameMode::Replace)?,
+        Ok(()) => {
+            disk.sync_folder(stage)?;
+            rename_as(disk, staged, at, RenameMode::Replace)?;
+        }
         Err(error) if is_unsupported(&error) => {
             move_to_free(disk, at, aside)?;
+            disk.sync_folder(stage)?;
             move_to_free(disk, staged, at)?;
         }
         Err(error) => return Err(error),
     }
-    move_to_free(disk, aside, staged)
+    // The staged name is free now, and nobody else makes names in the stage.
+    rename_as(disk, aside, staged, RenameMode::Replace)
+}
+
+/// The name that a displaced file has in the stage while the staged one is still there.
+pub(super) fn aside(staged: &OsStr) -> OsString {
+    let mut aside = OsString::from("displaced-");
+    aside.push(staged);
+    aside
 }
 
 /// Moves within the root to a name that nothing has, or that is the thing's own in another case.
