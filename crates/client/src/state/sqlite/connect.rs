@@ -23,7 +23,12 @@ const READERS: u32 = 2;
 /// Contents that may come before those without a node are looked for: about 15 MB of them.
 const CONTENTS_BEFORE_SWEEP: i64 = 100_000;
 /// Every schema, oldest first; a released one is never edited. The version is the count.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_trees.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("../migrations/0001_trees.sql"),
+    include_str!("../migrations/0002_inbox.sql"),
+    include_str!("../migrations/0003_excluded.sql"),
+    include_str!("../migrations/0004_statistics.sql"),
+];
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
@@ -183,6 +188,7 @@ async fn sweep_contents(writer: &mut SqliteConnection) -> Result<(), Fault> {
                    AND substr(e.file_id, 1, 8) = substr(content.file_id, 1, 8)
                    AND e.file_id IS NOT NULL
                    AND e.file_id = content.file_id)
+           AND NOT EXISTS (SELECT 1 FROM conflict WHERE base_file_id = content.file_id)
            AND NOT EXISTS (SELECT 1 FROM namespace WHERE listing_seq IS NOT NULL)",
     )
     .execute(&mut *transaction)
