@@ -2,7 +2,7 @@
 //! (see [`crate::frame`]). `docs/protocol.md` has the routes.
 
 use cairn_core::change::{GroupOutcome, JournalEntry, Op};
-use cairn_core::ids::{AccountId, ChunkHash, DeviceId, NamespaceId, NodeId, OpId};
+use cairn_core::ids::{AccountId, ChunkHash, DeviceId, FileId, NamespaceId, NodeId, OpId, TreeHash};
 use cairn_core::name::NodeName;
 use cairn_core::node::Node;
 use cairn_core::rev::{Cursor, Seq};
@@ -44,6 +44,8 @@ pub mod path {
     pub const CHILDREN: &str = "/sync/1/children";
     /// `POST` [`super::Resolve`]: [`super::ResolveReply`].
     pub const RESOLVE: &str = "/sync/1/resolve";
+    /// `POST` [`super::TreeHashRequest`]: [`super::TreeHashReply`].
+    pub const TREE_HASH: &str = "/sync/1/tree-hash";
     /// `POST` [`super::Fetch`]: frames, see there.
     pub const FETCH: &str = "/sync/1/fetch";
     /// `POST` [`super::CursorReport`]: [`super::CursorReply`].
@@ -316,6 +318,104 @@ pub struct NodesReply {
     /// Whether there is more.
     #[n(1)]
     pub has_more: bool,
+}
+
+/// Asks for the hash of a folder as of a position, or for those of its children (see [`cairn_core::tree_hash`]).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct TreeHashRequest {
+    /// The namespace.
+    #[cbor(n(0), with = "crate::wire")]
+    pub namespace: NamespaceId,
+    /// The folder.
+    #[cbor(n(1), with = "crate::wire")]
+    pub folder: NodeId,
+    /// The position: the end of a group.
+    #[cbor(n(2), with = "crate::wire")]
+    pub at: Seq,
+    /// Whether the children are asked for, page by page, in place of the folder's own hash.
+    #[n(3)]
+    pub children: bool,
+    /// Go on after the child with this name.
+    #[cbor(n(4), with = "crate::wire")]
+    pub after: Option<NodeName>,
+    /// At most this many children; bounded by [`cairn_core::limits::TREE_HASH_PAGE`].
+    #[n(5)]
+    pub limit: u32,
+}
+
+/// The answer to [`TreeHashRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum TreeHashReply {
+    /// The folder's own hash.
+    #[n(0)]
+    Folder {
+        /// The hash.
+        #[cbor(n(0), with = "crate::wire")]
+        hash: TreeHash,
+    },
+    /// A page of its children by name key. A page may be shorter than was asked for, but is not empty while there is more.
+    #[n(1)]
+    Children {
+        /// The children.
+        #[n(0)]
+        children: Vec<HashedChild>,
+        /// Whether there is more.
+        #[n(1)]
+        has_more: bool,
+    },
+    /// The work takes longer than one request may: the same request again goes on where this one stopped.
+    #[n(2)]
+    Working {
+        /// Folders done so far.
+        #[n(0)]
+        folders: u64,
+    },
+}
+
+/// One child of a folder as it goes into the folder's hash.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct HashedChild {
+    /// The node.
+    #[cbor(n(0), with = "crate::wire")]
+    pub node: NodeId,
+    /// Its name.
+    #[cbor(n(1), with = "crate::wire")]
+    pub name: NodeName,
+    /// What it holds.
+    #[n(2)]
+    pub content: HashedContent,
+}
+
+/// What a child holds, by hash.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum HashedContent {
+    /// A folder.
+    #[n(0)]
+    Folder {
+        /// Its hash.
+        #[cbor(n(0), with = "crate::wire")]
+        hash: TreeHash,
+    },
+    /// A file.
+    #[n(1)]
+    File {
+        /// Identity of its bytes.
+        #[cbor(n(0), with = "crate::wire")]
+        file_id: FileId,
+        /// Length in bytes.
+        #[n(1)]
+        size: u64,
+        /// Whether the owner may execute it.
+        #[n(2)]
+        executable: bool,
+    },
+    /// A link.
+    #[n(2)]
+    Symlink {
+        /// Its target.
+        #[n(0)]
+        target: String,
+    },
 }
 
 /// Follows a path from the root of a namespace.

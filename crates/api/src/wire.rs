@@ -8,6 +8,7 @@ mod node;
 
 use cairn_core::ids::{
     AccountId, ChainHash, ChunkHash, ContentHash, DeviceId, FileId, Incarnation, NamespaceId, NodeId, OpId,
+    TreeHash,
 };
 use cairn_core::limits;
 use cairn_core::name::NodeName;
@@ -105,7 +106,15 @@ macro_rules! wire_bytes {
         }
     )*};
 }
-wire_bytes!(ChunkHash, FileId, ContentHash, ChainHash, OpId, Incarnation);
+wire_bytes!(
+    ChunkHash,
+    FileId,
+    ContentHash,
+    ChainHash,
+    TreeHash,
+    OpId,
+    Incarnation
+);
 
 impl Wire for Seq {
     fn write<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {

@@ -34,6 +34,8 @@ pub enum Route {
     Children,
     /// Paths.
     Resolve,
+    /// Hashes of folders.
+    TreeHash,
     /// Content.
     Fetch,
     /// Reports of a cursor.
@@ -44,7 +46,7 @@ pub enum Route {
 
 impl Route {
     /// Every route, in the order of the counters.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Hello,
         Self::Login,
         Self::Logout,
@@ -57,6 +59,7 @@ impl Route {
         Self::Nodes,
         Self::Children,
         Self::Resolve,
+        Self::TreeHash,
         Self::Fetch,
         Self::Cursor,
         Self::Events,
@@ -78,6 +81,7 @@ impl Route {
             Self::Nodes => path::NODES,
             Self::Children => path::CHILDREN,
             Self::Resolve => path::RESOLVE,
+            Self::TreeHash => path::TREE_HASH,
             Self::Fetch => path::FETCH,
             Self::Cursor => path::CURSOR,
             Self::Events => path::EVENTS,

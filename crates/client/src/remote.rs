@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod http;
+pub mod limited;
 pub mod transport;
 
 use async_trait::async_trait;
@@ -10,7 +11,8 @@ use cairn_api::error::ApiError;
 use cairn_api::frame::ChunkFrame;
 use cairn_api::sync::{
     ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CursorReply, CursorReport, Devices, Event,
-    Fetch, FetchStart, Have, NodesReply, NodesRequest, Resolve, ResolveReply, Whoami,
+    Fetch, FetchStart, Have, NodesReply, NodesRequest, Resolve, ResolveReply, TreeHashReply,
+    TreeHashRequest, Whoami,
 };
 use cairn_core::ids::NamespaceId;
 use futures::stream::BoxStream;
@@ -130,6 +132,9 @@ pub trait Remote: Send + Sync + 'static {
 
     /// Follows a path.
     async fn resolve(&self, request: Resolve) -> RemoteResult<ResolveReply>;
+
+    /// Hashes a folder; the answer may be that there is more to do.
+    async fn tree_hash(&self, request: TreeHashRequest) -> RemoteResult<TreeHashReply>;
 
     /// Asks for content. The stream ends without an error only when the reply was whole.
     async fn fetch(&self, request: Fetch) -> RemoteResult<BoxStream<'static, RemoteResult<Fetched>>>;

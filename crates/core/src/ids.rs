@@ -196,6 +196,10 @@ id_bytes!(
     ChainHash, 32, "chain hash", "it is 64 hexadecimal digits"
 );
 id_bytes!(
+    /// What a folder holds, with everything below it: see [`crate::tree_hash`].
+    TreeHash, 32, "tree hash", "it is 64 hexadecimal digits"
+);
+id_bytes!(
     /// Names one commit attempt of one device, so that a repeated request is applied once.
     OpId, 16, "operation id", "it is 32 hexadecimal digits"
 );

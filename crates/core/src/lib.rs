@@ -30,3 +30,4 @@ pub mod rev;
 pub mod runtime;
 pub mod time;
 pub mod tree;
+pub mod tree_hash;

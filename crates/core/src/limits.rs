@@ -30,6 +30,8 @@ pub const HAVE_HASHES: usize = 4_096;
 pub const CHANGES_PAGE: usize = 2_000;
 /// Nodes in one page of a listing.
 pub const LISTING_PAGE: usize = 2_000;
+/// Children with their hashes in one page of a tree hash.
+pub const TREE_HASH_PAGE: usize = 2_000;
 /// Days for which a grant lets an interrupted upload resume without sending again.
 pub const GRANT_DAYS: i64 = 7;
 /// Characters of an e-mail address (RFC 5321, 4.5.3.1.3).

@@ -5,4 +5,5 @@ pub(crate) mod browse;
 pub(crate) mod commit;
 pub(crate) mod contents;
 pub(crate) mod fetch;
+pub(crate) mod tree_hash;
 pub(crate) mod upload;

@@ -19,6 +19,7 @@ use crate::error::ServiceError;
 use crate::jobs::DirtyNamespaces;
 use crate::memory::BodyMemory;
 use crate::notify::Notifier;
+use crate::service::tree_hash::TreeHashes;
 
 /// Bytes of decoded manifest pages that are kept: about 1,600 pages, the manifests of some 20 GiB of files.
 const PAGE_CACHE_BYTES: u64 = 16 << 20;
@@ -37,6 +38,8 @@ pub(crate) struct State {
     pub(crate) long_commits: Arc<Semaphore>,
     /// Plaintext of manifest pages by hash. Holds no answer to who may read them.
     pub(crate) pages: moka::sync::Cache<ChunkHash, Bytes>,
+    /// Hashes of folders, and walks that will go on.
+    pub(crate) tree_hashes: TreeHashes,
     /// Namespaces in which content hashes wait to be checked.
     pub(crate) dirty: DirtyNamespaces,
     /// Cancelled when the server begins to stop: nobody starts to wait any more.
@@ -65,6 +68,7 @@ impl State {
                 .max_capacity(PAGE_CACHE_BYTES)
                 .weigher(|_, page: &Bytes| u32::try_from(page.len() + 96).unwrap_or(u32::MAX))
                 .build(),
+            tree_hashes: TreeHashes::default(),
             dirty: DirtyNamespaces::default(),
             draining: CancellationToken::new(),
             killed: CancellationToken::new(),

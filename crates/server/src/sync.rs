@@ -14,6 +14,7 @@ mod login;
 mod logout;
 mod nodes;
 mod resolve;
+mod tree_hash;
 mod whoami;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route(path::NODES, post(nodes::nodes))
         .route(path::CHILDREN, post(children::children))
         .route(path::RESOLVE, post(resolve::resolve))
+        .route(path::TREE_HASH, post(tree_hash::tree_hash))
         .route(path::FETCH, post(fetch::fetch))
         .route(path::CURSOR, post(cursor::cursor))
         .route(path::EVENTS, get(events::events))

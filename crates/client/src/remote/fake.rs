@@ -11,7 +11,7 @@ use cairn_api::frame::{ChunkFrame, Frame};
 use cairn_api::sync::{
     ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CommitRequest, CursorReply, CursorReport,
     Devices, Event, Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, Have, NodesReply, NodesRequest,
-    Resolve, ResolveReply, Whoami, from_cbor,
+    Resolve, ResolveReply, TreeHashReply, TreeHashRequest, Whoami, from_cbor,
 };
 use cairn_codec::{EncodedChunk, decode_chunk, encode_chunk};
 use cairn_core::change::{GroupOutcome, Op, Refusal};
@@ -393,6 +393,10 @@ impl Remote for FakeRemote {
     }
 
     async fn resolve(&self, _: Resolve) -> RemoteResult<ResolveReply> {
+        Err(Self::unreachable())
+    }
+
+    async fn tree_hash(&self, _: TreeHashRequest) -> RemoteResult<TreeHashReply> {
         Err(Self::unreachable())
     }
 

@@ -15,7 +15,7 @@ use cairn_api::frame::{ChunkFrame, Frame};
 use cairn_api::sync::{
     CBOR, ChangesReply, ChangesRequest, ChildrenRequest, ChunksReply, CommitReply, CursorReply, CursorReport,
     Devices, Event, FRAMES, Fetch, Have, HaveReply, Hello, Login, LoginReply, NodesReply, NodesRequest,
-    PROTOCOL_VERSION, Resolve, ResolveReply, Whoami, from_cbor, to_cbor,
+    PROTOCOL_VERSION, Resolve, ResolveReply, TreeHashReply, TreeHashRequest, Whoami, from_cbor, to_cbor,
 };
 use cairn_core::ids::NamespaceId;
 use cairn_core::limits::HEARTBEAT_SECONDS;
@@ -58,6 +58,21 @@ impl HttpRemote {
     pub fn new(url: &str, token: &str, trust: Trust, progress: Arc<Progress>) -> RemoteResult<Self> {
         let transport = Arc::new(NetworkTransport::new(url, trust)?);
         Self::over(transport, url, token, progress)
+    }
+
+    /// Prepares to speak to the server at `url` as fast as `limiter` lets it.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn limited(
+        url: &str,
+        token: &str,
+        trust: Trust,
+        progress: Arc<Progress>,
+        limiter: &Limiter,
+    ) -> RemoteResult<Self> {
+        let transport = Arc::new(NetworkTransport::new(url, trust)?);
+        Self::over(limiter.over(transport), url, token, progress)
     }
 
     /// Speaks over this transport; `server` is the address that messages name.
@@ -364,6 +379,10 @@ impl Remote for HttpRemote {
 
     async fn resolve(&self, request: Resolve) -> RemoteResult<ResolveReply> {
         self.caller.ask(Route::Resolve, &request).await
+    }
+
+    async fn tree_hash(&self, request: TreeHashRequest) -> RemoteResult<TreeHashReply> {
+        self.caller.ask(Route::TreeHash, &request).await
     }
 
     async fn fetch(&self, request: Fetch) -> RemoteResult<BoxStream<'static, RemoteResult<Fetched>>> {

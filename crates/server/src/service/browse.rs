@@ -42,6 +42,7 @@ pub(crate) async fn changes(
             return Ok(changes_reply(changes));
         }
         tokio::select! {
+            biased;
             news = subscription.news() => {
                 if news.is_unlinked {
                     return Err(ServiceError::NotAuthenticated);
@@ -147,7 +148,7 @@ pub(crate) async fn head(state: &State, namespace: NamespaceId) -> Result<Namesp
 }
 
 /// What was asked for, at least one and at most `most`.
-fn page_limit(asked: u32, most: usize) -> usize {
+pub(super) fn page_limit(asked: u32, most: usize) -> usize {
     usize::try_from(asked).unwrap_or(most).clamp(1, most)
 }
 

@@ -9,4 +9,5 @@ mod events;
 mod fetch;
 mod serve;
 mod support;
+mod tree_hash;
 mod upload;
