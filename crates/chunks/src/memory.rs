@@ -15,14 +15,14 @@ pub struct MemoryChunks {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State {
     epoch: i64,
     closed: bool,
     chunks: BTreeMap<ChunkHash, Kept>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Kept {
     chunk: EncodedChunk,
     touch_epoch: i64,
@@ -37,6 +37,13 @@ impl MemoryChunks {
                 closed: false,
                 chunks: BTreeMap::new(),
             }),
+        }
+    }
+
+    /// A store of its own with everything that is in this one now, as a backup has it.
+    pub fn snapshot(&self) -> Self {
+        Self {
+            state: Mutex::new(self.lock().clone()),
         }
     }
 

@@ -27,13 +27,20 @@ impl MemoryMetadata {
         Self::default()
     }
 
+    /// A store of its own with everything that is in this one now, as a backup has it.
+    pub fn snapshot(&self) -> Self {
+        Self {
+            state: Mutex::new(self.lock().clone()),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // No verb leaves a half-done change behind when it panics before its first write.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     accounts: BTreeMap<AccountId, Account>,
     emails: HashMap<Email, AccountId>,

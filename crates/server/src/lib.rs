@@ -69,6 +69,11 @@ impl Server {
             .with_state(Arc::clone(&self.state))
     }
 
+    /// Starts the jobs, once in a server's life; [`serve()`] does it too. They end with the tasks of the runtime.
+    pub fn start_jobs(&self) {
+        jobs::start(&self.state);
+    }
+
     /// Makes what was just changed about accounts and devices in the metadata store count at once: forgets every
     /// session that is remembered. Without it a disabled account keeps its access for some seconds.
     pub fn forget_sessions(&self) {

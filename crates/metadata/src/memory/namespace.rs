@@ -17,7 +17,7 @@ use crate::{
     Account, Changes, Commit, CommitOutcome, CursorReport, MetadataError, NamespaceHead, ResetReason, Result,
 };
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Namespace {
     pub(super) id: NamespaceId,
     pub(super) owner: AccountId,
@@ -38,7 +38,7 @@ pub(super) struct Namespace {
     unverified: BTreeMap<Seq, NodeId>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Answered {
     request_hash: [u8; 32],
     groups: Vec<GroupOutcome>,

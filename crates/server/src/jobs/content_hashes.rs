@@ -37,6 +37,7 @@ pub(super) async fn run(state: Arc<State>) {
         tokio::pin!(next_round);
         loop {
             tokio::select! {
+                biased;
                 () = &mut next_round => break,
                 namespaces = state.dirty.take() => {
                     for namespace in namespaces {

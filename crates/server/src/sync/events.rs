@@ -78,6 +78,7 @@ impl EventStream {
         while self.pending.is_empty() {
             let heartbeat = tokio::time::sleep(self.heartbeat());
             tokio::select! {
+                biased;
                 () = self.state.draining.cancelled() => {
                     self.is_over = true;
                     return Some(encode(&[event_frame(Event::Drain { after_ms: self.reconnect_ms() }), Frame::End]));
