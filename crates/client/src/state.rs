@@ -3,6 +3,7 @@
 //! Observations only, never work: what is to be done follows from the trees by planning. Everything is keyed by
 //! (namespace, node). Each call is one transaction, durable when it returns.
 
+pub mod inbox;
 pub mod memory;
 pub mod sqlite;
 
@@ -13,12 +14,14 @@ mod triple;
 
 use async_trait::async_trait;
 use cairn_core::ids::{FileId, NamespaceId, NodeId, OpId};
+use cairn_core::name::NodeName;
 use cairn_core::node::{FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
 use cairn_core::tree::{Entry, Neighbourhood};
 
 use crate::fs::Fingerprint;
+use inbox::{ConflictRow, Displaced, DisplacedTotal};
 
 /// What can go wrong with the state.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +146,14 @@ pub struct StateBatch {
     pub settled: Option<OpId>,
     /// Intents that are done.
     pub done_intents: Vec<String>,
+    /// Conflicted copies that were made.
+    pub conflicts: Vec<ConflictRow>,
+    /// Copies that are none any more; after [`Self::conflicts`].
+    pub settled_conflicts: Vec<NodeId>,
+    /// Files that were displaced and are to be looked at again.
+    pub displaced: Vec<Displaced>,
+    /// Staged names of displaced files that were looked at; after [`Self::displaced`].
+    pub let_go: Vec<String>,
 }
 
 /// How many nodes differ, for `status`.
@@ -246,6 +257,38 @@ pub trait ClientState: Send + Sync + 'static {
 
     /// Intents that were not done.
     async fn intents(&self, namespace: NamespaceId) -> StateResult<Vec<Intent>>;
+
+    /// Leaves a folder of the server out of what this device keeps, known by `path` until now; with `None` keeps it again.
+    /// What is below it on the server, now or later, is withheld: see [`Neighbourhood::withheld`]. Follows the node,
+    /// wherever it moves, also through the trash.
+    async fn exclude(&self, namespace: NamespaceId, node: NodeId, path: Option<&str>) -> StateResult<()>;
+
+    /// The folders that are left out, each with the path that it was known by when that was said.
+    async fn excluded(&self, namespace: NamespaceId) -> StateResult<Vec<(NodeId, String)>>;
+
+    /// Whether a node of the remote tree is, or lies in, a folder that this device does not keep.
+    async fn is_withheld(&self, namespace: NamespaceId, node: NodeId) -> StateResult<bool>;
+
+    /// The node at a path of the remote tree, names compared by their keys.
+    async fn remote_at(&self, namespace: NamespaceId, path: &[NodeName]) -> StateResult<Option<NodeId>>;
+
+    /// The conflicted copies that this device made, the newest first, at most [`inbox::INBOX_ROWS`]. A copy or an original
+    /// that gets another id by [`StateBatch::rebind`] is followed.
+    async fn conflicts(&self, namespace: NamespaceId) -> StateResult<Vec<ConflictRow>>;
+
+    /// Nodes of the local tree whose name, that which travels, holds `part` exactly, at most `limit`. Reads all names.
+    async fn local_named(
+        &self,
+        namespace: NamespaceId,
+        part: &str,
+        limit: usize,
+    ) -> StateResult<Vec<LocalRow>>;
+
+    /// Displaced files that wait for a second look, the oldest first, at most `limit`.
+    async fn displaced(&self, namespace: NamespaceId, limit: usize) -> StateResult<Vec<Displaced>>;
+
+    /// How many they are, and how long.
+    async fn displaced_total(&self, namespace: NamespaceId) -> StateResult<DisplacedTotal>;
 
     /// A remembered value.
     async fn setting(&self, key: &str) -> StateResult<Option<String>>;

@@ -7,11 +7,13 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use cairn_core::ids::{FileId, NamespaceId, NodeId};
+use cairn_core::name::NodeName;
 use cairn_core::node::{Content, FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
 use cairn_core::tree::{Entry, Neighbourhood};
 
+use super::inbox::{ConflictRow, Displaced, DisplacedTotal, INBOX_ROWS};
 use super::neighbourhood::gather;
 use super::triple::TreeName;
 use super::{ACTIVITY_NOTES, ClientState, Counts, InFlight, Intent, LocalRow, StateBatch, StateResult};
@@ -23,7 +25,7 @@ pub struct MemoryState {
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Inner {
     spaces: HashMap<NamespaceId, Space>,
     contents: BTreeMap<FileId, FileContent>,
@@ -35,6 +37,13 @@ impl MemoryState {
     /// An empty state.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A state of its own with everything that is in this one now, as a backup of the device has it.
+    pub fn snapshot(&self) -> Self {
+        Self {
+            inner: Mutex::new(self.with(|inner| inner.clone())),
+        }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
@@ -220,6 +229,70 @@ impl ClientState for MemoryState {
 
     async fn intents(&self, namespace: NamespaceId) -> StateResult<Vec<Intent>> {
         Ok(self.read(namespace, |space| space.intents.values().cloned().collect()))
+    }
+
+    async fn exclude(&self, namespace: NamespaceId, node: NodeId, path: Option<&str>) -> StateResult<()> {
+        self.write(namespace, |space| {
+            match path {
+                Some(path) => space.excluded.insert(node, path.to_owned()),
+                None => space.excluded.remove(&node),
+            };
+            space.withhold(node);
+        });
+        Ok(())
+    }
+
+    async fn excluded(&self, namespace: NamespaceId) -> StateResult<Vec<(NodeId, String)>> {
+        Ok(self.read(namespace, |space| space.excluded.clone().into_iter().collect()))
+    }
+
+    async fn is_withheld(&self, namespace: NamespaceId, node: NodeId) -> StateResult<bool> {
+        Ok(self.read(namespace, |space| space.is_withheld(node)))
+    }
+
+    async fn remote_at(&self, namespace: NamespaceId, path: &[NodeName]) -> StateResult<Option<NodeId>> {
+        Ok(self.read(namespace, |space| {
+            path.iter()
+                .try_fold(NodeId::ROOT, |folder, name| space.remote_child(folder, name))
+        }))
+    }
+
+    async fn conflicts(&self, namespace: NamespaceId) -> StateResult<Vec<ConflictRow>> {
+        let mut found: Vec<ConflictRow> =
+            self.read(namespace, |space| space.conflicts.values().copied().collect());
+        found.sort_by_key(|row| (std::cmp::Reverse(row.at), row.copy));
+        found.truncate(INBOX_ROWS);
+        Ok(found)
+    }
+
+    async fn local_named(
+        &self,
+        namespace: NamespaceId,
+        part: &str,
+        limit: usize,
+    ) -> StateResult<Vec<LocalRow>> {
+        Ok(self.read(namespace, |space| {
+            space
+                .local_where(|row| row.entry.place.name.as_str().contains(part))
+                .take(limit)
+                .cloned()
+                .collect()
+        }))
+    }
+
+    async fn displaced(&self, namespace: NamespaceId, limit: usize) -> StateResult<Vec<Displaced>> {
+        let mut found: Vec<Displaced> =
+            self.read(namespace, |space| space.displaced.values().cloned().collect());
+        found.sort_by(|a, b| (a.since, &a.staged).cmp(&(b.since, &b.staged)));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn displaced_total(&self, namespace: NamespaceId) -> StateResult<DisplacedTotal> {
+        Ok(self.read(namespace, |space| DisplacedTotal {
+            count: space.displaced.len() as u64,
+            bytes: space.displaced.values().map(|displaced| displaced.size).sum(),
+        }))
     }
 
     async fn setting(&self, key: &str) -> StateResult<Option<String>> {

@@ -9,7 +9,7 @@ use cairn_core::tree::{Entry, Neighbourhood, Tree};
 
 use super::triple::{Below, TreeName, Triple};
 
-/// Children of a folder that is gone from the server which are looked at together with it.
+/// Children of a folder that is to go from the disk which are looked at together with it.
 const CHILDREN_BELOW: usize = 64;
 
 /// Where nodes are kept: one namespace, seen at one moment.
@@ -67,6 +67,9 @@ pub(super) async fn gather<S: Source>(
         put(&mut hood.remote, TreeName::Remote);
         put(&mut hood.local, TreeName::Local);
         put(&mut hood.synced, TreeName::Synced);
+        if triple.is_withheld {
+            hood.withheld.insert(node);
+        }
     }
     for (folder, count) in crowded {
         if hood.local.children(folder).count() < count {
@@ -163,7 +166,7 @@ impl<S: Source> Gathering<'_, S> {
         self.load(holders).await
     }
 
-    /// Loads the first children of folders that are gone from the server; returns those folders that have more of them,
+    /// Loads the first children of folders that are gone from the server or not kept here; returns those folders that have more of them,
     /// with how many.
     async fn load_children(&mut self, chosen: &[NodeId]) -> Result<Vec<(NodeId, usize)>, S::Fault> {
         let mut crowded = Vec::new();
@@ -172,7 +175,8 @@ impl<S: Source> Gathering<'_, S> {
             let Some(triple) = self.loaded.get(node) else {
                 continue;
             };
-            if triple.remote.is_some() || !triple.local.as_ref().is_some_and(|row| row.entry.is_directory()) {
+            let is_kept = triple.remote.is_some() && !triple.is_withheld;
+            if is_kept || !triple.local.as_ref().is_some_and(|row| row.entry.is_directory()) {
                 continue;
             }
             let mut below = self.source.local_children(*node, CHILDREN_BELOW + 1).await?;

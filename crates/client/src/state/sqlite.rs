@@ -5,7 +5,9 @@
 mod batch;
 mod changes;
 mod connect;
+mod excluded;
 mod fault;
+mod inbox;
 mod listing;
 mod reads;
 mod row;
@@ -18,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use cairn_core::ids::{FileId, NamespaceId, NodeId};
+use cairn_core::name::NodeName;
 use cairn_core::node::{FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
@@ -26,6 +29,7 @@ use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use tokio::sync::MutexGuard;
 
+use super::inbox::{ConflictRow, Displaced, DisplacedTotal};
 use super::neighbourhood::gather;
 use super::triple::TreeName;
 use super::{ClientState, Counts, InFlight, Intent, LocalRow, StateBatch, StateError, StateResult};
@@ -333,6 +337,30 @@ impl ClientState for SqliteState {
         ))
     }
 
+    async fn exclude(&self, namespace: NamespaceId, node: NodeId, path: Option<&str>) -> StateResult<()> {
+        write!(self, namespace, |connection, number| excluded::exclude(
+            connection, number, node, path
+        ))
+    }
+
+    async fn excluded(&self, namespace: NamespaceId) -> StateResult<Vec<(NodeId, String)>> {
+        read!(self, namespace, |connection, number| excluded::excluded(
+            connection, number
+        ))
+    }
+
+    async fn is_withheld(&self, namespace: NamespaceId, node: NodeId) -> StateResult<bool> {
+        read!(self, namespace, |connection, number| excluded::is_withheld(
+            connection, number, node
+        ))
+    }
+
+    async fn remote_at(&self, namespace: NamespaceId, path: &[NodeName]) -> StateResult<Option<NodeId>> {
+        read!(self, namespace, |connection, number| excluded::remote_at(
+            connection, number, path
+        ))
+    }
+
     async fn in_flight(&self, namespace: NamespaceId) -> StateResult<Option<InFlight>> {
         read!(self, namespace, |connection, number| reads::in_flight(
             connection, number
@@ -347,6 +375,35 @@ impl ClientState for SqliteState {
 
     async fn intents(&self, namespace: NamespaceId) -> StateResult<Vec<Intent>> {
         read!(self, namespace, |connection, number| reads::intents(
+            connection, number
+        ))
+    }
+
+    async fn conflicts(&self, namespace: NamespaceId) -> StateResult<Vec<ConflictRow>> {
+        read!(self, namespace, |connection, number| inbox::conflicts(
+            connection, number
+        ))
+    }
+
+    async fn local_named(
+        &self,
+        namespace: NamespaceId,
+        part: &str,
+        limit: usize,
+    ) -> StateResult<Vec<LocalRow>> {
+        read!(self, namespace, |connection, number| inbox::local_named(
+            connection, number, part, limit
+        ))
+    }
+
+    async fn displaced(&self, namespace: NamespaceId, limit: usize) -> StateResult<Vec<Displaced>> {
+        read!(self, namespace, |connection, number| inbox::displaced(
+            connection, number, limit
+        ))
+    }
+
+    async fn displaced_total(&self, namespace: NamespaceId) -> StateResult<DisplacedTotal> {
+        read!(self, namespace, |connection, number| inbox::displaced_total(
             connection, number
         ))
     }

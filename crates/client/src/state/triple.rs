@@ -3,7 +3,7 @@
 use cairn_core::ids::NodeId;
 use cairn_core::name::NameKey;
 use cairn_core::rev::Seq;
-use cairn_core::tree::{Entry, agree, same_state};
+use cairn_core::tree::{Entry, differ, same_state};
 
 use super::LocalRow;
 
@@ -47,7 +47,12 @@ pub(super) struct Triple {
     pub(super) remote: Option<Entry>,
     pub(super) local: Option<LocalRow>,
     pub(super) synced: Option<Entry>,
+    /// Whether the server has it in a folder that this device does not keep.
+    pub(super) is_withheld: bool,
 }
+
+/// The bit in `entry.trees` of a remote node that is withheld.
+pub(super) const WITHHELD_BIT: i64 = 8;
 
 impl Triple {
     /// The entry in one tree.
@@ -62,7 +67,10 @@ impl Triple {
     /// Takes the node out of one tree.
     pub(super) fn clear(&mut self, tree: TreeName) {
         match tree {
-            TreeName::Remote => self.remote = None,
+            TreeName::Remote => {
+                self.remote = None;
+                self.is_withheld = false;
+            }
             TreeName::Local => self.local = None,
             TreeName::Synced => self.synced = None,
         }
@@ -82,10 +90,11 @@ impl Triple {
 
     /// Whether the trees do not say the same.
     pub(super) fn is_dirty(&self) -> bool {
-        !agree(
+        differ(
             self.remote.as_ref(),
             self.entry(TreeName::Local),
             self.synced.as_ref(),
+            self.is_withheld,
         )
     }
 
@@ -126,7 +135,8 @@ impl Triple {
         match what {
             Below::Waiting => is_waiting,
             Below::Kept => {
-                !is_waiting && (self.local.is_some() || !base.is_some_and(|base| same_state(base, remote)))
+                let is_newer = !base.is_some_and(|base| same_state(base, remote));
+                !is_waiting && (self.local.is_some() || self.is_withheld || is_newer)
             }
         }
     }

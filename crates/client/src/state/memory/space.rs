@@ -6,10 +6,11 @@ use std::convert::Infallible;
 use async_trait::async_trait;
 use cairn_core::ids::{FileId, NodeId};
 use cairn_core::limits;
-use cairn_core::name::NameKey;
+use cairn_core::name::{NameKey, NodeName};
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::tree::{Entry, Substance};
 
+use crate::state::inbox::{ConflictRow, Displaced};
 use crate::state::neighbourhood::Source;
 use crate::state::triple::{Below, TreeName, Triple};
 use crate::state::{Counts, InFlight, Intent, LocalChange, LocalRow, StateBatch, TreeChange};
@@ -26,6 +27,10 @@ pub(super) struct Space {
     pub(super) in_flight: Option<InFlight>,
     pub(super) intents: BTreeMap<String, Intent>,
     pub(super) seen: Seq,
+    /// Folders that the device does not keep, with the paths that they were known by.
+    pub(super) excluded: BTreeMap<NodeId, String>,
+    pub(super) conflicts: BTreeMap<NodeId, ConflictRow>,
+    pub(super) displaced: BTreeMap<String, Displaced>,
 }
 
 /// Whether a node's bytes are these.
@@ -67,6 +72,18 @@ impl Space {
         for staged in batch.done_intents {
             self.intents.remove(&staged);
         }
+        for conflict in batch.conflicts {
+            self.conflicts.insert(conflict.copy, conflict);
+        }
+        for copy in batch.settled_conflicts {
+            self.conflicts.remove(&copy);
+        }
+        for displaced in batch.displaced {
+            self.displaced.insert(displaced.staged.clone(), displaced);
+        }
+        for staged in batch.let_go {
+            self.displaced.remove(&staged);
+        }
     }
 
     pub(super) fn finish_listing(&mut self, is_merge: bool) {
@@ -82,7 +99,11 @@ impl Space {
                 if is_merge {
                     triple.synced = None;
                 }
+                triple.is_withheld = false;
             });
+        }
+        for folder in self.excluded.keys().copied().collect::<Vec<_>>() {
+            self.withhold(folder);
         }
         self.cursor = Some(at);
         self.seen = self.seen.max(at.seq);
@@ -102,10 +123,42 @@ impl Space {
                     TreeName::Remote => triple.remote = Some(entry),
                     _ => triple.synced = Some(entry),
                 });
+                if tree == TreeName::Remote {
+                    self.withhold(node);
+                }
             }
             TreeChange::RemoveSubtree(node) => self.remove_subtree(tree, node),
             TreeChange::RemoveNode(node) => self.update(node, |triple| triple.clear(tree)),
         }
+    }
+
+    /// Settles whether a node of the remote tree is withheld, and all below it.
+    pub(super) fn withhold(&mut self, node: NodeId) {
+        let mut open = vec![node];
+        let mut met = HashSet::from([node]);
+        while let Some(node) = open.pop() {
+            let Some(parent) = self.entry(TreeName::Remote, node).map(|entry| entry.place.parent) else {
+                continue;
+            };
+            let is_below = self.nodes.get(&parent).is_some_and(|triple| triple.is_withheld);
+            let is_withheld = is_below || self.excluded.contains_key(&node);
+            self.update(node, |triple| triple.is_withheld = is_withheld);
+            let below = self.children(TreeName::Remote, node);
+            open.extend(below.into_iter().filter(|child| met.insert(*child)));
+        }
+    }
+
+    /// The node of this name, or one that folds to the same key, in a folder of the remote tree.
+    pub(super) fn remote_child(&self, folder: NodeId, name: &NodeName) -> Option<NodeId> {
+        let is_named = |node: &NodeId| {
+            self.entry(TreeName::Remote, *node)
+                .is_some_and(|entry| entry.place.name.key() == name.key())
+        };
+        self.children(TreeName::Remote, folder).into_iter().find(is_named)
+    }
+
+    pub(super) fn is_withheld(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|triple| triple.is_withheld)
     }
 
     fn rebind(&mut self, from: NodeId, to: NodeId) {
@@ -123,6 +176,12 @@ impl Space {
         self.update(from, |triple| moved = triple.local.take());
         if let Some(row) = moved {
             self.update(to, |triple| triple.local = Some(LocalRow { node: to, ..row }));
+        }
+        if let Some(conflict) = self.conflicts.remove(&from) {
+            self.conflicts.insert(to, ConflictRow { copy: to, ..conflict });
+        }
+        for conflict in self.conflicts.values_mut().filter(|row| row.original == from) {
+            conflict.original = to;
         }
     }
 

@@ -10,6 +10,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::Number;
 use super::changes::{Changes, in_even_parts};
 use super::fault::Fault;
+use super::inbox;
 use crate::state::triple::TreeName;
 use crate::state::{ACTIVITY_NOTES, Intent, LocalChange, StateBatch, TreeChange};
 
@@ -19,6 +20,7 @@ pub(super) async fn apply(
     number: Number,
     batch: StateBatch,
 ) -> Result<(), Fault> {
+    inbox::apply(connection, number, &batch).await?;
     let mut changes = Changes::new(connection, number);
     for (from, to) in &batch.rebind {
         changes.rebind(*from, *to).await?;
@@ -92,6 +94,9 @@ async fn change_tree(changes: &mut Changes<'_>, tree: TreeName, change: TreeChan
             match tree {
                 TreeName::Remote => triple.remote = Some(entry),
                 TreeName::Local | TreeName::Synced => triple.synced = Some(entry),
+            }
+            if tree == TreeName::Remote {
+                changes.withhold(node).await?;
             }
         }
         TreeChange::RemoveSubtree(node) => changes.remove_subtree(tree, node).await?,

@@ -25,6 +25,8 @@ pub(super) struct Changes<'t> {
     pub(super) number: Number,
     nodes: BTreeMap<NodeId, Change>,
     totals: Totals,
+    /// The folders that the device does not keep, once they were asked for.
+    pub(super) excluded: Option<HashSet<NodeId>>,
 }
 
 struct Change {
@@ -49,6 +51,7 @@ impl<'t> Changes<'t> {
             number,
             nodes: BTreeMap::new(),
             totals: Totals::default(),
+            excluded: None,
         }
     }
 
@@ -401,7 +404,7 @@ pub(super) async fn local_children(
 }
 
 /// Every node below one in a tree; 8 bytes each.
-async fn subtree(
+pub(super) async fn subtree(
     connection: &mut SqliteConnection,
     number: Number,
     tree: TreeName,

@@ -156,9 +156,11 @@ pub(super) async fn finish(
             if is_merge {
                 triple.synced = None;
             }
+            triple.is_withheld = false;
         }
         changes.write().await?;
     }
+    changes.withhold_excluded().await?;
     changes.finish().await?;
     clear(connection, number).await?;
     sqlx::query(

@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteRow;
 use super::fault::Fault;
 use crate::fs::Fingerprint;
 use crate::state::LocalRow;
-use crate::state::triple::{TreeName, Triple};
+use crate::state::triple::{TreeName, Triple, WITHHELD_BIT};
 
 /// A query of entries with what was observed of them: what stands between `SELECT ..` and the rest of the statement.
 /// The source names the rows of `entry` as `e`. Read with [`node`], [`entry`] and [`local_row`].
@@ -137,6 +137,13 @@ pub(super) fn shared(triple: &Triple) -> Vec<(i64, EntryColumns<'_>)> {
             None => rows.push((tree.bit(), columns)),
         }
     }
+    if triple.is_withheld
+        && let Some((bits, _)) = rows
+            .iter_mut()
+            .find(|(bits, _)| bits & TreeName::Remote.bit() != 0)
+    {
+        *bits |= WITHHELD_BIT;
+    }
     rows
 }
 
@@ -243,6 +250,7 @@ pub(super) fn fill(triple: &mut Triple, row: &SqliteRow) -> Result<(), Fault> {
         let entry = entry(row)?;
         if trees & TreeName::Remote.bit() != 0 {
             triple.remote = Some(entry.clone());
+            triple.is_withheld = trees & WITHHELD_BIT != 0;
         }
         if trees & TreeName::Synced.bit() != 0 {
             triple.synced = Some(entry);

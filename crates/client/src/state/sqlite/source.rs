@@ -112,6 +112,7 @@ impl Source for Snapshot<'_> {
                 "CASE
                      WHEN s.node IS NULL THEN 1
                      WHEN l.node IS NOT NULL THEN s.parent <> r.parent OR s.name <> r.name
+                     WHEN r.trees & 8 THEN 1
                      ELSE s.parent <> r.parent OR s.name <> r.name OR s.kind <> r.kind OR s.size <> r.size
                          OR s.file_id IS NOT r.file_id OR s.target IS NOT r.target
                  END"

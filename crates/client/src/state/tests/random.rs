@@ -23,6 +23,7 @@ struct Model {
     remote: Tree,
     local: Tree,
     synced: Tree,
+    excluded: Vec<NodeId>,
 }
 
 fn is_folder(n: i64) -> bool {
@@ -162,7 +163,12 @@ impl Model {
     }
 
     fn whole(&self) -> Neighbourhood {
-        Neighbourhood::whole(self.remote.clone(), self.local.clone(), self.synced.clone())
+        Neighbourhood::whole_except(
+            self.remote.clone(),
+            self.local.clone(),
+            self.synced.clone(),
+            &self.excluded,
+        )
     }
 }
 
@@ -178,7 +184,13 @@ fn check_facts(part: &Neighbourhood, whole: &Neighbourhood) {
             assert_eq!(part.depth(*node), whole.depth(*node));
         }
         check_places(part, whole, *node);
-        if whole.remote.get(*node).is_none() && whole.local.get(*node).is_some_and(Entry::is_directory) {
+        assert_eq!(
+            part.withheld.contains(node),
+            whole.withheld.contains(node),
+            "{node}"
+        );
+        let is_kept = whole.remote.get(*node).is_some() && !whole.withheld.contains(node);
+        if !is_kept && whole.local.get(*node).is_some_and(Entry::is_directory) {
             let mut loaded: Vec<_> = part.local.children(*node).collect();
             let mut all: Vec<_> = whole.local.children(*node).collect();
             loaded.sort_unstable();
@@ -292,6 +304,10 @@ async fn check_state(state: &dyn ClientState, model: &Model, dice: &mut Dice) {
             state.synced(ns(), node).await.unwrap().as_ref(),
             model.synced.get(node)
         );
+        assert_eq!(
+            state.is_withheld(ns(), node).await.unwrap(),
+            whole.withheld.contains(&node)
+        );
         let local = state.local(ns(), node).await.unwrap();
         assert_eq!(local.as_ref().map(|row| &row.entry), model.local.get(node));
         let depth = model.local.depth(node);
@@ -316,6 +332,18 @@ async fn run(seed: u64) {
         for change in batch.remote.iter().chain(&batch.synced) {
             if let TreeChange::Put(_, entry) = change {
                 seen = seen.max(entry.place_seq).max(entry.content_seq);
+            }
+        }
+        if dice.roll(3) == 0 {
+            let folder = id(11 + NODES - FOLDERS + dice.roll(FOLDERS as u64) as i64);
+            let was_excluded = model.excluded.contains(&folder);
+            model.excluded.retain(|node| *node != folder);
+            if !was_excluded {
+                model.excluded.push(folder);
+            }
+            for subject in &subjects {
+                let path = (!was_excluded).then_some("a path");
+                subject.state.exclude(ns(), folder, path).await.unwrap();
             }
         }
         let at = dice.0;
