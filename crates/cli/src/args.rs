@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    activity, admin, cat, completions, cp, daemon, get, login, logout, ls, man, mkdir, mv, pause, put, rm,
+    activity, admin, cat, completions, cp, daemon, exclude, get, login, logout, ls, man, mkdir, mv, pause, put, rm,
     serve, start, status, sync, up, wait,
 };
 
@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Wait(wait::Args),
     /// Show what the daemon did lately
     Activity(activity::Args),
+    /// Choose which folders of the server this device does not keep
+    Exclude(exclude::Args),
     /// Check that everything is as it should be
     Doctor,
     /// List remote files

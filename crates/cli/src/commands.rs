@@ -8,6 +8,7 @@ pub(crate) mod cp;
 pub(crate) mod daemon;
 pub(crate) mod devices;
 pub(crate) mod doctor;
+pub(crate) mod exclude;
 pub(crate) mod get;
 pub(crate) mod login;
 pub(crate) mod logout;
@@ -56,6 +57,7 @@ pub(crate) async fn run(app: App, command: Command) -> CliResult {
         Command::Status(args) => Box::pin(status::run(app, args)),
         Command::Wait(args) => Box::pin(wait::run(app, args)),
         Command::Activity(args) => Box::pin(activity::run(app, args)),
+        Command::Exclude(args) => Box::pin(exclude::run(app, args)),
         Command::Doctor => Box::pin(doctor::run(app)),
         Command::Ls(args) => Box::pin(ls::run(app, args)),
         Command::Cat(args) => Box::pin(cat::run(app, args)),

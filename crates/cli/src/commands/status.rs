@@ -83,6 +83,9 @@ fn print(app: &App, status: &Status) -> CliResult {
     if status.pending > 0 {
         lines.push(format!("Pending  {}", format::count(status.pending, "item")));
     }
+    if status.ignored > 0 {
+        lines.push(format!("Ignored  {}", format::count(status.ignored, "item")));
+    }
     lines.extend(transfer_line("Sending ", &status.upload));
     lines.extend(transfer_line("Fetching", &status.download));
     let errors = format!("Problems {}", status.problems.len());

@@ -1,4 +1,16 @@
-//! Names that are never synced on their own account: what editors and systems leave for themselves.
+//! What is not synced on its own account: what editors and systems leave for themselves, and what the user's rules say.
+//!
+//! Ignoring keeps new things of this disk from being sent, and nothing else. What is synced already stays synced, what
+//! is on the server comes to the disk, and nothing is deleted anywhere because of a rule.
+
+pub mod rules;
+mod scope;
+
+pub use scope::IgnoredBy;
+pub(super) use scope::{Loaded, RulesMemory, Scope};
+
+/// The name of a file of rules, in any folder. It is synced as any other file, so that all devices have its rules.
+pub const IGNORE_FILE: &str = ".cairnignore";
 
 /// Whether a new file or folder of this name is left alone. What is synced already stays synced.
 pub fn is_ignored(name: &str) -> bool {

@@ -35,6 +35,14 @@ pub enum ProblemReason {
     /// The file has more chunks than a manifest can say.
     #[error("the file is too large")]
     TooLarge,
+    /// A line of `.cairnignore` is no rule; the others hold.
+    #[error("line {line} is not a rule: {what}; the other lines hold")]
+    IgnoreRule {
+        /// The line, from 1; 0 for the file as a whole.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Io(String),
@@ -61,6 +69,8 @@ pub struct MassDelete {
 pub struct ScanReport {
     /// Names looked at.
     pub seen: u64,
+    /// New things that were left alone by a rule; what is in an ignored folder is not counted.
+    pub ignored: u64,
     /// Files read.
     pub hashed: u64,
     /// Bytes read.
@@ -77,7 +87,7 @@ pub struct ScanReport {
     pub busy_count: u64,
     /// A mass deletion that was held.
     pub held: Option<MassDelete>,
-    /// Whether [`super::Scanner::recheck_unsure`] has more to read.
+    /// Whether [`super::Scanner::recheck_unsure`] has something to read.
     pub has_more_unsure: bool,
 }
 

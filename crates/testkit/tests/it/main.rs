@@ -10,6 +10,7 @@ mod names;
 mod offline;
 mod protocol;
 mod resume;
+mod steering;
 mod tls;
 mod up_command;
 mod walk;

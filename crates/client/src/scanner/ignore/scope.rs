@@ -1,0 +1,229 @@
+//! The rules that hold in a folder: those of the files in it and above it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use blake3::Hash;
+use cairn_core::node::NodeKind;
+
+use super::rules::{BadLine, IgnoreRules, Verdict};
+use super::{IGNORE_FILE, is_ignored};
+use crate::fs::{DiskPath, FileKind, Filesystem, Fingerprint, FsResult, Metadata, OWN_FOLDER};
+use crate::scanner::content::is_unsure;
+use crate::scanner::report::ProblemReason;
+
+/// Bytes of one file of rules.
+const FILE_BYTES: usize = 1024 * 1024;
+/// Folders whose rules are remembered between passes, and bytes of their texts. Beyond it all are forgotten and read
+/// again.
+const REMEMBERED: usize = 1_024;
+const REMEMBERED_BYTES: usize = 8 * 1024 * 1024;
+
+/// Why something is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IgnoredBy {
+    /// The file with the rule; `None` for a rule that is built in.
+    pub file: Option<DiskPath>,
+    /// The rule as it was typed; empty where it is built in.
+    pub rule: String,
+}
+
+/// The rules of one folder and those above it.
+#[derive(Debug, Clone)]
+pub(in crate::scanner) struct Scope {
+    path: DiskPath,
+    rules: Option<Arc<IgnoreRules>>,
+    above: Option<Arc<Scope>>,
+    /// What ignores the folder itself: nothing new in it is looked at then.
+    whole: Option<IgnoredBy>,
+}
+
+impl Scope {
+    /// The scope of a folder in the scope of the one above; `None` for the root.
+    pub(in crate::scanner) fn new(
+        path: &DiskPath,
+        rules: Option<Arc<IgnoreRules>>,
+        above: Option<Arc<Self>>,
+    ) -> Self {
+        let whole = above.as_ref().and_then(|above| {
+            let name = path.names().last()?;
+            above.ignored_by(name, true)
+        });
+        Self {
+            path: path.clone(),
+            rules,
+            above,
+            whole,
+        }
+    }
+
+    /// What ignores a name in this folder, were it new; the nearest file that has something to say decides.
+    pub(in crate::scanner) fn ignored_by(&self, name: &str, is_folder: bool) -> Option<IgnoredBy> {
+        if let Some(whole) = &self.whole {
+            return Some(whole.clone());
+        }
+        if is_ignored(name) {
+            return Some(IgnoredBy {
+                file: None,
+                rule: String::new(),
+            });
+        }
+        // The rules themselves always travel.
+        if name == IGNORE_FILE && !is_folder {
+            return None;
+        }
+        let mut path = name.to_owned();
+        let mut scope = self;
+        loop {
+            match scope
+                .rules
+                .as_ref()
+                .and_then(|rules| rules.verdict(&path, is_folder))
+            {
+                Some(Verdict::Wanted) => return None,
+                Some(Verdict::Ignored(rule)) => {
+                    return Some(IgnoredBy {
+                        file: Some(scope.path.join(IGNORE_FILE)),
+                        rule,
+                    });
+                }
+                None => {}
+            }
+            let (above, folder) = (scope.above.as_ref()?, scope.path.names().last()?);
+            path = format!("{folder}/{path}");
+            scope = above;
+        }
+    }
+}
+
+/// What was read of a folder's rules.
+#[derive(Debug, Default)]
+pub(in crate::scanner) struct Loaded {
+    pub(in crate::scanner) rules: Option<Arc<IgnoreRules>>,
+    /// Whether the rules are others than at the last look, as far as is remembered.
+    pub(in crate::scanner) is_changed: bool,
+    /// What is wrong with them.
+    pub(in crate::scanner) problems: Vec<ProblemReason>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    fingerprint: Fingerprint,
+    /// Whether a later write may have left the fingerprint as it is.
+    is_unsure: bool,
+    hash: Hash,
+    size: usize,
+    rules: Arc<IgnoreRules>,
+    bad: Vec<BadLine>,
+}
+
+/// The rules that were read lately, by folder.
+#[derive(Debug, Default)]
+pub(in crate::scanner) struct RulesMemory {
+    folders: Mutex<HashMap<DiskPath, Remembered>>,
+}
+
+impl RulesMemory {
+    /// The rules of a folder whose file was seen as `found`; reads it when it is another than is remembered.
+    pub(in crate::scanner) fn load(
+        &self,
+        fs: &dyn Filesystem,
+        now: cairn_core::time::Timestamp,
+        folder: &DiskPath,
+        found: Option<&Metadata>,
+    ) -> Loaded {
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(found) = found.filter(|found| found.kind == FileKind::Node(NodeKind::File)) else {
+            return Loaded {
+                is_changed: folders.remove(folder).is_some(),
+                ..Loaded::default()
+            };
+        };
+        let known = folders.get(folder);
+        if let Some(known) = known.filter(|known| !known.is_unsure && known.fingerprint == found.fingerprint)
+        {
+            return Loaded {
+                rules: Some(Arc::clone(&known.rules)),
+                is_changed: false,
+                problems: known.bad.iter().map(reason).collect(),
+            };
+        }
+        let text = match read(fs, &folder.join(IGNORE_FILE), found.fingerprint.size) {
+            Ok(Some(text)) => text,
+            Ok(None) => {
+                let bad = BadLine {
+                    line: 0,
+                    what: format!("it has more than {FILE_BYTES} bytes; none of its rules holds"),
+                };
+                return Loaded {
+                    is_changed: folders.remove(folder).is_some(),
+                    problems: vec![reason(&bad)],
+                    ..Loaded::default()
+                };
+            }
+            // What was known holds until it can be read.
+            Err(error) => {
+                return Loaded {
+                    rules: known.map(|known| Arc::clone(&known.rules)),
+                    is_changed: false,
+                    problems: vec![ProblemReason::Io(error.source.to_string())],
+                };
+            }
+        };
+        let hash = blake3::hash(text.as_bytes());
+        let is_changed = known.is_none_or(|known| known.hash != hash);
+        let (rules, bad) = match known {
+            Some(known) if known.hash == hash => (Arc::clone(&known.rules), known.bad.clone()),
+            _ => {
+                let (rules, bad) = IgnoreRules::parse_for(&text, folds_case(fs));
+                (Arc::new(rules), bad)
+            }
+        };
+        let loaded = Loaded {
+            rules: Some(Arc::clone(&rules)),
+            is_changed,
+            problems: bad.iter().map(reason).collect(),
+        };
+        let bytes: usize = folders.values().map(|known| known.size).sum();
+        if folders.len() >= REMEMBERED || bytes + text.len() > REMEMBERED_BYTES {
+            folders.clear();
+        }
+        folders.insert(
+            folder.clone(),
+            Remembered {
+                fingerprint: found.fingerprint,
+                is_unsure: is_unsure(&found.fingerprint, now, fs.timestamp_step_ns()),
+                hash,
+                size: text.len(),
+                rules,
+                bad,
+            },
+        );
+        loaded
+    }
+}
+
+/// Whether the disk takes names that differ in case for one: our own folder is looked for under such a name.
+fn folds_case(fs: &dyn Filesystem) -> bool {
+    let other = DiskPath::root().join(&OWN_FOLDER.to_uppercase());
+    matches!(fs.metadata(&other), Ok(Some(_)))
+}
+
+fn reason(bad: &BadLine) -> ProblemReason {
+    ProblemReason::IgnoreRule {
+        line: bad.line,
+        what: bad.what.clone(),
+    }
+}
+
+/// The text of a file of rules; `None` when it is too long. What is no UTF-8 is replaced, and refused line by line.
+fn read(fs: &dyn Filesystem, path: &DiskPath, size: u64) -> FsResult<Option<String>> {
+    if size > FILE_BYTES as u64 {
+        return Ok(None);
+    }
+    let mut file = fs.open(path)?;
+    let mut bytes = vec![0; FILE_BYTES + 1];
+    let len = file.read_at(0, &mut bytes)?;
+    bytes.truncate(len);
+    Ok((len <= FILE_BYTES).then(|| String::from_utf8_lossy(&bytes).into_owned()))
+}
