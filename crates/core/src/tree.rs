@@ -253,7 +253,7 @@ pub struct Neighbourhood {
     pub synced: Tree,
     /// The nodes to plan, in no order: those of which the three trees differ.
     pub dirty: Vec<NodeId>,
-    /// Folders of the local tree, gone from the server, that still hold something on the disk beyond what `local` has.
+    /// Folders of the local tree, gone from the server or withheld, that still hold something on the disk beyond what `local` has.
     pub local_more_below: HashSet<NodeId>,
     /// Folders that vanished from the disk, below which the server has something that must not go with them: a node
     /// that the server moved there or has as new, or that is gone from the disk but was edited on the server. They come
