@@ -2,6 +2,7 @@
 //! make both sides agree.
 
 mod events;
+mod follow;
 mod jobs;
 mod open;
 mod parts;
@@ -23,28 +24,21 @@ use crate::fs::FsError;
 use crate::lock::LockError;
 use crate::profile::Profile;
 use crate::remote::RemoteError;
-use crate::retry::Backoff;
 use crate::scanner::{ScanError, Scanner};
 use crate::state::StateError;
 use crate::status::{Activity, Status};
-use crate::watcher::{Hint, Watch, Watcher};
-use events::ServerEvents;
+use crate::watcher::{Watch, Watcher};
 use jobs::Jobs;
 pub use parts::{DaemonParts, Guard};
 use work::Work;
 
-/// How long after a scan files are read again that may have changed within the same tick of the clock.
-const RECHECK_AFTER: Duration = Duration::from_millis(2_500);
-/// The same for a single pass, which somebody waits for: a few ticks of any clock that files are stamped with.
+/// How long after a single pass, which somebody waits for, files are read again that may have changed within the same
+/// tick of the clock: a few ticks of any clock that files are stamped with.
 const RECHECK_ONCE_AFTER: Duration = Duration::from_millis(50);
 /// Times that a single pass reads such files again.
 const RECHECKS: usize = 20;
 /// How often the journal is read although nobody said that it moved.
 const POLL_EVERY: Duration = Duration::from_secs(600);
-/// How often everything is scanned although nobody said that it changed.
-const SCAN_EVERY: Duration = Duration::from_secs(24 * 3_600);
-/// How often everything is scanned when not every folder can be watched.
-const SCAN_UNWATCHED_EVERY: Duration = Duration::from_secs(60);
 
 /// What to sync, for whom, where.
 pub struct DaemonConfig {
@@ -258,87 +252,9 @@ impl Daemon {
     /// As [`Self::run`].
     pub async fn run_with(&self, watch: Box<dyn Watch>, stop: CancellationToken) -> Result<(), DaemonError> {
         let result = self.follow(watch, &stop).await;
+        // What was cut may be on its way to the disk still.
         self.jobs.ended().await;
         result
-    }
-
-    async fn follow(&self, mut watch: Box<dyn Watch>, stop: &CancellationToken) -> Result<(), DaemonError> {
-        let events = ServerEvents::follow(
-            Arc::clone(&self.engine.remote),
-            self.engine.namespace,
-            self.runtime.clone(),
-            stop.child_token(),
-        );
-        let mut backoff = Backoff::new(Arc::clone(&self.runtime.entropy));
-        let mut work = Work::everything();
-        let mut is_introduced = false;
-        loop {
-            let pass = self.one_pass(&mut work, &mut is_introduced, &mut backoff);
-            let Some(pause) = stop.run_until_cancelled(pass).await else {
-                break;
-            };
-            let pause = pause?;
-            let scan_every = if watch.trouble().is_some() {
-                SCAN_UNWATCHED_EVERY
-            } else {
-                SCAN_EVERY
-            };
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                hint = watch.next() => match hint {
-                    Hint::Folders(folders) => work.look_at(folders),
-                    Hint::Everything => work.look_at_everything(),
-                },
-                () = events.moved() => work.must_sync = true,
-                () = self.nudge.notified() => work.look_at_everything(),
-                () = tokio::time::sleep(pause.unwrap_or(POLL_EVERY)) => work.must_sync = true,
-                () = tokio::time::sleep(RECHECK_AFTER), if work.must_recheck => work.is_recheck_due = true,
-                () = tokio::time::sleep(scan_every) => work.look_at_everything(),
-            }
-        }
-        Ok(())
-    }
-
-    /// One pass of the loop; how long to wait at most before the next one.
-    async fn one_pass(
-        &self,
-        work: &mut Work,
-        is_introduced: &mut bool,
-        backoff: &mut Backoff,
-    ) -> Result<Option<Duration>, DaemonError> {
-        if self.is_paused.load(Ordering::Relaxed) {
-            self.set_activity(Activity::Paused);
-            return Ok(None);
-        }
-        let result = async {
-            if !*is_introduced {
-                self.engine.introduce().await?;
-                *is_introduced = true;
-            }
-            self.settle(work).await
-        };
-        match result.await {
-            Ok(()) => {
-                let must_retry = work.has_setbacks;
-                if !must_retry {
-                    backoff.reset();
-                }
-                Ok(must_retry.then(|| backoff.next_pause()))
-            }
-            Err(error @ DaemonError::State(StateError::Corrupt { .. } | StateError::Newer { .. })) => {
-                Err(error)
-            }
-            Err(error) => {
-                work.must_sync = true;
-                self.tell(&error);
-                let pause = match &error {
-                    DaemonError::Remote(remote) => backoff.after(remote),
-                    _ => None,
-                };
-                Ok(Some(pause.unwrap_or_else(|| backoff.next_pause())))
-            }
-        }
     }
 
     /// Finishes what is under way and lets go of folder and state.
@@ -347,3 +263,6 @@ impl Daemon {
         self.engine.state.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,7 +130,7 @@ impl Scanner {
             }
         }
         let mut report = pass.end(Brake::On).await?;
-        report.has_more_unsure = has_more;
+        report.has_more_unsure |= has_more;
         Ok(report)
     }
 

@@ -8,7 +8,7 @@ mod large;
 mod small;
 mod walk;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use cairn_api::error::ApiError;
@@ -239,7 +239,7 @@ impl Uploader {
 
     /// Asks about any number of chunks; returns those that the server has.
     async fn ask(&self, hashes: impl Iterator<Item = ChunkHash>) -> Result<HashSet<ChunkHash>, UploadError> {
-        let asked: Vec<_> = hashes.collect::<HashSet<_>>().into_iter().collect();
+        let asked: Vec<_> = hashes.collect::<BTreeSet<_>>().into_iter().collect();
         let pages: Vec<_> = asked.chunks(HAVE_HASHES).map(<[ChunkHash]>::to_vec).collect();
         let questions = pages.into_iter().map(|hashes| async move {
             let request = Have {

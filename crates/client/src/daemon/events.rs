@@ -6,7 +6,7 @@ use cairn_api::sync::Event;
 use cairn_core::ids::NamespaceId;
 use cairn_core::limits::HEARTBEAT_SECONDS;
 use cairn_core::runtime::Runtime;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -36,6 +36,7 @@ impl ServerEvents {
         let task_stop = stop.clone();
         let task = async move {
             tokio::select! {
+                biased;
                 () = task_stop.cancelled() => {}
                 () = follower.follow(backoff) => {}
             }
@@ -50,6 +51,11 @@ impl ServerEvents {
     /// Waits until the namespace has moved.
     pub(super) async fn moved(&self) {
         self.moved.notified().await;
+    }
+
+    /// Whether it has moved since that was last asked.
+    pub(super) fn has_moved(&self) -> bool {
+        self.moved().now_or_never().is_some()
     }
 }
 

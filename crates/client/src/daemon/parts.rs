@@ -86,11 +86,12 @@ pub(super) async fn settle_marker(parts: &DaemonParts, runtime: &Runtime) -> Res
 
 /// Builds the daemon of a folder that carries `marker`, and finishes what a crash left half done on its disk.
 pub(super) async fn put_together(
-    parts: DaemonParts,
+    mut parts: DaemonParts,
     marker: &str,
     runtime: Runtime,
 ) -> Result<Daemon, DaemonError> {
-    let jobs = Arc::new(Jobs::new(runtime.spawner, parts.guards));
+    let guards = std::mem::take(&mut parts.guards);
+    let jobs = Arc::new(Jobs::new(runtime.spawner, guards));
     let runtime = Runtime {
         spawner: Arc::clone(&jobs) as _,
         ..runtime
@@ -98,7 +99,7 @@ pub(super) async fn put_together(
     let status = Status {
         activity: Activity::Starting,
         folder: parts.folder.display().to_string(),
-        server: parts.server,
+        server: parts.server.clone(),
         local_nodes: 0,
         remote_nodes: 0,
         pending: 0,
@@ -117,6 +118,24 @@ pub(super) async fn put_together(
         marker,
         parts.readers,
     );
+    let folder = parts.folder.clone();
+    let engine = build_engine(parts, &runtime);
+    engine.applier.recover().await.map_err(recovery_error)?;
+    Ok(Daemon {
+        engine,
+        scanner,
+        runtime,
+        folder,
+        status: watch::Sender::new(status),
+        is_paused: AtomicBool::new(false),
+        may_delete_en_masse: AtomicBool::new(false),
+        nudge: Notify::new(),
+        pass: Mutex::new(()),
+        jobs,
+    })
+}
+
+fn build_engine(parts: DaemonParts, runtime: &Runtime) -> Engine {
     let applier = Applier::new(
         Arc::clone(&parts.fs),
         Arc::clone(&parts.state),
@@ -140,7 +159,7 @@ pub(super) async fn put_together(
         namespace: parts.namespace,
         progress: Arc::clone(&parts.progress),
     };
-    let engine = Engine {
+    Engine {
         remote: parts.remote,
         fs: parts.fs,
         state: parts.state,
@@ -151,20 +170,7 @@ pub(super) async fn put_together(
         applier,
         uploader,
         downloader,
-    };
-    engine.applier.recover().await.map_err(recovery_error)?;
-    Ok(Daemon {
-        engine,
-        scanner,
-        runtime,
-        folder: parts.folder,
-        status: watch::Sender::new(status),
-        is_paused: AtomicBool::new(false),
-        may_delete_en_masse: AtomicBool::new(false),
-        nudge: Notify::new(),
-        pass: Mutex::new(()),
-        jobs,
-    })
+    }
 }
 
 fn recovery_error(error: ApplyError) -> DaemonError {

@@ -29,8 +29,12 @@ pub(super) struct Work {
     pub(super) must_recheck: bool,
     /// Whether that time has come.
     pub(super) is_recheck_due: bool,
-    /// Whether the last pass left something undone that is worth another try.
-    pub(super) has_setbacks: bool,
+    /// Whether the last pass spoke with the server.
+    pub(super) has_synced: bool,
+    /// Whether the last pass met files that were being written.
+    pub(super) is_busy: bool,
+    /// What the last pass that spoke with the server came to.
+    last: PassReport,
 }
 
 impl Work {
@@ -58,6 +62,20 @@ impl Work {
         }
     }
 
+    /// Adds what a watch has said.
+    pub(super) fn add(&mut self, hints: Self) {
+        if hints.everything {
+            self.look_at_everything();
+        } else {
+            self.look_at(hints.folders.into_iter().collect());
+        }
+    }
+
+    /// Whether something was left undone that is worth another try.
+    pub(super) fn has_setbacks(&self) -> bool {
+        self.is_busy || !self.last.setbacks.is_empty()
+    }
+
     fn must_scan(&self) -> bool {
         self.everything || !self.folders.is_empty()
     }
@@ -75,17 +93,16 @@ impl Daemon {
         let is_full = work.everything;
         let mut busy_rounds = 0;
         let mut scan_problems = Vec::new();
-        let mut last = PassReport::default();
-        let mut is_busy = false;
+        work.is_busy = false;
         for _ in 0..ROUNDS {
             let is_scan = work.must_scan() || work.is_recheck_due;
             if is_scan {
                 self.set_activity(Activity::Scanning);
                 let scan = self.scan(work).await?;
                 work.must_sync |= scan.changed > 0;
-                is_busy = scan.busy_count > 0;
+                work.is_busy = scan.busy_count > 0;
                 scan_problems = scan.problems.iter().map(Problem::from).collect();
-                if is_busy && busy_rounds < BUSY_ROUNDS {
+                if work.is_busy && busy_rounds < BUSY_ROUNDS {
                     busy_rounds += 1;
                     work.look_at(scan.busy.iter().filter_map(DiskPath::parent).collect());
                 }
@@ -93,19 +110,20 @@ impl Daemon {
             if work.must_sync {
                 self.set_activity(Activity::Syncing);
                 work.must_sync = false;
-                last = self.engine.sync().await?;
-                work.look_at(std::mem::take(&mut last.rescan));
+                work.last = self.engine.sync().await?;
+                work.has_synced = true;
+                let rescan = std::mem::take(&mut work.last.rescan);
+                work.look_at(rescan);
             }
             if !work.must_scan() && !work.must_sync {
                 break;
             }
-            if is_busy {
+            if work.is_busy {
                 // Whoever writes the file is given a moment; a hint comes when it is done, too.
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
         }
-        work.has_setbacks = is_busy || !last.setbacks.is_empty();
-        self.publish(&last, scan_problems, is_busy).await?;
+        self.publish(&work.last, scan_problems, work.is_busy).await?;
         if is_full {
             self.status.send_modify(|status| status.full_passes += 1);
         }

@@ -30,9 +30,14 @@ pub(super) enum ReadOutcome {
     Failed(ProblemReason),
 }
 
-/// Reads a file whole.
-pub(super) fn read(fs: &dyn Filesystem, clock: &dyn Clock, path: &DiskPath) -> ReadOutcome {
-    match try_read(fs, clock, path) {
+/// Reads a file whole, as long as somebody waits for it.
+pub(super) fn read(
+    fs: &dyn Filesystem,
+    clock: &dyn Clock,
+    path: &DiskPath,
+    is_awaited: &dyn Fn() -> bool,
+) -> ReadOutcome {
+    match try_read(fs, clock, path, is_awaited) {
         Ok(outcome) => outcome,
         Err(error) if error.is_not_found() => ReadOutcome::Gone,
         Err(error) => ReadOutcome::Failed(reason(&error)),
@@ -44,7 +49,12 @@ pub(super) fn reason(error: &FsError) -> ProblemReason {
     ProblemReason::Io(error.source.to_string())
 }
 
-fn try_read(fs: &dyn Filesystem, clock: &dyn Clock, path: &DiskPath) -> FsResult<ReadOutcome> {
+fn try_read(
+    fs: &dyn Filesystem,
+    clock: &dyn Clock,
+    path: &DiskPath,
+    is_awaited: &dyn Fn() -> bool,
+) -> FsResult<ReadOutcome> {
     let mut file = fs.open(path)?;
     let observed = clock.now();
     let before = file.metadata()?;
@@ -62,7 +72,7 @@ fn try_read(fs: &dyn Filesystem, clock: &dyn Clock, path: &DiskPath) -> FsResult
         if len < buffer.len() {
             break;
         }
-        if offset > before.fingerprint.size {
+        if offset > before.fingerprint.size || !is_awaited() {
             return Ok(ReadOutcome::Busy);
         }
     }

@@ -3,7 +3,7 @@
 mod collect;
 mod vanish;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use cairn_core::ids::NodeId;
@@ -52,7 +52,8 @@ pub(super) struct Pass<'scanner> {
     reads: FuturesUnordered<BoxFuture<'static, (Job, ReadOutcome)>>,
     to_visit: Vec<Visit>,
     visited: HashSet<NodeId>,
-    missing: HashSet<NodeId>,
+    /// In order: each is looked at once more.
+    missing: BTreeSet<NodeId>,
     /// Nodes that were found at another place in this pass.
     claimed: HashSet<NodeId>,
 }
@@ -68,7 +69,7 @@ impl<'scanner> Pass<'scanner> {
             reads: FuturesUnordered::new(),
             to_visit: Vec::new(),
             visited: HashSet::new(),
-            missing: HashSet::new(),
+            missing: BTreeSet::new(),
             claimed: HashSet::new(),
         }
     }
@@ -321,26 +322,11 @@ impl<'scanner> Pass<'scanner> {
             {
                 continue;
             }
-            if self.has_left(old, item, &row).await {
+            if has_left(self.scanner, old, item, &row).await {
                 return Ok(Some(row));
             }
         }
         Ok(None)
-    }
-
-    /// Whether nothing at a node's old place has a better claim to be the node.
-    async fn has_left(&self, old: Option<DiskPath>, item: &Listed, row: &LocalRow) -> bool {
-        let Some(old) = old else { return true };
-        let Ok(found) = self.scanner.on_disk(move |fs| fs.metadata(&old)).await else {
-            return false;
-        };
-        let Some(found) = found else { return true };
-        let is_same_kind = found.kind == FileKind::Node(item.kind);
-        match item.kind {
-            // Programs save files under their old name, but do not replace folders: a folder is its inode.
-            NodeKind::Directory => !(is_same_kind && found.fingerprint.is_same_file(&row.fingerprint)),
-            NodeKind::File | NodeKind::Symlink => !is_same_kind,
-        }
     }
 
     /// Reads a file again that is known at this path.
@@ -361,12 +347,17 @@ impl<'scanner> Pass<'scanner> {
         let runtime = self.scanner.runtime.clone();
         self.reads.push(Box::pin(async move {
             let clock = Arc::clone(&runtime.clock);
-            runtime
-                .blocking(move || {
-                    let outcome = content::read(&*fs, &*clock, &job.path);
-                    (job, outcome)
-                })
-                .await
+            // A scan that is dropped has nobody who waits for the rest of a long file.
+            let waiting = Arc::new(());
+            let awaited = Arc::downgrade(&waiting);
+            let read = runtime.blocking(move || {
+                let is_awaited = || awaited.strong_count() > 0;
+                let outcome = content::read(&*fs, &*clock, &job.path, &is_awaited);
+                (job, outcome)
+            });
+            let read = read.await;
+            drop(waiting);
+            read
         }));
     }
 
@@ -377,6 +368,21 @@ impl<'scanner> Pass<'scanner> {
         self.flush().await?;
         self.remove_missing(brake).await?;
         Ok(self.report)
+    }
+}
+
+/// Whether nothing at a node's old place has a better claim to be the node.
+async fn has_left(scanner: &Scanner, old: Option<DiskPath>, item: &Listed, row: &LocalRow) -> bool {
+    let Some(old) = old else { return true };
+    let Ok(found) = scanner.on_disk(move |fs| fs.metadata(&old)).await else {
+        return false;
+    };
+    let Some(found) = found else { return true };
+    let is_same_kind = found.kind == FileKind::Node(item.kind);
+    match item.kind {
+        // Programs save files under their old name, but do not replace folders: a folder is its inode.
+        NodeKind::Directory => !(is_same_kind && found.fingerprint.is_same_file(&row.fingerprint)),
+        NodeKind::File | NodeKind::Symlink => !is_same_kind,
     }
 }
 

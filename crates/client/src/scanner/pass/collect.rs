@@ -68,6 +68,7 @@ impl Pass<'_> {
             } => {
                 self.report.hashed += 1;
                 self.report.hashed_bytes += content.size;
+                self.report.has_more_unsure |= is_unsure;
                 let substance = Substance::File {
                     file_id: content.file_id,
                     size: content.size,

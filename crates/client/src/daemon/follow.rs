@@ -1,0 +1,211 @@
+//! The loop: hints are gathered while passes are made.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::events::ServerEvents;
+use super::work::Work;
+use super::{Daemon, DaemonError, POLL_EVERY};
+use crate::retry::Backoff;
+use crate::state::StateError;
+use crate::status::Activity;
+use crate::watcher::{Hint, Watch};
+
+/// How long after a scan files are read again that may have changed within the same tick of the clock.
+const RECHECK_AFTER: Duration = Duration::from_millis(2_500);
+/// How often everything is scanned although nobody said that it changed.
+const SCAN_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// How often everything is scanned when not every folder can be watched.
+const SCAN_UNWATCHED_EVERY: Duration = Duration::from_secs(60);
+
+/// What the watch has said since it was last asked. Gathered also while a pass runs, however many passes follow one
+/// another: what changes here is seen however much changes elsewhere.
+#[derive(Default)]
+struct Hints {
+    work: Mutex<Work>,
+    arrived: Notify,
+    is_troubled: AtomicBool,
+}
+
+impl Hints {
+    async fn gather(&self, mut watch: Box<dyn Watch>) -> Infallible {
+        loop {
+            self.is_troubled
+                .store(watch.trouble().is_some(), Ordering::Relaxed);
+            let hint = watch.next().await;
+            let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+            match hint {
+                Hint::Folders(folders) => work.look_at(folders),
+                Hint::Everything => work.look_at_everything(),
+            }
+            drop(work);
+            self.arrived.notify_one();
+        }
+    }
+
+    fn take(&self) -> Work {
+        std::mem::take(&mut *self.work.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// When the next pass is due although nobody says so. Fixed when it is set: what happens in between does not put it off.
+struct Timetable {
+    scanned: Instant,
+    polled: Instant,
+    retry: Option<Instant>,
+    recheck: Option<Instant>,
+}
+
+impl Timetable {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            scanned: now,
+            polled: now,
+            retry: None,
+            recheck: None,
+        }
+    }
+
+    /// Notes what a pass left behind.
+    fn after_pass(&mut self, work: &Work, pause: Option<Duration>) {
+        let now = Instant::now();
+        let earlier = self.retry.filter(|_| !work.has_synced);
+        self.retry = match pause {
+            Some(pause) => Some(earlier.map_or(now + pause, |earlier| earlier.min(now + pause))),
+            None => earlier.filter(|_| work.has_setbacks()),
+        };
+        if work.has_synced {
+            self.polled = now;
+        }
+        self.recheck = work
+            .must_recheck
+            .then(|| self.recheck.unwrap_or(now + RECHECK_AFTER));
+    }
+
+    fn next_scan(&self, is_troubled: bool) -> Instant {
+        let every = if is_troubled {
+            SCAN_UNWATCHED_EVERY
+        } else {
+            SCAN_EVERY
+        };
+        self.scanned + every
+    }
+
+    fn next(&self, is_troubled: bool) -> Instant {
+        let certain = self.next_scan(is_troubled).min(self.polled + POLL_EVERY);
+        let others = [self.retry, self.recheck].into_iter().flatten();
+        others.fold(certain, Instant::min)
+    }
+
+    /// Adds what is due.
+    fn remind(&mut self, work: &mut Work, is_troubled: bool) {
+        let now = Instant::now();
+        if self.next_scan(is_troubled) <= now {
+            self.scanned = now;
+            work.look_at_everything();
+        }
+        if self.polled + POLL_EVERY <= now {
+            self.polled = now;
+            work.must_sync = true;
+        }
+        if self.retry.take_if(|retry| *retry <= now).is_some() {
+            work.must_sync = true;
+        }
+        if self.recheck.take_if(|recheck| *recheck <= now).is_some() {
+            work.is_recheck_due = true;
+        }
+    }
+}
+
+impl Daemon {
+    /// Makes passes until `stop`, which cuts the one that is under way.
+    pub(super) async fn follow(
+        &self,
+        watch: Box<dyn Watch>,
+        stop: &CancellationToken,
+    ) -> Result<(), DaemonError> {
+        let hints = Hints::default();
+        let events = ServerEvents::follow(
+            Arc::clone(&self.engine.remote),
+            self.engine.namespace,
+            self.runtime.clone(),
+            stop.child_token(),
+        );
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(()),
+            ended = self.passes(&hints, &events) => ended.map(|never| match never {}),
+            never = hints.gather(watch) => match never {},
+        }
+    }
+
+    async fn passes(&self, hints: &Hints, events: &ServerEvents) -> Result<Infallible, DaemonError> {
+        let mut backoff = Backoff::new(Arc::clone(&self.runtime.entropy));
+        let mut work = Work::everything();
+        let mut is_introduced = false;
+        let mut timetable = Timetable::new();
+        loop {
+            let pause = self.one_pass(&mut work, &mut is_introduced, &mut backoff).await?;
+            timetable.after_pass(&work, pause);
+            let is_troubled = hints.is_troubled.load(Ordering::Relaxed);
+            tokio::select! {
+                biased;
+                () = self.nudge.notified() => work.look_at_everything(),
+                () = events.moved() => work.must_sync = true,
+                () = hints.arrived.notified() => {}
+                () = sleep_until(timetable.next(is_troubled)) => {}
+            }
+            // Whatever else has come is done in the same pass, so that no source can keep another waiting.
+            work.add(hints.take());
+            work.must_sync |= events.has_moved();
+            timetable.remind(&mut work, is_troubled);
+        }
+    }
+
+    /// One pass of the loop; how long to wait at most before the next one.
+    async fn one_pass(
+        &self,
+        work: &mut Work,
+        is_introduced: &mut bool,
+        backoff: &mut Backoff,
+    ) -> Result<Option<Duration>, DaemonError> {
+        work.has_synced = false;
+        if self.is_paused.load(Ordering::Relaxed) {
+            self.set_activity(Activity::Paused);
+            return Ok(None);
+        }
+        let result = async {
+            if !*is_introduced {
+                self.engine.introduce().await?;
+                *is_introduced = true;
+            }
+            self.settle(work).await
+        };
+        match result.await {
+            Ok(()) if !work.has_setbacks() => {
+                backoff.reset();
+                Ok(None)
+            }
+            Ok(()) => Ok((work.has_synced || work.is_busy).then(|| backoff.next_pause())),
+            Err(error @ DaemonError::State(StateError::Corrupt { .. } | StateError::Newer { .. })) => {
+                Err(error)
+            }
+            Err(error) => {
+                work.must_sync = true;
+                self.tell(&error);
+                let pause = match &error {
+                    DaemonError::Remote(remote) => backoff.after(remote),
+                    _ => None,
+                };
+                Ok(Some(pause.unwrap_or_else(|| backoff.next_pause())))
+            }
+        }
+    }
+}
