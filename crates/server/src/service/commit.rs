@@ -1,7 +1,7 @@
 //! Changes a namespace: what the request claims about contents is checked here, who may and what collides is the
 //! metadata store's to say.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,7 +179,7 @@ const fn content_of(op: &Op) -> Option<&FileContent> {
 /// What the contents of one group are made of.
 #[derive(Default)]
 struct Needs {
-    chunks: HashSet<ChunkHash>,
+    chunks: BTreeSet<ChunkHash>,
     /// Pages that the caller may not commit, so that what is below them is not known.
     unknown_pages: Vec<ChunkHash>,
 }
@@ -191,7 +191,7 @@ struct Expansion<'a> {
     namespace: NamespaceId,
     now: Timestamp,
     /// Lengths of the chunks that came with the request.
-    lens: &'a HashMap<ChunkHash, u32>,
+    lens: &'a BTreeMap<ChunkHash, u32>,
     chunks_left: u64,
 }
 

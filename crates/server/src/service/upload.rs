@@ -1,6 +1,6 @@
 //! Takes chunks in: decoded and hashed, then durable, then allowed to be committed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use axum::extract::Request;
 use bytes::Bytes;
@@ -27,7 +27,7 @@ const DAY_MS: i64 = 86_400_000;
 /// What a body of frames held.
 pub(crate) struct Received {
     /// Length of the plaintext of each chunk, all of which are durable now.
-    pub(crate) chunks: HashMap<ChunkHash, u32>,
+    pub(crate) chunks: BTreeMap<ChunkHash, u32>,
     /// The oldest epoch in which the store held them.
     lease: Option<i64>,
     /// How many chunk frames there were.
@@ -106,7 +106,7 @@ impl<'s> Reading<'s> {
             batch_bytes: 0,
             memory: state.body_memory.begin(),
             received: Received {
-                chunks: HashMap::new(),
+                chunks: BTreeMap::new(),
                 lease: None,
                 frame_count: 0,
                 message: None,
