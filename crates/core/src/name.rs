@@ -74,6 +74,16 @@ impl NodeName {
         NameKey(composed.to_lowercase().nfc().collect())
     }
 
+    /// The name in Unicode's composed form. Disks may list a name in another form than it was made in: names of one
+    /// composed form are one name, spelled anew.
+    pub fn composed(&self) -> Self {
+        if is_nfc(&self.0) {
+            self.clone()
+        } else {
+            Self(self.0.nfc().collect())
+        }
+    }
+
     /// The name with `suffix` put before its extension, shortened at the stem so that it stays legal on every platform.
     /// Used for conflicted copies: `report.pdf` and ` (conflict)` give `report (conflict).pdf`.
     ///

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
+use cairn_core::name::NodeName;
 use cairn_core::node::NodeKind;
 
 use crate::fs::Metadata;
@@ -29,6 +30,8 @@ pub(super) struct Matched {
     pub(super) same: Vec<(Listed, LocalRow)>,
     /// Files that swapped names among themselves.
     pub(super) swapped: Vec<(Listed, LocalRow)>,
+    /// Here under a name that differs only in case: a disk that folds names still finds them under the old one.
+    pub(super) renamed: Vec<(Listed, LocalRow)>,
     /// Folders of the old name and another inode: moved here, unless nothing else explains them.
     pub(super) doubtful: Vec<(Listed, LocalRow)>,
     /// Names that no node here had: new, or moved here.
@@ -62,14 +65,77 @@ pub(super) fn match_folder(listed: Vec<Listed>, rows: Vec<LocalRow>, held: &Hash
         matched.missing.append(&mut of_name);
         match row {
             None => matched.fresh.push(item),
-            Some(row) if item.is_file_of(&row) => matched.same.push((item, row)),
-            Some(row) if item.kind == NodeKind::Directory => matched.doubtful.push((item, row)),
-            Some(row) => weak.push((item, row)),
+            Some(row) => match_named(item, row, &mut matched, &mut weak),
         }
     }
     matched.missing.extend(rows);
+    match_respelled(&mut matched, &mut weak);
     settle_weak(weak, &mut matched);
     matched
+}
+
+/// A name and a row of that name and kind.
+fn match_named(item: Listed, row: LocalRow, matched: &mut Matched, weak: &mut Vec<(Listed, LocalRow)>) {
+    if item.is_file_of(&row) {
+        matched.same.push((item, row));
+    } else if item.kind == NodeKind::Directory {
+        matched.doubtful.push((item, row));
+    } else {
+        weak.push((item, row));
+    }
+}
+
+/// Joins what has no namesake by names that are one in composed form, then the same file by names that differ in case.
+/// A disk may list another form than the one that was written: that is no new name.
+fn match_respelled(matched: &mut Matched, weak: &mut Vec<(Listed, LocalRow)>) {
+    if matched.fresh.is_empty() || matched.missing.is_empty() {
+        return;
+    }
+    let mut missing: Vec<Option<LocalRow>> = std::mem::take(&mut matched.missing)
+        .into_iter()
+        .map(Some)
+        .collect();
+    let mut by_key: HashMap<String, Vec<usize>> = HashMap::new();
+    for (index, row) in missing.iter().enumerate() {
+        if let Some(name) = row
+            .as_ref()
+            .and_then(|row| NodeName::new(row.name_on_disk()).ok())
+        {
+            by_key
+                .entry(name.key().as_str().to_owned())
+                .or_default()
+                .push(index);
+        }
+    }
+    for item in std::mem::take(&mut matched.fresh) {
+        let alike = NodeName::new(item.name.as_str())
+            .ok()
+            .and_then(|name| by_key.get(name.key().as_str()));
+        let candidates = || alike.into_iter().flatten().copied();
+        let row_at = |index: usize| missing.get(index).and_then(Option::as_ref);
+        let respelled = |index: &usize| {
+            row_at(*index).is_some_and(|row| {
+                row.entry.substance.kind() == item.kind && is_one_name(row.name_on_disk(), &item.name)
+            })
+        };
+        let is_file = |index: &usize| row_at(*index).is_some_and(|row| item.is_file_of(row));
+        let chosen = candidates()
+            .find(|index| respelled(index) && is_file(index))
+            .or_else(|| candidates().find(respelled))
+            .or_else(|| candidates().find(is_file));
+        match chosen.and_then(|index| missing.get_mut(index)?.take()) {
+            None => matched.fresh.push(item),
+            Some(row) if is_one_name(row.name_on_disk(), &item.name) => match_named(item, row, matched, weak),
+            Some(row) => matched.renamed.push((item, row)),
+        }
+    }
+    matched.missing = missing.into_iter().flatten().collect();
+}
+
+/// Whether two names are one in composed form.
+pub(super) fn is_one_name(a: &str, b: &str) -> bool {
+    let composed = |name: &str| NodeName::new(name).map(|name| name.composed());
+    a == b || (!(a.is_ascii() && b.is_ascii()) && composed(a) == composed(b))
 }
 
 /// Files whose name is the old one and whose inode is not. Where their inodes are those of one another in a circle, the

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
 use super::content::{self, ReadOutcome, reason};
-use super::matching::{Listed, match_folder};
+use super::matching::{Listed, is_one_name, match_folder};
 use super::report::ProblemReason;
 use super::{Brake, ScanError, ScanReport, Scanner, is_ignored};
 use crate::fs::{DirectoryEntry, DiskPath, FileKind, Fingerprint};
@@ -111,7 +111,7 @@ impl<'scanner> Pass<'scanner> {
         for (item, row) in matched.same {
             self.stay(visit, item, row).await?;
         }
-        for (item, row) in matched.swapped {
+        for (item, row) in matched.swapped.into_iter().chain(matched.renamed) {
             self.move_here(visit, item, row).await?;
         }
         let mut doubtful = Vec::new();
@@ -179,7 +179,7 @@ impl<'scanner> Pass<'scanner> {
     /// A node at its place.
     async fn stay(&mut self, visit: &Visit, item: Listed, row: LocalRow) -> Result<(), ScanError> {
         let place = row.entry.place.clone();
-        let disk_name = row.disk_name.clone();
+        let disk_name = unless_named(&place, &item);
         let is_same_file = item.metadata.fingerprint.is_same_file(&row.fingerprint);
         let is_unchanged = match item.kind {
             NodeKind::Directory => is_same_file,
@@ -197,7 +197,12 @@ impl<'scanner> Pass<'scanner> {
             });
         }
         if is_unchanged {
-            return Ok(());
+            // The disk may have come to spell the name in another way.
+            let respelled = LocalRow {
+                disk_name,
+                ..row.clone()
+            };
+            return self.put(respelled, Some(&row)).await;
         }
         self.observe(
             item,
@@ -216,7 +221,7 @@ impl<'scanner> Pass<'scanner> {
     async fn move_here(&mut self, visit: &Visit, item: Listed, row: LocalRow) -> Result<(), ScanError> {
         self.claimed.insert(row.node);
         self.missing.remove(&row.node);
-        let is_name_kept = row.name_on_disk() == item.name;
+        let is_name_kept = is_one_name(row.name_on_disk(), &item.name);
         // Names were checked when the folder was listed.
         let Some(typed) = NodeName::new(item.name.as_str()).ok() else {
             return Ok(());
@@ -229,7 +234,7 @@ impl<'scanner> Pass<'scanner> {
                 typed
             },
         };
-        let disk_name = if is_name_kept { row.disk_name.clone() } else { None };
+        let disk_name = unless_named(&place, &item);
         let path = visit.path.join(&item.name);
         if item.kind == NodeKind::Directory {
             self.has_moved_folders = true;
@@ -393,4 +398,9 @@ fn is_surely_same(item: &Listed, old: &Fingerprint) -> bool {
     let is_known_by_birth = found.born_ns.is_some() && old.born_ns.is_some();
     found.is_same_file(old)
         && (is_known_by_birth || item.kind == NodeKind::Directory || found.is_same_state(old))
+}
+
+/// What the disk lists a node as, where that is not its name.
+fn unless_named(place: &Place, item: &Listed) -> Option<String> {
+    (place.name.as_str() != item.name).then(|| item.name.clone())
 }

@@ -8,6 +8,7 @@ fn weak() -> impl Iterator<Item = Lacks> {
         exchange: bits & 1 != 0,
         keep_existing: bits & 2 != 0,
         links: bits & 4 != 0,
+        case: false,
     })
 }
 
@@ -99,4 +100,20 @@ fn a_move_that_stops_anywhere_leaves_one_name() {
             assert!(calls < 20, "{lacks:?}: it never ends");
         }
     }
+}
+
+#[test]
+fn another_case_of_a_name_is_its_own_on_a_disk_that_folds_names() {
+    let device = Device::new(Lacks {
+        case: true,
+        ..Lacks::default()
+    });
+    device.write("readme", "1");
+    device.write("other", "2");
+    device.fs.rename(&path("readme"), &path("README")).unwrap();
+    assert_eq!(device.read("README").unwrap(), "1");
+    assert!(device.read("readme").is_none());
+    let taken = device.fs.rename(&path("other"), &path("Readme")).unwrap_err();
+    assert!(taken.is_already_exists());
+    assert_eq!(device.texts(), ["1", "2"]);
 }

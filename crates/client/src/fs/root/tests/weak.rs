@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::sync::Mutex;
 
+use cairn_core::name::NodeName;
 use cairn_core::time::Mtime;
 
 use crate::fs::disk::{Access, Disk, RenameMode, RootTraits, Stat};
@@ -15,6 +16,8 @@ pub(super) struct Lacks {
     pub(super) exchange: bool,
     pub(super) keep_existing: bool,
     pub(super) links: bool,
+    /// Names that differ only in case are one.
+    pub(super) case: bool,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +94,14 @@ impl WeakDisk {
         done
     }
 
+    /// The name as the folder has it.
+    fn listed(&self, folder: &WeakFolder, name: &OsStr) -> OsString {
+        let key = |name: &OsStr| NodeName::new(name.to_string_lossy()).map(|name| name.key());
+        let same = |other: &OsString| self.lacks.case && key(other) == key(name);
+        let names = self.inner.names(&folder.inner).unwrap();
+        names.into_iter().find(same).unwrap_or_else(|| name.to_owned())
+    }
+
     fn unless<T>(&self, lacks: bool, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         if lacks {
             return Err(io::Error::from(io::ErrorKind::Unsupported));
@@ -127,7 +138,7 @@ impl Disk for WeakDisk {
     }
 
     fn stat(&self, folder: &WeakFolder, name: &OsStr) -> io::Result<Stat> {
-        self.inner.stat(&folder.inner, name)
+        self.inner.stat(&folder.inner, &self.listed(folder, name))
     }
 
     fn stat_folder(&self, folder: &WeakFolder) -> io::Result<Stat> {
@@ -226,6 +237,13 @@ impl Disk for WeakDisk {
         self.unless(lacks, || {
             let name = format!("{verb} {} {}", from.join(from_name), to.join(to_name));
             self.call(name, || {
+                let taken = self.listed(to, to_name);
+                let is_own = taken == self.listed(from, from_name) && from.path == to.path;
+                let to_name = if is_own && mode == RenameMode::Replace {
+                    to_name
+                } else {
+                    &taken
+                };
                 self.inner
                     .rename(&from.inner, from_name, &to.inner, to_name, mode)
             })
