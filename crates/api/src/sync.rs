@@ -7,6 +7,7 @@ use cairn_core::name::NodeName;
 use cairn_core::node::Node;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
+use cairn_core::tree_hash::Child;
 use minicbor::{Decode, Encode};
 
 use crate::wire::Wire;
@@ -416,6 +417,25 @@ pub enum HashedContent {
         #[n(0)]
         target: String,
     },
+}
+
+impl HashedContent {
+    /// As it goes into the hash of the folder above.
+    pub fn as_child(&self) -> Child<'_> {
+        match self {
+            Self::Folder { hash } => Child::Folder { hash: *hash },
+            Self::File {
+                file_id,
+                size,
+                executable,
+            } => Child::File {
+                file_id: *file_id,
+                size: *size,
+                executable: *executable,
+            },
+            Self::Symlink { target } => Child::Symlink { target },
+        }
+    }
 }
 
 /// Follows a path from the root of a namespace.

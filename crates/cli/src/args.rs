@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    activity, admin, cat, completions, cp, daemon, exclude, get, login, logout, ls, man, mkdir, mv, pause, put, rm,
-    serve, start, status, sync, up, wait,
+    activity, admin, cat, completions, cp, daemon, exclude, get, login, logout, ls, man, mkdir, mv, pause,
+    put, rm, serve, start, status, sync, up, verify, wait, why,
 };
 
 /// Your files on every device, on a server of your own.
@@ -56,6 +56,10 @@ pub(crate) enum Command {
     Status(status::Args),
     /// Return when everything is in sync
     Wait(wait::Args),
+    /// Compare this disk with the server
+    Verify(verify::Args),
+    /// Say in which state a path is, and why
+    Why(why::Args),
     /// Show what the daemon did lately
     Activity(activity::Args),
     /// Choose which folders of the server this device does not keep

@@ -25,8 +25,10 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod sync;
 pub(crate) mod up;
+pub(crate) mod verify;
 pub(crate) mod wait;
 pub(crate) mod whoami;
+pub(crate) mod why;
 
 use std::pin::Pin;
 
@@ -56,6 +58,8 @@ pub(crate) async fn run(app: App, command: Command) -> CliResult {
         Command::Resume(args) => Box::pin(pause::resume(app, args)),
         Command::Status(args) => Box::pin(status::run(app, args)),
         Command::Wait(args) => Box::pin(wait::run(app, args)),
+        Command::Verify(args) => Box::pin(verify::run(app, args)),
+        Command::Why(args) => Box::pin(why::run(app, args)),
         Command::Activity(args) => Box::pin(activity::run(app, args)),
         Command::Exclude(args) => Box::pin(exclude::run(app, args)),
         Command::Doctor => Box::pin(doctor::run(app)),

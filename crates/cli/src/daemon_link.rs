@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_client::control::{ActivityEntry, ControlServer, Controlled};
-use cairn_client::daemon::{Command, Daemon, DaemonConfig, DaemonError};
+use cairn_client::daemon::{Command, Daemon, DaemonConfig, DaemonError, MassDeletePolicy};
+use cairn_client::exclude::Exclusions;
 use cairn_client::profile::Profile;
 use cairn_client::state::StateResult;
 use cairn_client::status::{Activity, Status};
+use cairn_client::verify::VerifyReport;
+use cairn_client::why::Explanation;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +62,18 @@ impl Controlled for Link {
                 path,
             });
         Ok(entries.collect())
+    }
+
+    fn exclusions(&self) -> Option<Exclusions> {
+        Some(self.daemon.exclusions())
+    }
+
+    async fn why(&self, path: &str) -> StateResult<Option<Explanation>> {
+        self.daemon.why(path).await.map(Some)
+    }
+
+    async fn verify(&self, folder: &str, is_quick: bool) -> Result<Option<VerifyReport>, DaemonError> {
+        self.daemon.verify(folder, is_quick).await.map(Some)
     }
 
     fn stop(&self) {
@@ -116,6 +131,29 @@ impl Running {
         // The socket ends with the daemon.
         stop.cancel();
         Ok(result?)
+    }
+
+    /// What is meant by a release of held deletions, for the pass that follows.
+    pub(crate) fn release_deletes(&self) {
+        self.daemon.command(Command::ReleaseDeletes);
+    }
+
+    /// Remembers what happens when most of the files vanish at once.
+    pub(crate) async fn set_mass_delete_policy(&self, policy: MassDeletePolicy) -> CliResult {
+        Ok(self.daemon.set_mass_delete_policy(policy).await?)
+    }
+
+    /// Answers `cairn why` where no daemon runs.
+    pub(crate) async fn why(self, path: &str) -> CliResult<Explanation> {
+        self.daemon
+            .why(path)
+            .await
+            .map_err(|error| DaemonError::State(error).into())
+    }
+
+    /// Answers `cairn verify` where no daemon runs.
+    pub(crate) async fn verify(self, folder: &str, is_quick: bool) -> CliResult<VerifyReport> {
+        Ok(Box::pin(self.daemon.verify(folder, is_quick)).await?)
     }
 
     /// Syncs until both sides agree, or until `stop`.

@@ -6,10 +6,11 @@
 //! and a root that still carries its marker when the pass ends.
 
 mod content;
-mod ignore;
+pub mod ignore;
 mod matching;
 mod pass;
 mod report;
+pub(crate) mod reread;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -21,11 +22,13 @@ use cairn_core::node::NodeKind;
 use cairn_core::runtime::Runtime;
 
 pub(crate) use self::content::is_recent;
-pub use self::ignore::{is_ignored, is_junk};
+pub use self::ignore::rules::{BadLine, IgnoreRules};
+pub use self::ignore::{IGNORE_FILE, IgnoredBy, is_ignored, is_junk};
 pub use self::report::{MassDelete, Problem, ProblemReason, ScanReport};
 
-use crate::fs::{DiskPath, FileKind, Filesystem, FsError, FsResult};
+use crate::fs::{DiskPath, FileKind, Filesystem, FsError, FsResult, Metadata};
 use crate::state::{ClientState, StateError};
+use ignore::{Loaded, RulesMemory, Scope};
 use pass::{Pass, Visit};
 
 /// Files that one call of [`Scanner::recheck_unsure`] reads.
@@ -47,6 +50,8 @@ pub enum ScanError {
 pub enum Brake {
     /// It is held and reported.
     On,
+    /// One is held already: nothing is taken for deleted before a look at everything finds that most is there again.
+    Holding,
     /// The user has said that it is meant.
     Released,
 }
@@ -60,6 +65,7 @@ pub struct Scanner {
     namespace: NamespaceId,
     marker: Arc<str>,
     readers: usize,
+    rules: Arc<RulesMemory>,
 }
 
 impl Scanner {
@@ -79,7 +85,54 @@ impl Scanner {
             namespace,
             marker: marker.into(),
             readers: readers.max(1),
+            rules: Arc::default(),
         }
+    }
+
+    /// What keeps a path from being synced, were it new: a rule of the user's or one that is built in.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    pub async fn ignored_by(&self, path: &DiskPath) -> FsResult<Option<IgnoredBy>> {
+        let (Some(folder), Some(name)) = (path.parent(), path.names().last().cloned()) else {
+            return Ok(None);
+        };
+        let at = path.clone();
+        let found = self.on_disk(move |fs| fs.metadata(&at)).await?;
+        let is_folder = found.is_some_and(|found| found.kind == FileKind::Node(NodeKind::Directory));
+        Ok(self.scope_of(&folder).await.ignored_by(&name, is_folder))
+    }
+
+    /// The rules that hold in a folder, from the root down.
+    async fn scope_of(&self, folder: &DiskPath) -> Arc<Scope> {
+        let mut path = DiskPath::root();
+        let mut scope = self.scope_below(&path, None).await;
+        for name in folder.names() {
+            path = path.join(name);
+            scope = self.scope_below(&path, Some(scope)).await;
+        }
+        scope
+    }
+
+    async fn scope_below(&self, folder: &DiskPath, above: Option<Arc<Scope>>) -> Arc<Scope> {
+        let file = folder.join(IGNORE_FILE);
+        // What cannot be looked at here is told by whoever lists the folder.
+        let found = self
+            .on_disk(move |fs| fs.metadata(&file))
+            .await
+            .unwrap_or_default();
+        let loaded = self.load_rules(folder, found).await;
+        Arc::new(Scope::new(folder, loaded.rules, above))
+    }
+
+    /// The rules of a folder in which the file of that name was seen as `found`.
+    async fn load_rules(&self, folder: &DiskPath, found: Option<Metadata>) -> Loaded {
+        let (memory, folder) = (Arc::clone(&self.rules), folder.clone());
+        let now = self.runtime.clock.now();
+        let fs = Arc::clone(&self.fs);
+        self.runtime
+            .blocking(move || memory.load(&*fs, now, &folder, found.as_ref()))
+            .await
     }
 
     /// Looks at everything below the root.
@@ -93,9 +146,10 @@ impl Scanner {
             node: NodeId::ROOT,
             path: DiskPath::root(),
             is_deep: true,
+            above: None,
         });
         pass.run().await?;
-        pass.end(brake).await
+        pass.end(brake, true).await
     }
 
     /// Looks at these folders, and at everything below those of them that are new or were moved. A path that is not a
@@ -111,7 +165,7 @@ impl Scanner {
             pass.enter(visit);
         }
         pass.run().await?;
-        pass.end(brake).await
+        pass.end(brake, false).await
     }
 
     /// Reads files again that may have changed within the tick of the clock in which they were read. Worth calling 2 to 3
@@ -129,7 +183,7 @@ impl Scanner {
                 pass.read_again(DiskPath::from_names(names), row).await?;
             }
         }
-        let mut report = pass.end(Brake::On).await?;
+        let mut report = pass.end(Brake::On, false).await?;
         report.has_more_unsure |= has_more;
         Ok(report)
     }
@@ -164,6 +218,7 @@ impl Scanner {
                 {
                     return Ok(Visit {
                         node: row.node,
+                        above: self.scope_above(&path).await,
                         path,
                         is_deep: false,
                     });
@@ -175,6 +230,14 @@ impl Scanner {
             node: NodeId::ROOT,
             path,
             is_deep: false,
+            above: None,
         })
+    }
+
+    async fn scope_above(&self, folder: &DiskPath) -> Option<Arc<Scope>> {
+        match folder.parent() {
+            Some(above) => Some(self.scope_of(&above).await),
+            None => None,
+        }
     }
 }

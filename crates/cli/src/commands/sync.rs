@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cairn_client::daemon::MassDeletePolicy;
 use cairn_client::status::Status;
 
 use crate::App;
@@ -23,12 +24,42 @@ pub(crate) struct Args {
     /// Return when both sides agree
     #[arg(long)]
     once: bool,
+    /// A held deletion of most files is meant
+    #[arg(long)]
+    release_deletes: bool,
+    /// What to do from now on when most files vanish at once
+    #[arg(long, value_enum)]
+    on_mass_delete: Option<OnMassDelete>,
+}
+
+/// What to do when most files vanish at once.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum OnMassDelete {
+    /// Hold the deletion until somebody says that it is meant
+    Hold,
+    /// Delete them on the server too
+    Apply,
+}
+
+impl From<OnMassDelete> for MassDeletePolicy {
+    fn from(choice: OnMassDelete) -> Self {
+        match choice {
+            OnMassDelete::Hold => Self::Hold,
+            OnMassDelete::Apply => Self::Apply,
+        }
+    }
 }
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let profile = app.home.profile()?;
     let stop = signals::stop_token()?;
     let running = Running::open(app, profile, &args.folder).await?;
+    if let Some(choice) = args.on_mass_delete {
+        running.set_mass_delete_policy(choice.into()).await?;
+    }
+    if args.release_deletes {
+        running.release_deletes();
+    }
     let status = running.status();
     if !args.once {
         app.ui.note(format!(

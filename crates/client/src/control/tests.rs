@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::status::{Activity, Transfer};
+use crate::status::{Activity, Transfer, Watching};
 
 fn status(activity: Activity, passes: u64) -> Status {
     Status {
@@ -27,6 +27,11 @@ fn status(activity: Activity, passes: u64) -> Status {
         problems: Vec::new(),
         passes,
         full_passes: passes,
+        ignored: 0,
+        unsure: 0,
+        held_deletes: 0,
+        watching: Watching::Fully,
+        reread_files: 0,
     }
 }
 

@@ -137,6 +137,7 @@ impl Daemon {
             self.engine.namespace,
             self.runtime.clone(),
             stop.child_token(),
+            Arc::clone(&self.is_deaf),
         );
         tokio::select! {
             biased;
@@ -152,14 +153,17 @@ impl Daemon {
         let mut is_introduced = false;
         let mut timetable = Timetable::new();
         loop {
+            self.look_again(&mut work).await?;
             let pause = self.one_pass(&mut work, &mut is_introduced, &mut backoff).await?;
             timetable.after_pass(&work, pause);
             let is_troubled = hints.is_troubled.load(Ordering::Relaxed);
+            self.tell_watching(is_troubled);
             tokio::select! {
                 biased;
                 () = self.nudge.notified() => work.look_at_everything(),
                 () = events.moved() => work.must_sync = true,
                 () = hints.arrived.notified() => {}
+                () = self.next_look() => {}
                 () = sleep_until(timetable.next(is_troubled)) => {}
             }
             // Whatever else has come is done in the same pass, so that no source can keep another waiting.

@@ -1,6 +1,7 @@
 //! How what happened is told.
 
 use crate::progress::DirectionSnapshot;
+use crate::reason::Reason;
 use crate::scanner::{self, ProblemReason};
 use crate::status::{Problem, Transfer};
 
@@ -17,19 +18,20 @@ impl From<DirectionSnapshot> for Transfer {
 
 impl From<&scanner::Problem> for Problem {
     fn from(problem: &scanner::Problem) -> Self {
-        let code = match problem.reason {
-            ProblemReason::Name(_) => "bad-name",
-            ProblemReason::Unreadable(_) => "not-utf8",
-            ProblemReason::Special => "special-file",
-            ProblemReason::MountPoint => "mount-point",
-            ProblemReason::LinkTarget => "bad-link",
-            ProblemReason::TooDeep => "too-deep",
-            ProblemReason::TooLarge => "too-large",
-            ProblemReason::Io(_) => "unreadable",
+        let reason = match problem.reason {
+            ProblemReason::Name(_) => Reason::BadName,
+            ProblemReason::Unreadable(_) => Reason::NotUtf8,
+            ProblemReason::Special => Reason::SpecialFile,
+            ProblemReason::MountPoint => Reason::MountPoint,
+            ProblemReason::LinkTarget => Reason::BadLink,
+            ProblemReason::TooDeep => Reason::TooDeep,
+            ProblemReason::TooLarge => Reason::TooLarge,
+            ProblemReason::IgnoreRule { .. } => Reason::IgnoreRule,
+            ProblemReason::Io(_) => Reason::Unreadable,
         };
         Self {
             path: problem.path.to_string(),
-            code: code.to_owned(),
+            code: reason.code().to_owned(),
             message: problem.reason.to_string(),
         }
     }

@@ -17,6 +17,15 @@ use crate::state::{StateBatch, TreeChange};
 type Overlay = HashMap<NodeId, Option<Entry>>;
 
 impl Engine {
+    /// Reads the journal to its head; changes nothing on the disk.
+    ///
+    /// # Errors
+    /// Those of the server and of the state.
+    pub(crate) async fn catch_up(&self) -> EngineResult<()> {
+        self.settle_in_flight().await?;
+        self.pull().await
+    }
+
     /// Brings the remote tree to the head of the journal.
     pub(super) async fn pull(&self) -> EngineResult<()> {
         self.resume_listing().await?;

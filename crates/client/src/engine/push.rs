@@ -10,6 +10,7 @@ use cairn_core::tree::{Entry, Neighbourhood, Substance};
 use super::report::PassReport;
 use super::{Engine, EngineResult};
 use crate::fs::DiskPath;
+use crate::reason::Reason;
 use crate::state::{LocalRow, StateBatch, StateResult, TreeChange};
 use crate::uploader::{Dedup, FileToSend, Piece, PieceOutcome};
 
@@ -197,11 +198,16 @@ impl Engine {
                 PieceOutcome::FileFailed(error) => {
                     report.must_rescan(path.parent().unwrap_or_default());
                     let message = format!("{error}: {}; check its permissions", error.source);
-                    report.set_back(&path.to_string(), "unreadable", message, true);
+                    report.set_back(&path.to_string(), Reason::Unreadable, message, true);
                 }
                 PieceOutcome::Rejected(error) => {
                     let is_transient = error.code.is_transient();
-                    report.set_back(&path.to_string(), "rejected", error.message.clone(), is_transient);
+                    report.set_back(
+                        &path.to_string(),
+                        Reason::Rejected,
+                        error.message.clone(),
+                        is_transient,
+                    );
                 }
             }
         }
@@ -353,12 +359,12 @@ fn note_refusal(refusal: &Refusal, path: &DiskPath, report: &mut PassReport) {
     match refusal {
         Refusal::QuotaExceeded { .. } => {
             let message = format!("{refusal}; free space on the server or ask for a larger quota");
-            report.set_back(&shown, "over-quota", message, true);
+            report.set_back(&shown, Reason::OverQuota, message, true);
         }
         Refusal::TooDeep => {
             report.set_back(
                 &shown,
-                "too-deep",
+                Reason::TooDeep,
                 format!("{refusal}; move it further up"),
                 false,
             );
@@ -366,7 +372,7 @@ fn note_refusal(refusal: &Refusal, path: &DiskPath, report: &mut PassReport) {
         Refusal::MissingChunks { .. } => {
             report.set_back(
                 &shown,
-                "missing-chunks",
+                Reason::MissingChunks,
                 format!("{refusal}; it is sent again"),
                 true,
             );
@@ -375,7 +381,7 @@ fn note_refusal(refusal: &Refusal, path: &DiskPath, report: &mut PassReport) {
             report.is_stale = true;
             report.set_back(
                 &shown,
-                "refused",
+                Reason::Stale,
                 format!("the server has moved on: {refusal}"),
                 true,
             );

@@ -1,6 +1,7 @@
 //! What a pass did and what it could not do.
 
 use crate::fs::DiskPath;
+use crate::reason::Reason;
 use crate::status::Problem;
 
 /// Setbacks that are kept with their paths; beyond it they are only counted.
@@ -30,6 +31,10 @@ pub struct PassReport {
     pub setbacks: Vec<Setback>,
     /// All that could not be done.
     pub setback_count: u64,
+    /// Folders that are to go from the disk and stay for what in them is not synced, the first of them.
+    pub left: Vec<Problem>,
+    /// How many they are.
+    pub left_count: u64,
     /// Folders that are not as the local tree says: they must be scanned.
     pub rescan: Vec<DiskPath>,
     /// Whether the server refused something because it has moved on.
@@ -40,17 +45,31 @@ pub struct PassReport {
 
 impl PassReport {
     /// Notes a setback.
-    pub(super) fn set_back(&mut self, path: &str, code: &str, message: String, is_transient: bool) {
+    pub(super) fn set_back(&mut self, path: &str, reason: Reason, message: String, is_transient: bool) {
         self.setback_count += 1;
         if self.setbacks.len() < KEPT {
             let problem = Problem {
                 path: path.to_owned(),
-                code: code.to_owned(),
+                code: reason.code().to_owned(),
                 message,
             };
             self.setbacks.push(Setback {
                 problem,
                 is_transient,
+            });
+        }
+    }
+
+    /// Notes a folder that stays for what in it is not synced.
+    pub(super) fn leave(&mut self, path: &str) {
+        self.left_count += 1;
+        if self.left.len() < KEPT {
+            self.left.push(Problem {
+                path: path.to_owned(),
+                code: Reason::LeftFolder.code().to_owned(),
+                message: "it stays on this disk alone, for what in it is not synced; \
+                          move that away or delete it, and the folder goes"
+                    .to_owned(),
             });
         }
     }
@@ -69,6 +88,8 @@ impl PassReport {
         self.waiting = later.waiting;
         self.setbacks = later.setbacks;
         self.setback_count = later.setback_count;
+        self.left = later.left;
+        self.left_count = later.left_count;
         self.rescan.extend(later.rescan);
         self.stale_passes = if later.is_stale && later.done == 0 {
             self.stale_passes + 1

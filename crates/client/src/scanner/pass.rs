@@ -14,9 +14,10 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
 use super::content::{self, ReadOutcome, reason};
+use super::ignore::{IGNORE_FILE, Scope};
 use super::matching::{Listed, is_one_name, match_folder};
 use super::report::ProblemReason;
-use super::{Brake, ScanError, ScanReport, Scanner, is_ignored};
+use super::{Brake, ScanError, ScanReport, Scanner};
 use crate::fs::{DirectoryEntry, DiskPath, FileKind, Fingerprint};
 use crate::state::{LocalRow, StateBatch};
 
@@ -30,6 +31,8 @@ pub(super) struct Visit {
     pub(super) path: DiskPath,
     /// Whether known folders in it are looked at too.
     pub(super) is_deep: bool,
+    /// The rules that hold above it; `None` for the root.
+    pub(super) above: Option<Arc<Scope>>,
 }
 
 /// A file to read.
@@ -101,6 +104,8 @@ impl<'scanner> Pass<'scanner> {
             }
         };
         let (listed, held) = self.sort_out(visit, entries);
+        let (scope, visit) = self.take_rules(visit, &listed).await;
+        let visit = &visit;
         let mut rows = self
             .scanner
             .state
@@ -109,41 +114,60 @@ impl<'scanner> Pass<'scanner> {
         rows.retain(|row| !self.claimed.contains(&row.node));
         let matched = match_folder(listed, rows, &held);
         for (item, row) in matched.same {
-            self.stay(visit, item, row).await?;
+            self.stay(visit, &scope, item, row).await?;
         }
         for (item, row) in matched.swapped.into_iter().chain(matched.renamed) {
-            self.move_here(visit, item, row).await?;
+            self.move_here(visit, &scope, item, row).await?;
         }
         let mut doubtful = Vec::new();
         for (item, row) in matched.doubtful {
             match self.find_moved(visit, &item).await? {
                 Some(moved) => {
-                    self.move_here(visit, item, moved).await?;
+                    self.move_here(visit, &scope, item, moved).await?;
                     self.miss(row.node);
                 }
                 None => doubtful.push((item, row)),
             }
         }
         for item in matched.fresh {
-            if is_ignored(&item.name) {
-                continue;
-            }
+            let is_folder = item.kind == NodeKind::Directory;
+            let is_ignored = scope.ignored_by(&item.name, is_folder).is_some();
+            // What is synced already stays synced under any name.
             match self.find_moved(visit, &item).await? {
-                Some(moved) => self.move_here(visit, item, moved).await?,
-                None => self.appear(visit, item).await?,
+                Some(moved) => self.move_here(visit, &scope, item, moved).await?,
+                None if is_ignored => self.report.ignored += 1,
+                None => self.appear(visit, &scope, item).await?,
             }
         }
         for (item, row) in doubtful {
             if self.claimed.contains(&row.node) {
-                self.appear(visit, item).await?;
+                self.appear(visit, &scope, item).await?;
             } else {
-                self.stay(visit, item, row).await?;
+                self.stay(visit, &scope, item, row).await?;
             }
         }
         for row in matched.missing {
             self.miss(row.node);
         }
         Ok(())
+    }
+
+    /// The rules that hold in a folder. Where they changed, all below it is looked at: what was ignored may be wanted now.
+    async fn take_rules(&mut self, visit: &Visit, listed: &[Listed]) -> (Arc<Scope>, Visit) {
+        let found = listed.iter().find(|item| item.name == IGNORE_FILE);
+        let found = found.map(|item| item.metadata.clone());
+        let loaded = self.scanner.load_rules(&visit.path, found).await;
+        for problem in loaded.problems {
+            self.report.note_problem(visit.path.join(IGNORE_FILE), problem);
+        }
+        let scope = Scope::new(&visit.path, loaded.rules, visit.above.clone());
+        let visit = Visit {
+            node: visit.node,
+            path: visit.path.clone(),
+            is_deep: visit.is_deep || loaded.is_changed,
+            above: visit.above.clone(),
+        };
+        (Arc::new(scope), visit)
     }
 
     /// Splits a listing into what is synced and the names whose rows stay as they are.
@@ -177,7 +201,13 @@ impl<'scanner> Pass<'scanner> {
     }
 
     /// A node at its place.
-    async fn stay(&mut self, visit: &Visit, item: Listed, row: LocalRow) -> Result<(), ScanError> {
+    async fn stay(
+        &mut self,
+        visit: &Visit,
+        scope: &Arc<Scope>,
+        item: Listed,
+        row: LocalRow,
+    ) -> Result<(), ScanError> {
         let place = row.entry.place.clone();
         let disk_name = unless_named(&place, &item);
         let is_same_file = item.metadata.fingerprint.is_same_file(&row.fingerprint);
@@ -194,6 +224,7 @@ impl<'scanner> Pass<'scanner> {
                 node: row.node,
                 path: path.clone(),
                 is_deep,
+                above: Some(Arc::clone(scope)),
             });
         }
         if is_unchanged {
@@ -218,7 +249,13 @@ impl<'scanner> Pass<'scanner> {
     }
 
     /// A node that stood elsewhere.
-    async fn move_here(&mut self, visit: &Visit, item: Listed, row: LocalRow) -> Result<(), ScanError> {
+    async fn move_here(
+        &mut self,
+        visit: &Visit,
+        scope: &Arc<Scope>,
+        item: Listed,
+        row: LocalRow,
+    ) -> Result<(), ScanError> {
         self.claimed.insert(row.node);
         self.missing.remove(&row.node);
         let is_name_kept = is_one_name(row.name_on_disk(), &item.name);
@@ -242,6 +279,7 @@ impl<'scanner> Pass<'scanner> {
                 node: row.node,
                 path: path.clone(),
                 is_deep: true,
+                above: Some(Arc::clone(scope)),
             });
         }
         let is_same_state = item.metadata.fingerprint.is_same_state(&row.fingerprint);
@@ -262,7 +300,7 @@ impl<'scanner> Pass<'scanner> {
     }
 
     /// A new node.
-    async fn appear(&mut self, visit: &Visit, item: Listed) -> Result<(), ScanError> {
+    async fn appear(&mut self, visit: &Visit, scope: &Arc<Scope>, item: Listed) -> Result<(), ScanError> {
         // Names were checked when the folder was listed.
         let Some(name) = NodeName::new(item.name.as_str()).ok() else {
             return Ok(());
@@ -274,6 +312,7 @@ impl<'scanner> Pass<'scanner> {
                 node,
                 path: path.clone(),
                 is_deep: true,
+                above: Some(Arc::clone(scope)),
             });
         }
         let place = Place {
@@ -366,12 +405,12 @@ impl<'scanner> Pass<'scanner> {
         }));
     }
 
-    pub(super) async fn end(mut self, brake: Brake) -> Result<ScanReport, ScanError> {
+    pub(super) async fn end(mut self, brake: Brake, is_whole: bool) -> Result<ScanReport, ScanError> {
         while !self.reads.is_empty() {
             self.take_read().await?;
         }
         self.flush().await?;
-        self.remove_missing(brake).await?;
+        self.remove_missing(brake, is_whole).await?;
         Ok(self.report)
     }
 }

@@ -13,4 +13,5 @@ mod resume;
 mod steering;
 mod tls;
 mod up_command;
+mod verify;
 mod walk;

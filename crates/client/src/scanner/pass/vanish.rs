@@ -12,7 +12,7 @@ const MASS_DELETE_NODES: u64 = 1_000;
 
 impl Pass<'_> {
     /// Removes the nodes that were nowhere in this pass.
-    pub(super) async fn remove_missing(&mut self, brake: Brake) -> Result<(), ScanError> {
+    pub(super) async fn remove_missing(&mut self, brake: Brake, is_whole: bool) -> Result<(), ScanError> {
         let candidates: Vec<NodeId> = std::mem::take(&mut self.missing)
             .into_iter()
             .filter(|node| !self.claimed.contains(node))
@@ -28,9 +28,15 @@ impl Pass<'_> {
         }
         // Whatever was seen, it was seen on our disk only if that is still there.
         self.scanner.check_root().await?;
-        if brake == Brake::On
-            && let Some(count) = mass_delete(self.scanner, &gone).await?
-        {
+        let held = match brake {
+            Brake::Released => None,
+            Brake::On => mass_delete(self.scanner, &gone).await?,
+            Brake::Holding => {
+                let count = count_below(self.scanner, &gone).await?;
+                (!is_whole || count > MASS_DELETE_NODES).then_some(count)
+            }
+        };
+        if let Some(count) = held {
             self.report.held = Some(MassDelete { count });
             return Ok(());
         }
@@ -66,6 +72,13 @@ async fn mass_delete(scanner: &Scanner, gone: &[NodeId]) -> Result<Option<u64>, 
     if all <= MASS_DELETE_NODES {
         return Ok(None);
     }
+    let count = count_below(scanner, gone).await?;
+    Ok((count > MASS_DELETE_NODES && count * 2 > all).then_some(count))
+}
+
+/// How many nodes are gone, those below gone folders included.
+async fn count_below(scanner: &Scanner, gone: &[NodeId]) -> Result<u64, ScanError> {
+    let state = &scanner.state;
     let mut count = 0;
     let mut to_count = gone.to_vec();
     while let Some(node) = to_count.pop() {
@@ -78,5 +91,5 @@ async fn mass_delete(scanner: &Scanner, gone: &[NodeId]) -> Result<Option<u64>, 
             }
         }
     }
-    Ok((count > MASS_DELETE_NODES && count * 2 > all).then_some(count))
+    Ok(count)
 }

@@ -94,7 +94,7 @@ impl Walk {
             if let Some(child) = top.waiting.pop_front() {
                 top.after = Some(child.name.key());
                 match &child.content {
-                    Some(content) => top.add(&child.name, &child_of(content))?,
+                    Some(content) => top.add(&child.name, &content.as_child())?,
                     None => match state.tree_hashes.done.get(&(namespace, child.node, at)) {
                         Some(hash) => top.add(&child.name, &Child::Folder { hash })?,
                         None => self.enter(child),
@@ -166,21 +166,5 @@ impl Walk {
             }
             _ => Ok(Some(hash)),
         }
-    }
-}
-
-fn child_of(content: &HashedContent) -> Child<'_> {
-    match content {
-        HashedContent::Folder { hash } => Child::Folder { hash: *hash },
-        HashedContent::File {
-            file_id,
-            size,
-            executable,
-        } => Child::File {
-            file_id: *file_id,
-            size: *size,
-            executable: *executable,
-        },
-        HashedContent::Symlink { target } => Child::Symlink { target },
     }
 }
