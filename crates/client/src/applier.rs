@@ -2,10 +2,12 @@
 //!
 //! An intent is written down before a user's file leaves its place. What shall be replaced must be in the state that the
 //! local tree has; it is swapped out, and what was really displaced is looked at again: if somebody wrote to it in
-//! between, it stays as a conflicted copy. Otherwise it goes to the root's trash for a week. A crash is repaired by
+//! between, it stays as a conflicted copy. Otherwise it waits in the stage for a second look, see [`Applier::look_again`],
+//! and goes to the root's trash for a week. A crash is repaired by
 //! comparing fingerprints, see [`Applier::recover`].
 
 mod disk_name;
+mod displaced;
 mod error;
 mod folders;
 mod moves;
@@ -15,6 +17,7 @@ mod remove;
 mod replace;
 mod replay;
 mod step;
+mod swap;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +31,7 @@ use cairn_core::time::Date;
 use cairn_core::tree::Entry;
 
 pub use self::disk_name::disk_name_for;
+pub use self::displaced::LOOK_AGAIN_AFTER_MS;
 pub use self::error::ApplyError;
 pub use self::replay::PARTIAL_PREFIX;
 
@@ -115,7 +119,7 @@ impl Applier {
     }
 
     /// A staged name of our own that nothing has.
-    fn fresh_staged_name(&self, what: &str) -> String {
+    pub(crate) fn fresh_staged_name(&self, what: &str) -> String {
         let mut bytes = [0; 16];
         self.runtime.entropy.fill(&mut bytes);
         format!("{what}-{:032x}", u128::from_le_bytes(bytes))

@@ -1,6 +1,8 @@
 //! The daemon of one synced folder: the only loop. It waits for hints from disk and server, scans, and lets the engine
 //! make both sides agree.
 
+mod aftercare;
+mod conflicts;
 mod events;
 mod follow;
 mod jobs;
@@ -230,6 +232,7 @@ impl Daemon {
     }
 
     /// Keeps the folder in sync until `stop`, told by the system what changes in it.
+        self.look_again(&mut work).await?;
     ///
     /// A pass that is under way when `stop` comes is cut where it waits, as a crash would cut it, and the next start goes
     /// on from there. What it has handed to the disk is waited for.

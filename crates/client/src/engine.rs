@@ -3,6 +3,7 @@
 //! One engine drives one synced folder from one task. It keeps nothing in memory between two passes: whatever cuts it
 //! off, the next pass plans from the trees as they then are.
 
+mod aftercare;
 mod carry_out;
 mod pull;
 mod push;

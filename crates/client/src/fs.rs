@@ -280,6 +280,18 @@ pub trait Filesystem: Send + Sync + 'static {
     /// As the filesystem says.
     fn staged(&self, name: &str) -> FsResult<Option<Metadata>>;
 
+    /// Opens a staged file for reading; as [`Self::open`].
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn open_staged(&self, name: &str) -> FsResult<Box<dyn ReadFile>>;
+
+    /// Gives something staged another staged name, which nothing has, durably.
+    ///
+    /// # Errors
+    /// [`FsError::is_already_exists`] when something has it: nothing has changed then.
+    fn restage(&self, name: &str, other: &str) -> FsResult<()>;
+
     /// Lists the staged names.
     ///
     /// # Errors

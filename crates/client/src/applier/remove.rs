@@ -27,13 +27,7 @@ impl Applier {
     }
 
     async fn record_removal(&self, node: NodeId, done_intents: Vec<String>) -> ApplyResult<()> {
-        self.write(StateBatch {
-            local: vec![LocalChange::Remove(node)],
-            synced: vec![TreeChange::RemoveNode(node)],
-            done_intents,
-            ..StateBatch::default()
-        })
-        .await
+        self.write(removal(node, done_intents)).await
     }
 
     async fn remove_file(&self, row: &LocalRow, path: &DiskPath) -> ApplyResult<()> {
@@ -41,8 +35,10 @@ impl Applier {
             return self.record_removal(row.node, Vec::new()).await;
         }
         self.check_unchanged(row, path).await?;
-        let staged = self.fresh_staged_name("away");
-        let item = Item::new(&staged, row.node, path).with_expected(&row.fingerprint);
+        let staged = self.fresh_staged_name("kept");
+        let item = Item::new(&staged, row.node, path)
+            .with_expected(&row.fingerprint)
+            .with_held(staged.clone());
         let step = Step {
             action: Action::Remove,
             items: vec![item],
@@ -72,8 +68,12 @@ impl Applier {
         let path = item.path();
         match self.look_staged(&item.staged).await? {
             Some(found) if found.fingerprint.is_same_state(&expected) => {
-                self.trash(&item.staged, &path).await?;
-                self.record_removal(node, vec![item.staged.clone()]).await
+                let old = self.state.local(self.namespace, node).await?;
+                let synced = self.state.synced(self.namespace, node).await?;
+                let mut batch = removal(node, vec![item.staged.clone()]);
+                self.hold(&mut batch, item, &item.staged, old.as_ref(), synced.as_ref())
+                    .await?;
+                self.write(batch).await
             }
             Some(_) => {
                 // Somebody wrote to it in the last moment: it goes back.
@@ -141,5 +141,15 @@ impl Applier {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => self.record_removal(row.node, Vec::new()).await,
         }
+    }
+}
+
+/// What is remembered of a node that is gone from the disk because the server has it no more.
+fn removal(node: NodeId, done_intents: Vec<String>) -> StateBatch {
+    StateBatch {
+        local: vec![LocalChange::Remove(node)],
+        synced: vec![TreeChange::RemoveNode(node)],
+        done_intents,
+        ..StateBatch::default()
     }
 }

@@ -2,12 +2,13 @@
 
 use cairn_core::ids::NodeId;
 use cairn_core::name::NodeName;
-use cairn_core::tree::Entry;
+use cairn_core::tree::{Entry, Substance};
 
 use super::record::local_entry;
 use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult, Keep};
-use crate::fs::{DiskPath, FsError};
+use crate::fs::{DiskPath, FsError, Metadata};
+use crate::state::inbox::{AgreedVersion, ConflictReason, ConflictRow};
 use crate::state::{LocalChange, LocalRow, StateBatch};
 
 /// How many numbers are tried for a name beside another.
@@ -36,7 +37,8 @@ impl Applier {
         let item = Item::new(staged, node, &path)
             .with_incoming(&incoming.fingerprint, entry)
             .with_expected(&row.fingerprint)
-            .with_keep(keep.as_ref());
+            .with_keep(keep.as_ref())
+            .with_held(self.fresh_staged_name("kept"));
         let step = Step {
             action: Action::Replace,
             items: vec![item],
@@ -95,7 +97,7 @@ impl Applier {
                 staged: item.staged.clone(),
             });
         };
-        let displaced = self.look_staged(&item.staged).await?;
+        let (standing, displaced) = self.look_displaced(item).await?;
         if displaced.is_some_and(|found| found.fingerprint.is_same_file(&incoming)) {
             let staged = item.staged.clone();
             self.on_disk(move |fs| fs.unstage(&staged)).await?;
@@ -110,6 +112,7 @@ impl Applier {
             return self.drop_intent(&item.staged).await;
         }
         let old = self.state.local(self.namespace, node).await?;
+        let synced = self.state.synced(self.namespace, node).await?;
         let mut batch = StateBatch {
             done_intents: vec![item.staged.clone()],
             ..StateBatch::default()
@@ -118,7 +121,8 @@ impl Applier {
             let is_expected = displaced.fingerprint.is_same_state(&expected);
             match (is_expected, item.keep(), &old) {
                 (true, Some((kept, name)), Some(old)) => {
-                    let (name, at) = self.place_beside(&item.staged, &path, name).await?;
+                    let (name, at) = self.place_beside(standing, &path, name).await?;
+                    batch.conflicts.push(self.conflict(kept, node, synced.as_ref()));
                     let mut entry = local_entry(&old.entry);
                     entry.place.name = name;
                     batch.local.push(LocalChange::Put(LocalRow {
@@ -129,10 +133,13 @@ impl Applier {
                         is_unsure: old.is_unsure,
                     }));
                 }
-                (true, _, _) => self.trash(&item.staged, &path).await?,
+                (true, _, _) => {
+                    self.hold(&mut batch, item, standing, old.as_ref(), synced.as_ref())
+                        .await?;
+                }
                 // Somebody wrote to it between the look and the swap: theirs stays, for the next scan to find.
                 (false, _, _) => {
-                    self.keep_conflicted(&item.staged, &path).await?;
+                    self.keep_conflicted(standing, &path).await?;
                 }
             }
         }
@@ -144,6 +151,41 @@ impl Applier {
         }
         self.add_row(&mut batch, row, Some(&entry)).await?;
         self.write(batch).await
+    }
+
+    /// What an item displaced, and the name under which it stands in the stage.
+    pub(super) async fn look_displaced<'i>(
+        &self,
+        item: &'i Item,
+    ) -> ApplyResult<(&'i str, Option<Metadata>)> {
+        let displaced = self.look_staged(&item.staged).await?;
+        match (displaced, item.held()) {
+            (None, Some(held)) => Ok((held, self.look_staged(held).await?)),
+            (displaced, _) => Ok((&item.staged, displaced)),
+        }
+    }
+
+    /// The row of a copy that is made now of a node that both sides changed.
+    fn conflict(&self, copy: NodeId, original: NodeId, synced: Option<&Entry>) -> ConflictRow {
+        let base = synced.and_then(|synced| match synced.substance {
+            Substance::File { file_id, size } => Some(AgreedVersion {
+                content_seq: synced.content_seq,
+                file_id,
+                size,
+            }),
+            _ => None,
+        });
+        let reason = match base {
+            Some(_) => ConflictReason::BothEdited,
+            None => ConflictReason::BothCreated,
+        };
+        ConflictRow {
+            copy,
+            original,
+            base,
+            at: self.runtime.clock.now(),
+            reason,
+        }
     }
 
     pub(super) async fn trash(&self, staged: &str, path: &DiskPath) -> ApplyResult<()> {

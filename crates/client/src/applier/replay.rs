@@ -1,5 +1,7 @@
 //! After a crash.
 
+use std::collections::HashSet;
+
 use super::step::{Action, Step};
 use super::{Applier, ApplyError, ApplyResult};
 use crate::state::{Intent, StateBatch};
@@ -8,8 +10,8 @@ use crate::state::{Intent, StateBatch};
 pub const PARTIAL_PREFIX: &str = "part-";
 
 impl Applier {
-    /// Finishes or undoes what a crash, or an error, left half done, and empties the stage except for partial downloads:
-    /// whatever else lies there goes to the trash. Call it before the first step and after a plan that failed; no other
+    /// Finishes or undoes what a crash, or an error, left half done, and empties the stage except for partial downloads
+    /// and what waits for a second look: whatever else lies there goes to the trash. Call it before the first step and after a plan that failed; no other
     /// step may run meanwhile.
     ///
     /// # Errors
@@ -18,8 +20,10 @@ impl Applier {
         for intent in self.state.intents(self.namespace).await? {
             self.replay(&intent).await?;
         }
+        let waiting = self.state.displaced(self.namespace, usize::MAX).await?;
+        let waiting: HashSet<String> = waiting.into_iter().map(|displaced| displaced.staged).collect();
         for staged in self.on_disk(|fs| fs.staged_names()).await? {
-            if !staged.starts_with(PARTIAL_PREFIX) {
+            if !staged.starts_with(PARTIAL_PREFIX) && !waiting.contains(&staged) {
                 self.on_disk(move |fs| fs.trash(&staged)).await?;
             }
         }
@@ -48,6 +52,8 @@ impl Applier {
                 Action::Place => Ok(()),
                 Action::Replace => self.finish_replace(item).await,
                 Action::Remove => self.finish_remove(item).await,
+                Action::Swap => self.finish_swap(item).await,
+                Action::TakeAway => self.finish_taking_away(item).await,
             };
             match replayed {
                 // It was put back; the next scan sees what it is now.

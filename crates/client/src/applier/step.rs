@@ -23,6 +23,12 @@ pub(super) enum Action {
     /// What is at the path goes to the trash.
     #[n(2)]
     Remove,
+    /// As the user decided, something staged is swapped with the file at the path.
+    #[n(3)]
+    Swap,
+    /// As the user decided, the file at the path is taken away.
+    #[n(4)]
+    TakeAway,
 }
 
 /// A step with all that finishing or undoing it needs.
@@ -53,10 +59,16 @@ pub(super) struct Item {
     entry: Option<Row>,
     #[n(6)]
     keep: Option<(i64, String)>,
+    /// The staged name under which what is displaced waits for a second look.
+    #[n(7)]
+    held: Option<String>,
+    /// The path from which the staged file was taken.
+    #[n(8)]
+    back: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
-struct Mark {
+pub(super) struct Mark {
     #[n(0)]
     inode: u64,
     #[n(1)]
@@ -109,6 +121,8 @@ impl Item {
             expected: None,
             entry: None,
             keep: None,
+            held: None,
+            back: None,
         }
     }
 
@@ -126,6 +140,29 @@ impl Item {
     pub(super) fn with_keep(mut self, keep: Option<&super::Keep>) -> Self {
         self.keep = keep.map(|(node, name)| (node.get(), name.as_str().to_owned()));
         self
+    }
+
+    pub(super) fn with_held(mut self, staged: String) -> Self {
+        self.held = Some(staged);
+        self
+    }
+
+    pub(super) fn with_incoming_state(mut self, fingerprint: &Fingerprint) -> Self {
+        self.incoming = Some(fingerprint.into());
+        self
+    }
+
+    pub(super) fn with_back(mut self, path: &DiskPath) -> Self {
+        self.back = Some(path.names().to_vec());
+        self
+    }
+
+    pub(super) fn back(&self) -> Option<DiskPath> {
+        self.back.clone().map(DiskPath::from_names)
+    }
+
+    pub(super) fn held(&self) -> Option<&str> {
+        self.held.as_deref()
     }
 
     pub(super) fn node(&self) -> Option<NodeId> {

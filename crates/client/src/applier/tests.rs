@@ -1,4 +1,5 @@
 mod crashes;
+mod displaced;
 mod fixture;
 mod races;
 
@@ -104,6 +105,7 @@ async fn a_replaced_file_goes_to_the_trash() {
         .await
         .unwrap();
     assert_eq!(side.device.read("report.pdf"), "newer");
+    side.look_again_later().await;
     assert_eq!(side.device.read(".cairn/trash/report.pdf"), "old");
     assert_eq!(side.synced(node).await, Some(wanted));
     side.assert_settled().await;
@@ -221,6 +223,7 @@ async fn removals_go_to_the_trash_and_folders_only_when_empty() {
         Err(ApplyError::NotEmpty { .. })
     ));
     applier.remove(file).await.unwrap();
+    side.look_again_later().await;
     assert_eq!(side.device.read(".cairn/trash/f"), "text");
     side.device.write("d/.x.swp", "unsaved");
     assert!(matches!(

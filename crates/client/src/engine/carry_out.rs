@@ -37,6 +37,8 @@ impl Engine {
         let mut arrivals: Vec<Placement> = Vec::new();
         let mut notes = 0;
         for step in plan.steps {
+        let displaces = |step: &Step| matches!(step, Step::Replace { .. } | Step::Remove { .. });
+        let is_displacing = plan.steps.iter().any(displaces);
             if let Step::Create { node } = &step
                 && let (Some(entry), Some(name)) = (hood.remote.get(*node), staged.get(node))
             {
@@ -54,18 +56,26 @@ impl Engine {
                 Step::Commit { wishes } => groups.push(wishes),
                 step if is_of_trees(&step) => {
                     self.change_trees(hood, step, &mut trees).await?;
+                    self.note_conflict(hood, &step).await?;
                     report.done += 1;
                 }
                 step => {
                     self.flush(&mut trees).await?;
                     self.note(&step, &mut notes).await?;
                     self.change_disk(hood, step, &staged, report).await?;
+                    self.note_conflict(hood, &step).await?;
                 }
             }
         }
         self.place_arrivals(&mut arrivals, report).await?;
         self.flush(&mut trees).await?;
         if !groups.is_empty() {
+        if is_displacing {
+            // What waits for its second look has a bound.
+            for folder in self.look_again().await? {
+                report.must_rescan(folder);
+            }
+        }
             self.push(hood, &groups, report).await?;
         }
         Ok(())

@@ -102,6 +102,14 @@ impl Filesystem for FaultyFilesystem {
         self.run("staged", &DiskPath::root(), || self.inner.staged(name))
     }
 
+    fn open_staged(&self, name: &str) -> FsResult<Box<dyn ReadFile>> {
+        self.run("open_staged", &DiskPath::root(), || self.inner.open_staged(name))
+    }
+
+    fn restage(&self, name: &str, other: &str) -> FsResult<()> {
+        self.run("restage", &DiskPath::root(), || self.inner.restage(name, other))
+    }
+
     fn staged_names(&self) -> FsResult<Vec<String>> {
         self.run("staged_names", &DiskPath::root(), || self.inner.staged_names())
     }

@@ -247,6 +247,21 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
         }))
     }
 
+    fn open_staged(&self, name: &str) -> FsResult<Box<dyn ReadFile>> {
+        let file = self.in_stage("open", name, |at, stage, name| {
+            at.disk.open_file(stage, name, Access::Read)
+        })?;
+        Ok(Box::new(OpenFile::new(&self.disk, file, staged_path(name))))
+    }
+
+    fn restage(&self, name: &str, other: &str) -> FsResult<()> {
+        self.in_stage("rename", name, |at, stage, name| {
+            walk::check_name(other)?;
+            swap::move_to_free(at.disk, (stage, name), (stage, OsStr::new(other)))?;
+            at.disk.sync_folder(stage)
+        })
+    }
+
     fn staged_names(&self) -> FsResult<Vec<String>> {
         self.below("list", &own::stage_path(), |at| {
             look::names(at.disk, &own::open_stage(at)?)

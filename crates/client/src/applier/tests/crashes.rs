@@ -31,8 +31,8 @@ async fn a_replacement_is_finished_or_undone_wherever_it_stopped() {
     for (call, fault, is_done) in [
         ("exchange", dying_before(), false),
         ("exchange", Fault::CrashAfter, true),
-        ("trash", dying_before(), true),
-        ("trash", Fault::CrashAfter, true),
+        ("restage", dying_before(), true),
+        ("restage", Fault::CrashAfter, true),
     ] {
         let side = Side::new();
         let (node, base) = side.synced_file("a", "old").await;
@@ -153,8 +153,6 @@ async fn a_removal_is_finished_or_undone() {
     for (call, fault, is_done) in [
         ("displace", dying_before(), false),
         ("displace", Fault::CrashAfter, true),
-        ("trash", dying_before(), true),
-        ("trash", Fault::CrashAfter, true),
     ] {
         let side = Side::new();
         let (node, base) = side.synced_file("a", "text").await;

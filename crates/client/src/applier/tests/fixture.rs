@@ -9,7 +9,7 @@ use cairn_core::rev::Seq;
 use cairn_core::time::Mtime;
 use cairn_core::tree::{Entry, Substance};
 
-use crate::applier::{Applier, ApplyResult};
+use crate::applier::{Applier, ApplyResult, LOOK_AGAIN_AFTER_MS};
 use crate::fs::Filesystem;
 use crate::scanner::tests::fixture::{Device, name};
 use crate::state::{ClientState, LocalRow, StateBatch, TreeChange};
@@ -157,9 +157,25 @@ impl Side {
             .unwrap()
     }
 
-    /// Nothing is staged and nothing is intended.
+    /// The names of what waits for a second look.
+    pub(super) async fn waiting(&self) -> Vec<String> {
+        let waiting = self.device.state.displaced(self.device.namespace, 100).await;
+        let mut names: Vec<String> = waiting.unwrap().into_iter().map(|row| row.staged).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Lets ten minutes pass and looks again at what was displaced; the copies that were made.
+    pub(super) async fn look_again_later(&self) -> Vec<String> {
+        let later = self.device.runtime.clock.now().plus_millis(LOOK_AGAIN_AFTER_MS);
+        self.device.set_clock_ms(later.as_millis());
+        let copies = self.applier().look_again().await.unwrap();
+        copies.iter().map(ToString::to_string).collect()
+    }
+
+    /// Nothing is staged but what waits for a second look, and nothing is intended.
     pub(super) async fn assert_settled(&self) {
-        assert_eq!(self.device.fs.staged_names().unwrap(), Vec::<String>::new());
+        assert_eq!(self.device.fs.staged_names().unwrap(), self.waiting().await);
         assert_eq!(
             self.device.state.intents(self.device.namespace).await.unwrap(),
             Vec::new()

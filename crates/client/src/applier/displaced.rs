@@ -1,0 +1,305 @@
+//! What was replaced or removed is looked at a second time: a program that had it open may still have written to it.
+//!
+//! It lies in the stage for ten minutes, with a row that says what it was. If it is still that, it goes to the root's
+//! trash; else what was written becomes a conflicted copy.
+
+use cairn_core::file_hasher::FileHasher;
+use cairn_core::ids::{FileId, NodeId};
+use cairn_core::node::{Attributes, NodeKind};
+use cairn_core::rev::Seq;
+use cairn_core::time::{Mtime, Timestamp};
+use cairn_core::tree::{Entry, Substance};
+use minicbor::{Decode, Encode};
+
+use super::step::{Item, Mark};
+use super::{Applier, ApplyResult};
+use crate::fs::{DiskPath, FileKind, Filesystem, Fingerprint, FsResult, Metadata};
+use crate::scanner::is_recent;
+use crate::state::inbox::{AgreedVersion, ConflictReason, ConflictRow, Displaced, INBOX_ROWS};
+use crate::state::{LocalChange, LocalRow, StateBatch};
+
+/// How long something lies in the stage before it is looked at again.
+pub const LOOK_AGAIN_AFTER_MS: i64 = 10 * 60 * 1_000;
+/// Bytes that may wait for their second look; beyond them, and beyond [`INBOX_ROWS`] files, the oldest are looked at early.
+const WAITING_BYTES: u64 = 1024 * 1024 * 1024;
+/// Rows that are read at once.
+const AT_ONCE: usize = 500;
+/// Bytes that are read at once.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// What is known of a displaced file.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+struct Note {
+    #[n(0)]
+    node: i64,
+    #[n(1)]
+    path: Vec<String>,
+    /// The state in which it was expected.
+    #[n(2)]
+    expected: Mark,
+    /// Its change time once it lay in the stage.
+    #[n(3)]
+    ctime: (i64, u32),
+    /// Whether a write could have left that state as it is.
+    #[n(4)]
+    is_unsure: bool,
+    #[n(5)]
+    file: (minicbor::bytes::ByteArray<32>, u64),
+    #[n(6)]
+    executable: bool,
+    #[n(7)]
+    mtime: (i64, u32),
+    /// The revision that both sides had agreed on, when it was this content.
+    #[n(8)]
+    agreed: Option<i64>,
+}
+
+impl Note {
+    fn file_id(&self) -> FileId {
+        FileId::new(*self.file.0)
+    }
+
+    /// The entry of the displaced version, at a place of its own.
+    fn entry(&self, parent: NodeId, name: cairn_core::name::NodeName) -> Entry {
+        Entry {
+            place: cairn_core::node::Place { parent, name },
+            substance: Substance::File {
+                file_id: self.file_id(),
+                size: self.file.1,
+            },
+            attributes: Attributes {
+                mtime: Mtime::new(self.mtime.0, self.mtime.1).unwrap_or_default(),
+                executable: self.executable,
+            },
+            place_seq: Seq::ZERO,
+            content_seq: Seq::ZERO,
+        }
+    }
+
+    fn base(&self) -> Option<AgreedVersion> {
+        Some(AgreedVersion {
+            content_seq: Seq::new(self.agreed?)?,
+            file_id: self.file_id(),
+            size: self.file.1,
+        })
+    }
+}
+
+impl Applier {
+    /// Keeps what an item displaced, which stands in the stage as `standing`, for a second look; what needs none goes to
+    /// the trash.
+    pub(super) async fn hold(
+        &self,
+        batch: &mut StateBatch,
+        item: &Item,
+        standing: &str,
+        old: Option<&LocalRow>,
+        agreed: Option<&Entry>,
+    ) -> ApplyResult<()> {
+        let path = item.path();
+        let (Some(expected), Some(held), Some(old)) = (item.expected(), item.held(), old) else {
+            return self.trash(standing, &path).await;
+        };
+        let Substance::File { file_id, size } = old.entry.substance else {
+            return self.trash(standing, &path).await;
+        };
+        if standing != held {
+            // A name of its own: the old one may be that of the next download.
+            let (from, to) = (standing.to_owned(), held.to_owned());
+            self.on_disk(move |fs| fs.restage(&from, &to)).await?;
+        }
+        let now = self.runtime.clock.now();
+        let ctime = match self.look_staged(held).await? {
+            Some(found) => found.fingerprint.ctime,
+            None => expected.ctime,
+        };
+        let note = Note {
+            node: old.node.get(),
+            path: path.names().to_vec(),
+            expected: (&expected).into(),
+            ctime: (ctime.seconds, ctime.nanos),
+            is_unsure: is_recent(expected.mtime, now, self.fs.timestamp_step_ns()),
+            file: ((*file_id.as_bytes()).into(), size),
+            executable: old.entry.attributes.executable,
+            mtime: (
+                old.entry.attributes.mtime.seconds,
+                old.entry.attributes.mtime.nanos,
+            ),
+            agreed: agreed
+                .filter(|agreed| agreed.substance == old.entry.substance)
+                .map(|agreed| agreed.content_seq.get()),
+        };
+        batch.displaced.push(Displaced {
+            staged: held.to_owned(),
+            since: now,
+            size: expected.size,
+            note: minicbor::to_vec(&note).expect("a vector takes every byte"),
+        });
+        Ok(())
+    }
+
+    /// Looks again at what was displaced ten minutes ago or earlier, and at the oldest of too much. Returns the copies that
+    /// were made of what had been written to: their folders are to be scanned.
+    ///
+    /// # Errors
+    /// As the filesystem and the state say; what is left is looked at by the next call.
+    pub async fn look_again(&self) -> ApplyResult<Vec<DiskPath>> {
+        let mut copies = Vec::new();
+        loop {
+            let total = self.state.displaced_total(self.namespace).await?;
+            let mut spare_files = total.count.saturating_sub(INBOX_ROWS as u64);
+            let mut spare_bytes = total.bytes.saturating_sub(WAITING_BYTES);
+            let oldest = match total.count {
+                0 => Vec::new(),
+                _ => self.state.displaced(self.namespace, AT_ONCE).await?,
+            };
+            let mut batch = StateBatch::default();
+            let count = oldest.len();
+            for displaced in oldest {
+                let is_spare = spare_files > 0 || spare_bytes > 0;
+                if !is_spare && !self.is_due(displaced.since) {
+                    break;
+                }
+                spare_files = spare_files.saturating_sub(1);
+                spare_bytes = spare_bytes.saturating_sub(displaced.size);
+                copies.extend(self.second_look(&mut batch, &displaced).await?);
+                batch.let_go.push(displaced.staged);
+            }
+            let is_over = batch.let_go.len() < count || count == 0;
+            if !batch.let_go.is_empty() {
+                self.write(batch).await?;
+            }
+            if is_over {
+                return Ok(copies);
+            }
+        }
+    }
+
+    /// In how many milliseconds the next displaced file is due; `None` when there is none.
+    ///
+    /// # Errors
+    /// As the state says.
+    pub async fn next_look_ms(&self) -> ApplyResult<Option<u64>> {
+        let oldest = self.state.displaced(self.namespace, 1).await?;
+        let now = self.runtime.clock.now().as_millis();
+        Ok(oldest.first().map(|displaced| {
+            let waited = now.saturating_sub(displaced.since.as_millis()).max(0);
+            LOOK_AGAIN_AFTER_MS.saturating_sub(waited).max(0).unsigned_abs()
+        }))
+    }
+
+    /// Whether the time has come. A clock that was set back makes everything due: rather early than never.
+    fn is_due(&self, since: Timestamp) -> bool {
+        let waited = self
+            .runtime
+            .clock
+            .now()
+            .as_millis()
+            .saturating_sub(since.as_millis());
+        waited >= LOOK_AGAIN_AFTER_MS || waited < 0
+    }
+
+    async fn second_look(
+        &self,
+        batch: &mut StateBatch,
+        displaced: &Displaced,
+    ) -> ApplyResult<Option<DiskPath>> {
+        let Some(found) = self.look_staged(&displaced.staged).await? else {
+            return Ok(None);
+        };
+        let Ok(note) = minicbor::decode::<Note>(&displaced.note) else {
+            let staged = displaced.staged.clone();
+            self.on_disk(move |fs| fs.trash(&staged)).await?;
+            return Ok(None);
+        };
+        let known = DiskPath::from_names(note.path.clone());
+        if !self.was_written(&displaced.staged, &note, &found).await? {
+            self.trash(&displaced.staged, &known).await?;
+            return Ok(None);
+        }
+        // The file may have moved since.
+        let original = NodeId::new(note.node).ok();
+        let path = match original {
+            Some(node) => self.state.disk_path(self.namespace, node).await?,
+            None => None,
+        };
+        let path = path.map_or(known, DiskPath::from_names);
+        let at = self.keep_conflicted(&displaced.staged, &path).await?;
+        self.add_late_write(batch, &note, &at).await?;
+        Ok(Some(at))
+    }
+
+    async fn was_written(&self, staged: &str, note: &Note, found: &Metadata) -> ApplyResult<bool> {
+        if found.kind != FileKind::Node(NodeKind::File) {
+            return Ok(true);
+        }
+        if !found
+            .fingerprint
+            .is_same_state(&Fingerprint::from(&note.expected))
+        {
+            return Ok(true);
+        }
+        let ctime = (found.fingerprint.ctime.seconds, found.fingerprint.ctime.nanos);
+        if !note.is_unsure && ctime == note.ctime {
+            return Ok(false);
+        }
+        let staged = staged.to_owned();
+        let is_same = self.on_disk(move |fs| file_id(fs, &staged)).await?;
+        Ok(is_same != Some(note.file_id()))
+    }
+
+    /// Adds the row of a copy that holds what was written late. It says what the version was before, so that the next scan
+    /// sees the difference.
+    async fn add_late_write(&self, batch: &mut StateBatch, note: &Note, at: &DiskPath) -> ApplyResult<()> {
+        let folder = at.parent().unwrap_or_default();
+        let parent = match folder.names() {
+            [] => Some(NodeId::ROOT),
+            names => self
+                .state
+                .local_at(self.namespace, names)
+                .await?
+                .map(|row| row.node),
+        };
+        let name = at
+            .name()
+            .and_then(|name| cairn_core::name::NodeName::new(name).ok());
+        let (Some(parent), Some(name), Ok(original)) = (parent, name, NodeId::new(note.node)) else {
+            return Ok(());
+        };
+        let copy = NodeId::random(self.runtime.entropy.as_ref());
+        batch.local.push(LocalChange::Put(LocalRow {
+            node: copy,
+            entry: note.entry(parent, name),
+            disk_name: None,
+            fingerprint: (&note.expected).into(),
+            is_unsure: true,
+        }));
+        batch.conflicts.push(ConflictRow {
+            copy,
+            original,
+            base: note.base(),
+            at: self.runtime.clock.now(),
+            reason: ConflictReason::LateWrite,
+        });
+        Ok(())
+    }
+}
+
+/// Hashes a staged file; `None` when it is too large to be one that was synced.
+fn file_id(fs: &dyn Filesystem, staged: &str) -> FsResult<Option<FileId>> {
+    let mut file = fs.open_staged(staged)?;
+    let mut hasher = FileHasher::new();
+    let mut buffer = vec![0; PIECE_BYTES];
+    let mut offset = 0;
+    loop {
+        let len = file.read_at(offset, &mut buffer)?;
+        if hasher.update(&buffer[..len]).is_err() {
+            return Ok(None);
+        }
+        drop(hasher.take_pages());
+        offset += len as u64;
+        if len < buffer.len() {
+            return Ok(hasher.finish().ok().map(|summary| summary.content.file_id));
+        }
+    }
+}

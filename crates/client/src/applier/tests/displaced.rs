@@ -1,0 +1,154 @@
+//! The second look at what was displaced.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use cairn_core::ids::NodeId;
+
+use super::fixture::{EntryExt, Side, entry};
+use crate::state::inbox::{ConflictReason, Displaced, INBOX_ROWS};
+use crate::state::{ClientState, StateBatch};
+
+const COPY: &str = "a (conflict, laptop, 2100-01-01).txt";
+
+/// A file that was replaced, and how to write to the old one.
+async fn replaced(side: &Side) -> (NodeId, std::fs::File) {
+    let (node, _) = side.synced_file("a.txt", "old").await;
+    let open = OpenOptions::new()
+        .append(true)
+        .open(side.device.path("a.txt"))
+        .unwrap();
+    let wanted = entry("a.txt").holding("remote");
+    side.stage("part-1", "remote", &wanted);
+    side.applier()
+        .replace_file(node, &wanted, "part-1", None)
+        .await
+        .unwrap();
+    (node, open)
+}
+
+#[tokio::test]
+async fn what_was_replaced_waits_ten_minutes_for_the_trash() {
+    let side = Side::new();
+    replaced(&side).await;
+    side.assert_settled().await;
+    assert_eq!(side.waiting().await.len(), 1);
+    assert_eq!(side.applier().look_again().await.unwrap(), []);
+    assert_eq!(side.waiting().await.len(), 1, "it is not due");
+    // A crash and a start leave it where it is.
+    side.applier().recover().await.unwrap();
+    side.assert_settled().await;
+    let wait = side.applier().next_look_ms().await.unwrap();
+    assert_eq!(wait, Some(600_000));
+    assert!(side.look_again_later().await.is_empty());
+    assert_eq!(side.device.read(".cairn/trash/a.txt"), "old");
+    assert!(side.waiting().await.is_empty());
+    assert_eq!(side.applier().next_look_ms().await.unwrap(), None);
+    side.assert_settled().await;
+}
+
+#[tokio::test]
+async fn what_a_program_writes_to_the_old_file_is_found_in_a_copy() {
+    let side = Side::new();
+    let (node, mut open) = replaced(&side).await;
+    open.write_all(b" and more").unwrap();
+    assert_eq!(side.look_again_later().await, [COPY]);
+    assert_eq!(side.device.read(COPY), "old and more");
+    assert_eq!(side.device.read("a.txt"), "remote");
+    let conflicts = side.device.state.conflicts(side.device.namespace).await.unwrap();
+    let [conflict] = conflicts.as_slice() else {
+        panic!("{conflicts:?}")
+    };
+    assert_eq!(
+        (conflict.original, conflict.reason),
+        (node, ConflictReason::LateWrite)
+    );
+    assert_eq!(conflict.base.unwrap().size, 3);
+    // The scan takes it for what it is now, under the id that the inbox knows.
+    assert_eq!(side.device.scan().await.changed, 1);
+    let row = side.device.row(COPY).await;
+    assert_eq!(row.node, conflict.copy);
+    assert_eq!(row.entry.substance, entry(COPY).holding("old and more").substance);
+    side.assert_settled().await;
+}
+
+#[tokio::test]
+async fn a_write_that_leaves_the_times_as_they_were_is_found_by_its_bytes() {
+    let side = Side::new();
+    let (_, mut open) = replaced(&side).await;
+    let path = side.device.path(".cairn/stage").join(&side.waiting().await[0]);
+    let before = std::fs::metadata(&path).unwrap();
+    let mut whole = OpenOptions::new().write(true).open(&path).unwrap();
+    whole.write_all(b"new").unwrap();
+    whole.set_modified(before.modified().unwrap()).unwrap();
+    open.flush().unwrap();
+    assert_eq!(side.look_again_later().await, [COPY]);
+    assert_eq!(side.device.read(COPY), "new");
+}
+
+#[tokio::test]
+async fn a_removed_file_that_is_written_to_comes_back_beside() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("docs/a.txt", "old").await;
+    let mut open = OpenOptions::new()
+        .append(true)
+        .open(side.device.path("docs/a.txt"))
+        .unwrap();
+    side.applier().remove(node).await.unwrap();
+    std::fs::remove_dir(side.device.path("docs")).unwrap();
+    open.write_all(b"!").unwrap();
+    assert_eq!(side.look_again_later().await, [COPY], "its folder is gone");
+    assert_eq!(side.device.read(COPY), "old!");
+    side.device.scan().await;
+    side.assert_settled().await;
+}
+
+#[tokio::test]
+async fn one_content_after_another_of_one_node_waits_under_names_of_its_own() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a.txt", "old").await;
+    for text in ["one", "two", "one", "two"] {
+        let wanted = entry("a.txt").holding(text);
+        side.stage(&format!("part-{text}"), text, &wanted);
+        side.applier()
+            .replace_file(node, &wanted, &format!("part-{text}"), None)
+            .await
+            .unwrap();
+    }
+    assert_eq!(side.waiting().await.len(), 4);
+    side.assert_settled().await;
+    side.look_again_later().await;
+    for trashed in ["a.txt", "a (2).txt", "a (3).txt", "a (4).txt"] {
+        assert!(
+            side.device.path(".cairn/trash").join(trashed).exists(),
+            "{trashed}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_too_much_the_oldest_is_looked_at_early() {
+    let side = Side::new();
+    replaced(&side).await;
+    let now = side.device.runtime.clock.now();
+    let row = |n: usize| Displaced {
+        staged: format!("gone-{n:05}"),
+        since: now.plus_millis(1),
+        size: 0,
+        note: Vec::new(),
+    };
+    let batch = StateBatch {
+        displaced: (0..INBOX_ROWS).map(row).collect(),
+        ..StateBatch::default()
+    };
+    side.device
+        .state
+        .apply(side.device.namespace, batch)
+        .await
+        .unwrap();
+    side.device.set_clock_ms(now.as_millis() + 2);
+    side.applier().look_again().await.unwrap();
+    assert_eq!(side.device.read(".cairn/trash/a.txt"), "old");
+    let total = side.device.state.displaced_total(side.device.namespace).await;
+    assert_eq!(total.unwrap().count, INBOX_ROWS as u64);
+}
