@@ -34,6 +34,9 @@ use jobs::Jobs;
 pub use parts::{DaemonParts, Guard};
 use work::Work;
 
+pub use hold::MassDeletePolicy;
+pub use conflicts::LimitError;
+use conflicts::Steered;
 /// How long after a single pass, which somebody waits for, files are read again that may have changed within the same
 /// tick of the clock: a few ticks of any clock that files are stamped with.
 const RECHECK_ONCE_AFTER: Duration = Duration::from_millis(50);
@@ -163,6 +166,7 @@ impl Daemon {
     /// Puts a daemon together from its parts: checks that the folder is the one that was synced before, or makes it ours,
     /// and finishes what a crash left half done on the disk.
     ///
+    steered: Steered,
     /// # Errors
     /// [`DaemonError`] when the folder is gone, or disk or state cannot be used.
     pub async fn assemble(parts: DaemonParts, runtime: Runtime) -> Result<Self, DaemonError> {

@@ -1,6 +1,7 @@
 //! The sync daemon as a library.
 
 pub mod applier;
+pub mod conflicts;
 pub mod control;
 pub mod daemon;
 pub mod downloader;

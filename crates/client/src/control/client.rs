@@ -12,6 +12,9 @@ use tokio::time::timeout;
 use super::message::{io_error, receive, send};
 use super::{ControlError, PATIENCE, REPLY_BYTES, REQUEST_BYTES, Reply, Request};
 
+/// How long an answer about conflicts may take.
+const CONFLICT_PATIENCE: Duration = Duration::from_secs(300);
+
 /// Asks the daemon that listens at `path`.
 ///
 /// # Errors
@@ -19,8 +22,10 @@ use super::{ControlError, PATIENCE, REPLY_BYTES, REQUEST_BYTES, Reply, Request};
 /// (a wait may take its own time and a little more), [`ControlError::Refused`], and those of the socket.
 pub async fn ask(path: &Path, request: &Request) -> Result<Reply, ControlError> {
     let patience = match request {
-        Request::Wait { timeout_ms: None } => None,
+        Request::Wait { timeout_ms: None } | Request::Verify { .. } => None,
         Request::Wait { timeout_ms: Some(ms) } => Some(PATIENCE + Duration::from_millis(*ms)),
+        // The server is asked, a pass that is under way is waited for.
+        Request::Conflicts | Request::Resolve { .. } => Some(CONFLICT_PATIENCE),
         _ => Some(PATIENCE),
     };
     match ask_socket(path, request, patience).await? {

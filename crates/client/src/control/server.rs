@@ -177,6 +177,27 @@ async fn reply_to(request: Request, daemon: &dyn Controlled) -> Reply {
             Reply::Done
         }
         Request::Stop => Reply::Done,
+        Request::Conflicts => or_refused(
+            daemon.conflicts().await,
+            |conflicts| Reply::Conflicts { conflicts },
+        ),
+        Request::Resolve { resolution } => or_refused(
+            daemon.resolve(&resolution).await,
+            |resolved| Reply::Resolved { resolved },
+        ),
+        Request::AutoMerge { on } => or_refused(daemon.auto_merge(on).await, |on| Reply::AutoMerge { on }),
+        Request::Limit { rates } => or_refused(daemon.limit(rates).await, |rates| Reply::Limits { rates }),
+        Request::Why { path } => match daemon.why(&path).await {
+            Ok(Some(explanation)) => Reply::Why { explanation },
+            Ok(None) => unable(),
+            Err(error) => refused(&error),
+        },
+        Request::Verify { folder, quick } => match daemon.verify(&folder, quick).await {
+            Ok(Some(report)) => Reply::Verified { report },
+            Ok(None) => unable(),
+            Err(error) => refused(&error),
+        },
+        Request::Exclude { paths, keep } => exclude(daemon, &paths, keep).await,
         Request::Activity { limit } => match daemon.activity(limit.min(ACTIVITY_LINES)).await {
             Ok(entries) => Reply::Activity { entries },
             Err(error) => Reply::Refused {
@@ -201,6 +222,42 @@ async fn reply_to(request: Request, daemon: &dyn Controlled) -> Reply {
                     status: daemon.status().borrow().clone(),
                 },
             }
+        }
+    }
+}
+
+async fn exclude(daemon: &dyn Controlled, paths: &[String], keep: bool) -> Reply {
+    let Some(exclusions) = daemon.exclusions() else {
+        return Reply::Excluded { folders: Vec::new() };
+    };
+    match exclusions.change(paths, keep).await {
+        Ok(folders) => {
+            if !paths.is_empty() {
+                daemon.sync_now();
+            }
+            Reply::Excluded { folders }
+        }
+        Err(error) => Reply::Refused {
+            message: error.to_string(),
+        },
+    }
+}
+
+/// The answer, or the sentence that says why there is none.
+fn or_refused<T, E: std::error::Error>(result: Result<T, E>, reply: impl FnOnce(T) -> Reply) -> Reply {
+    match result {
+        Ok(answer) => reply(answer),
+        Err(error) => {
+            let mut message = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                let text = error.to_string();
+                if !message.ends_with(&text) {
+                    message = format!("{message}: {text}");
+                }
+                cause = error.source();
+            }
+            Reply::Refused { message }
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::remote::RemoteError;
 use crate::remote::http::{HttpRemote, Trust};
+use crate::remote::limited::Limiter;
 use crate::state::sqlite::{SqliteState, set_aside};
 use crate::state::{ClientState, StateError};
 
@@ -36,11 +37,13 @@ pub(super) async fn open(config: DaemonConfig, runtime: Runtime) -> Result<Daemo
     }
     let progress = Progress::new();
     let trust = trust_of(&profile)?;
-    let remote = HttpRemote::new(
+    let limiter = Limiter::default();
+    let remote = HttpRemote::limited(
         &profile.server,
         profile.token.expose(),
         trust,
         Arc::clone(&progress),
+        &limiter,
     )?;
     let mut parts = DaemonParts {
         namespace: profile.root,
@@ -59,7 +62,8 @@ pub(super) async fn open(config: DaemonConfig, runtime: Runtime) -> Result<Daemo
     parts
         .guards
         .push(Box::new(FolderLock::synced_root(&parts.folder)?));
-    parts::put_together(parts, &marker, runtime).await
+    let daemon = parts::put_together(parts, &marker, runtime).await?;
+    Ok(daemon.limited_by(limiter).await?)
 }
 
 /// Opens the state; a damaged one is set aside: it is a cache of what disk and server say, and the next pass merges

@@ -9,6 +9,7 @@ use cairn_core::ids::{Incarnation, NamespaceId};
 use cairn_core::runtime::Runtime;
 use tokio::sync::{Mutex, Notify, watch};
 
+use super::conflicts::Steered;
 use super::jobs::Jobs;
 use super::{Daemon, DaemonError};
 use crate::applier::{Applier, ApplyError};
@@ -138,6 +139,7 @@ pub(super) async fn put_together(
 fn build_engine(parts: DaemonParts, runtime: &Runtime) -> Engine {
     let applier = Applier::new(
         Arc::clone(&parts.fs),
+        steered: Steered::default(),
         Arc::clone(&parts.state),
         runtime.clone(),
         parts.namespace,

@@ -121,6 +121,7 @@ impl Daemon {
             if work.is_busy {
                 // Whoever writes the file is given a moment; a hint comes when it is done, too.
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                work.look_at(self.merge_conflicts().await?);
             }
         }
         self.publish(&work.last, scan_problems, work.is_busy).await?;

@@ -28,6 +28,7 @@ use self::body::{Activity, Blocks, IncomingFrames};
 use self::call::Server;
 use self::network::NetworkTransport;
 pub use self::tls::{CertificateFingerprint, ParseFingerprintError, Trust};
+use super::limited::Limiter;
 use super::transport::{Body, Transport};
 use super::{Fetched, Remote, RemoteError, RemoteResult};
 use crate::progress::{Progress, Route};

@@ -34,6 +34,8 @@ impl Activity {
 /// Encodes frames as the connection takes them, and lets go of each as soon as it is encoded.
 pub(super) struct Blocks {
     frames: vec::IntoIter<Frame>,
+    /// What is encoded and not yet taken: a block that goes out slowly counts as activity piece by piece.
+    rest: Bytes,
     activity: Arc<Activity>,
     progress: Arc<Progress>,
 }
@@ -42,6 +44,7 @@ impl Blocks {
     pub(super) fn new(frames: Vec<Frame>, activity: Arc<Activity>, progress: Arc<Progress>) -> Self {
         Self {
             frames: frames.into_iter(),
+            rest: Bytes::new(),
             activity,
             progress,
         }
@@ -52,17 +55,21 @@ impl Iterator for Blocks {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut block = BytesMut::new();
-        while block.len() < BLOCK_BYTES {
-            let Some(frame) = self.frames.next() else { break };
-            frame.encode(&mut block);
+        if self.rest.is_empty() {
+            let mut block = BytesMut::new();
+            while block.len() < BLOCK_BYTES {
+                let Some(frame) = self.frames.next() else { break };
+                frame.encode(&mut block);
+            }
+            self.rest = block.freeze();
         }
-        if block.is_empty() {
+        if self.rest.is_empty() {
             return None;
         }
+        let block = self.rest.split_to(self.rest.len().min(BLOCK_BYTES));
         self.activity.note();
         self.progress.up.wire(block.len() as u64);
-        Some(block.freeze())
+        Some(block)
     }
 }
 
