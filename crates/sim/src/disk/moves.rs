@@ -49,8 +49,8 @@ impl State {
         Ok(place)
     }
 
-    /// Nothing is found in a folder that has been removed, whoever has it open.
-    pub(super) fn check_alive(&self, folder: Uid) -> io::Result<()> {
+    /// Nothing can be made in a folder that has been removed, whoever has it open.
+    fn check_alive(&self, folder: Uid) -> io::Result<()> {
         let is_base = folder == self.root || folder == self.mount_point;
         if !is_base && self.inode(folder)?.names.is_empty() {
             return failure(io::ErrorKind::NotFound);

@@ -1,4 +1,8 @@
+mod faults;
+mod naming;
+mod posix;
 mod power;
+mod sharing;
 
 use std::ffi::OsStr;
 use std::sync::Arc;
