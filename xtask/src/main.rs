@@ -7,8 +7,10 @@ mod arrows;
 mod bench;
 mod command;
 mod counts;
+mod fuzz;
 mod mutants;
 mod proof;
+mod sim;
 mod test;
 mod tidy;
 mod workspace;
@@ -26,8 +28,13 @@ usage: cargo xtask <task>
   arrows                which crate may depend on which
   bench [-- ARGS...]    every crate's benches, then the comparison with other systems where it is set up
                         ARGS go to the comparison
+  fuzz [--seconds N] [TARGET...]
+                        what reads bytes of others meets random ones, 60 s each; needs the nightly compiler
   mutants [NAME...]     applies the deliberate bugs of mutants/ one by one; each must be found
-  proof NAME [ARGS...]  a proof of full size with the release binary; without NAME, the list of them";
+  proof NAME [ARGS...]  a proof of full size with the release binary; without NAME, the list of them
+  sim ARGS...           the simulation, optimised: --seeds N [--from S], --minutes M, --jobs J;
+                        --seed S or --script FILE, with --trace; a failure prints its seed and a minimal script
+                        --ci: the fixed range and the one that belongs to this commit, not optimised";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -51,8 +58,11 @@ fn dispatch(words: &[&str]) -> Result<bool> {
         ["arrows"] => report("arrows", &arrows::check(&workspace::Workspace::load()?)?),
         ["bench"] => bench::run(&[]),
         ["bench", "--", rest @ ..] => bench::run(rest),
+        ["fuzz", arguments @ ..] => fuzz::run(arguments),
         ["mutants", names @ ..] => mutants::run(names),
         ["proof", arguments @ ..] => proof::run(arguments),
+        ["sim", "--ci"] => sim::run_ci(),
+        ["sim", arguments @ ..] => sim::run(arguments),
         ["help" | "--help" | "-h"] => {
             say(USAGE);
             Ok(true)

@@ -1,0 +1,103 @@
+//! A second, naive model of a file system: a map from paths to what stands there.
+//!
+//! In a run of turns it hears what the one user did, and says what must be on every disk and on the server when all has
+//! settled. It knows nothing of syncing.
+
+use std::collections::BTreeMap;
+
+use cairn_core::name::NodeName;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::tree::{Closeness, Item, Tree};
+
+/// The map.
+#[derive(Debug, Clone, Default)]
+pub struct Model {
+    items: BTreeMap<String, Item>,
+}
+
+impl Model {
+    /// Something stands at a path from now on, in place of what stood there.
+    pub fn put(&mut self, path: &str, item: Item) {
+        self.items.insert(composed(path), item);
+    }
+
+    /// What stands at a path, and all below it, is gone.
+    pub fn remove(&mut self, path: &str) {
+        let path = composed(path);
+        let below = format!("{path}/");
+        self.items
+            .retain(|other, _| *other != path && !other.starts_with(&below));
+    }
+
+    /// What stands at a path, and all below it, stands at another one, in place of what stood there.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        let (from, to) = (composed(from), composed(to));
+        if from == to {
+            return;
+        }
+        let below = format!("{from}/");
+        let (moved, kept): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.items)
+            .into_iter()
+            .partition(|(path, _)| *path == from || path.starts_with(&below));
+        self.items = kept;
+        self.remove(&to);
+        for (path, item) in moved {
+            self.items.insert(format!("{to}{}", &path[from.len()..]), item);
+        }
+    }
+
+    /// Whether something other than `but` has a name in this folder that is the same to the server.
+    pub fn has_namesake(&self, path: &str, but: Option<&str>) -> bool {
+        let path = composed(path);
+        let but = but.map(composed);
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        self.items.keys().any(|other| {
+            let (other_folder, other_name) = other.rsplit_once('/').unwrap_or(("", other));
+            other_folder == folder && but.as_deref() != Some(other.as_str()) && key(other_name) == key(name)
+        })
+    }
+
+    /// Where a tree is not as the model says.
+    pub fn differences(&self, tree: &Tree, compares_exec: bool) -> Vec<String> {
+        let mut expected = Tree(self.items.clone());
+        if !compares_exec {
+            for item in expected.0.values_mut() {
+                if let Item::File { executable, .. } = item {
+                    *executable = None;
+                }
+            }
+        }
+        let closeness = Closeness {
+            ignores_form: true,
+            mtime_step_ns: None,
+        };
+        expected.differences(tree, closeness)
+    }
+}
+
+fn composed(path: &str) -> String {
+    path.nfc().collect()
+}
+
+fn key(name: &str) -> Option<String> {
+    Some(NodeName::new(name).ok()?.key().as_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renamed_folder_takes_along_what_is_in_it_and_nothing_else() {
+        let mut model = Model::default();
+        for path in ["d", "d/x", "dd", "e"] {
+            model.put(path, Item::Folder);
+        }
+        model.rename("d", "e");
+        let paths: Vec<&String> = model.items.keys().collect();
+        assert_eq!(paths, ["dd", "e", "e/x"]);
+        assert!(model.has_namesake("DD", None));
+        assert!(!model.has_namesake("DD", Some("dd")));
+    }
+}

@@ -1,0 +1,95 @@
+//! Conflicts where there are some, and none where there are not.
+
+use crate::support::{passes, paths, size};
+
+#[test]
+fn equal_content_is_never_a_conflict() {
+    let outcome = passes(
+        r#"
+        device
+        device
+        device
+        0 +0 d0 twin "" "a.txt" 3
+        1 +0 d1 twin "" "a.txt" 3
+        2 +0 d2 twin "" "a.txt" 3
+        "#,
+    );
+    assert_eq!(paths(&outcome), ["a.txt"]);
+}
+
+#[test]
+fn conflicts_do_not_breed_conflicts() {
+    let outcome = passes(
+        r#"
+        device
+        device
+        device
+        0 +0 d0 new "" "a.txt" 100
+        1 settled d0 overwrite "a.txt" 110
+        2 +0 d1 overwrite "a.txt" 120
+        3 +0 d2 overwrite "a.txt" 130
+        4 settled ! network 1 100 100 100 100 100
+        "#,
+    );
+    assert_eq!(outcome.tree.0.len(), 3, "{:?}", paths(&outcome));
+    assert_eq!(outcome.tree.conflicted_copies().len(), 2);
+}
+
+#[test]
+fn saving_is_no_conflict_however_a_program_does_it() {
+    let outcome = passes(
+        r#"
+        turns
+        device
+        device reuse
+        0 +0 d0 new "" "a.txt" 100
+        1 settled d0 save-by-rename "a.txt" 110
+        2 settled d1 save-with-backup "a.txt" 120 false
+        3 settled d0 office-save "a.txt" 130 80
+        4 settled d1 office-save "a.txt" 140 500
+        5 settled d0 slow-save "a.txt" 50 3 300
+        6 settled d1 patch "a.txt" true
+        7 settled d0 append "a.txt" 7
+        8 settled d1 overwrite "a.txt" 90
+        "#,
+    );
+    assert_eq!(paths(&outcome), ["a.txt"]);
+    assert_eq!(size(&outcome, "a.txt"), 90);
+}
+
+#[test]
+fn an_edit_wins_over_a_deletion() {
+    let outcome = passes(
+        r#"
+        device
+        device
+        0 +0 d0 make-folder "" "d"
+        1 +0 d0 new "d" "a.txt" 100
+        2 settled ! partition 0
+        3 +0 d0 overwrite "d/a.txt" 50
+        4 +0 d1 remove-tree "d"
+        5 +5000 ! network-mended 0
+        "#,
+    );
+    assert_eq!(paths(&outcome), ["d", "d/a.txt"]);
+    assert_eq!(size(&outcome, "d/a.txt"), 50);
+}
+
+#[test]
+fn two_folders_moved_into_each_other_stay_both() {
+    let outcome = passes(
+        r#"
+        device
+        device
+        0 +0 d0 make-folder "" "a"
+        1 +0 d0 make-folder "" "b"
+        2 +0 d0 new "a" "x" 100
+        3 +0 d0 new "b" "y" 100
+        4 settled ! partition 0
+        5 +0 d0 move "a" "b"
+        6 +0 d1 move "b" "a"
+        7 +5000 ! network-mended 0
+        "#,
+    );
+    assert_eq!(outcome.tree.0.len(), 4, "{:?}", paths(&outcome));
+}

@@ -1,0 +1,7 @@
+//! Lessons of other people's lost files, each as a short script with what must come of it.
+
+mod conflicts;
+mod lessons;
+mod names;
+mod support;
+mod world;

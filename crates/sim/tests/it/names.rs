@@ -1,0 +1,90 @@
+//! Names in another case, another normal form, of another kind.
+
+use crate::support::{passes, paths};
+
+/// Disks that are unlike each other in what a name is.
+const DISKS: [&str; 4] = [
+    "device\ndevice",
+    "device\ndevice fold",
+    "device fold\ndevice nfd",
+    "device fold nfd no-exchange\ndevice fold reuse",
+];
+
+fn on_all_disks(script: &str) {
+    for disks in DISKS {
+        passes(&format!("turns\n{disks}\n{script}"));
+    }
+}
+
+#[test]
+fn a_rename_in_case_alone_is_a_rename() {
+    on_all_disks(
+        r#"
+        0 +0 d0 make-folder "" "folder"
+        1 +0 d0 new "folder" "a.txt" 100
+        2 settled d0 case-rename "folder"
+        3 settled d1 case-rename "FOLDER/a.txt"
+        4 settled d1 case-rename "FOLDER"
+        5 settled d0 overwrite "folder/A.TXT" 50
+        "#,
+    );
+}
+
+#[test]
+fn another_normal_form_is_no_other_file() {
+    on_all_disks(
+        r#"
+        0 +0 d0 new "" "\u{e9}t\u{e9}.txt" 100
+        1 settled d1 append #0 20
+        2 settled d0 form-rename #0
+        3 settled d1 form-rename #0
+        4 settled d0 append #0 20
+        "#,
+    );
+}
+
+#[test]
+fn names_of_one_key_stand_side_by_side() {
+    let outcome = passes(
+        r#"
+        device
+        device
+        0 +0 d0 new "" "Readme" 100
+        1 +0 d1 new "" "README" 120
+        2 settled d0 append "Readme" 10
+        3 settled d1 append "README" 10
+        "#,
+    );
+    assert_eq!(outcome.tree.0.len(), 2, "{:?}", paths(&outcome));
+}
+
+#[test]
+fn links_are_kept_as_links_and_never_followed() {
+    let outcome = passes(
+        r#"
+        turns
+        device
+        device
+        0 +0 d0 make-folder "" "d"
+        1 +0 d0 new "d" "a.txt" 100
+        2 +0 d0 symlink "" "into" "d"
+        3 +0 d0 symlink "d" "nowhere" "../../outside"
+        4 settled d1 rename "into" "other"
+        5 settled d1 remove "d/nowhere"
+        "#,
+    );
+    assert_eq!(paths(&outcome), ["d", "d/a.txt", "other"]);
+}
+
+#[test]
+fn swapped_names_are_swapped_everywhere() {
+    on_all_disks(
+        r#"
+        0 +0 d0 new "" "a" 100
+        1 +0 d0 new "" "b" 200
+        2 +0 d0 make-folder "" "d"
+        3 settled d0 swap "a" "b"
+        4 settled d1 swap "b" "d"
+        "#,
+    );
+}
