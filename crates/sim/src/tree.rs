@@ -116,15 +116,15 @@ impl Tree {
     }
 }
 
-/// The name without what a conflict of names added.
+/// The name without what conflicts of names added, each time that there was one.
 fn plain(name: &str) -> String {
-    let Some(start) = name.find(CASE_SUFFIX) else {
-        return name.to_owned();
-    };
-    match name[start..].find(')') {
-        Some(length) => format!("{}{}", &name[..start], &name[start + length + 1..]),
-        None => name.to_owned(),
+    let mut plain = name.to_owned();
+    while let Some(start) = plain.find(CASE_SUFFIX)
+        && let Some(length) = plain[start..].find(')')
+    {
+        plain.replace_range(start..=start + length, "");
     }
+    plain
 }
 
 fn key(name: &str) -> String {
