@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1_000);
 /// How often in a row it must be: longer than files wait that may have changed within a tick of the clock.
 const LOOKS: u32 = 4;
 /// Polls of one run, unless told otherwise.
-const POLLS: u64 = 20_000_000;
+const POLLS: u64 = 2_000_000;
 
 /// Runs a simulation on this thread, in virtual time that stands still while anything can run.
 ///
@@ -158,6 +158,11 @@ impl World {
         self.devices
             .get(number)
             .expect("the caller knows how many devices it asked for")
+    }
+
+    /// The seed that decides everything.
+    pub const fn seed(&self) -> u64 {
+        self.common.seed
     }
 
     /// The network.

@@ -11,6 +11,9 @@ use cairn_testkit::random::Random;
 
 const LIMIT: Duration = Duration::from_secs(4 * 3_600);
 
+/// Several times what any of these worlds needs.
+const POLLS: u64 = 400_000;
+
 /// A device's files, all of them.
 fn tree(world: &World, device: usize) -> Vec<(String, Vec<u8>)> {
     let entries = world.device(device).user().tree();
@@ -29,7 +32,9 @@ fn assert_same(world: &World) {
     let first = tree(world, 0);
     for device in 1..world.devices().len() {
         let names = |tree: &[(String, Vec<u8>)]| -> Vec<(String, usize)> {
-            tree.iter().map(|(path, bytes)| (path.clone(), bytes.len())).collect()
+            tree.iter()
+                .map(|(path, bytes)| (path.clone(), bytes.len()))
+                .collect()
         };
         let other = tree(world, device);
         assert_eq!(names(&first), names(&other), "{}", tail(world));
@@ -39,12 +44,12 @@ fn assert_same(world: &World) {
 
 fn tail(world: &World) -> String {
     let lines = world.trace().lines();
-    lines[lines.len().saturating_sub(150)..].join("\n")
+    lines[lines.len().saturating_sub(60)..].join("\n")
 }
 
 async fn rest(world: &World) {
     if let Err(error) = world.quiesce(LIMIT).await {
-        panic!("{error}\n{}", tail(world));
+        panic!("seed {}: {error}\n{}", world.seed(), tail(world));
     }
 }
 
@@ -71,8 +76,9 @@ async fn work(world: &World, random: &mut Random) {
 }
 
 /// Works in a world that fails in some way, and lets it come to rest.
-async fn converges(options: WorldOptions, fail: impl AsyncFn(&World, &mut Random)) -> World {
+async fn converges(mut options: WorldOptions, fail: impl AsyncFn(&World, &mut Random)) -> World {
     let mut random = Random::new(options.seed ^ 0xfeed);
+    options.polls = POLLS;
     let world = World::new(options).await.unwrap();
     world.start();
     work(&world, &mut random).await;
@@ -265,11 +271,14 @@ fn a_disk_may_fail() {
         full: 20,
         short_writes: 20,
     };
-    each_seed(&["EIO", "ENOSPC", "short write", "EIO late"], async |world, random| {
-        world.device(0).set_disk_faults(faults);
-        world.device(1).set_disk_faults(faults);
-        work(world, random).await;
-    });
+    each_seed(
+        &["EIO", "ENOSPC", "short write", "EIO late"],
+        async |world, random| {
+            world.device(0).set_disk_faults(faults);
+            world.device(1).set_disk_faults(faults);
+            work(world, random).await;
+        },
+    );
 }
 
 #[test]
@@ -300,14 +309,17 @@ fn clocks_may_jump() {
 
 #[test]
 fn a_server_may_die_at_any_await() {
-    each_seed(&["crash by store step", "crash by poll"], async |world, random| {
-        for _ in 0..8 {
-            world.server().light(Fuse::StoreSteps(1 + random.below(30)));
-            world.server().light(Fuse::Polls(1 + random.below(300)));
-            work(world, random).await;
-            world.server().start();
-        }
-    });
+    each_seed(
+        &["crash by store step", "crash by poll"],
+        async |world, random| {
+            for _ in 0..8 {
+                world.server().light(Fuse::StoreSteps(1 + random.below(30)));
+                world.server().light(Fuse::Polls(1 + random.below(300)));
+                work(world, random).await;
+                world.server().start();
+            }
+        },
+    );
 }
 
 #[test]
@@ -325,13 +337,16 @@ fn a_server_may_be_restored_or_replaced() {
 
 #[test]
 fn a_device_may_remember_an_older_state_or_none() {
-    each_seed(&["device state restored", "device state forgotten"], async |world, random| {
-        let copy = world.device(0).copy_state();
-        work(world, random).await;
-        world.device(0).restore_state(&copy);
-        world.device(0).start();
-        work(world, random).await;
-        world.device(1).forget_state();
-        world.device(1).start();
-    });
+    each_seed(
+        &["device state restored", "device state forgotten"],
+        async |world, random| {
+            let copy = world.device(0).copy_state();
+            work(world, random).await;
+            world.device(0).restore_state(&copy);
+            world.device(0).start();
+            work(world, random).await;
+            world.device(1).forget_state();
+            world.device(1).start();
+        },
+    );
 }
