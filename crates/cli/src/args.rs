@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    activity, admin, cat, completions, cp, daemon, exclude, get, login, logout, ls, man, mkdir, mv, pause,
-    put, rm, serve, start, status, sync, up, verify, wait, why,
+    activity, admin, cat, completions, conflicts, cp, daemon, exclude, get, limit, login, logout, ls,
+    man, mkdir, mv, pause, put, rm, serve, start, status, sync, up, verify, wait, why,
 };
 
 /// Your files on every device, on a server of your own.
@@ -64,6 +64,10 @@ pub(crate) enum Command {
     Activity(activity::Args),
     /// Choose which folders of the server this device does not keep
     Exclude(exclude::Args),
+    /// Show the copies that conflicts left, and resolve them
+    Conflicts(conflicts::Args),
+    /// Say how fast this device may send and receive
+    Limit(limit::Args),
     /// Check that everything is as it should be
     Doctor,
     /// List remote files

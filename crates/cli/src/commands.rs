@@ -4,12 +4,14 @@ pub(crate) mod activity;
 pub(crate) mod admin;
 pub(crate) mod cat;
 pub(crate) mod completions;
+pub(crate) mod conflicts;
 pub(crate) mod cp;
 pub(crate) mod daemon;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod exclude;
 pub(crate) mod get;
+pub(crate) mod limit;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod ls;
@@ -62,6 +64,8 @@ pub(crate) async fn run(app: App, command: Command) -> CliResult {
         Command::Why(args) => Box::pin(why::run(app, args)),
         Command::Activity(args) => Box::pin(activity::run(app, args)),
         Command::Exclude(args) => Box::pin(exclude::run(app, args)),
+        Command::Conflicts(args) => Box::pin(conflicts::run(app, args)),
+        Command::Limit(args) => Box::pin(limit::run(app, args)),
         Command::Doctor => Box::pin(doctor::run(app)),
         Command::Ls(args) => Box::pin(ls::run(app, args)),
         Command::Cat(args) => Box::pin(cat::run(app, args)),

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cairn_client::control::{ActivityEntry, ControlServer, Controlled};
-use cairn_client::daemon::{Command, Daemon, DaemonConfig, DaemonError, MassDeletePolicy};
+use cairn_client::conflicts::{Conflict, ConflictError, Resolution, Resolved};
+use cairn_client::control::{self, ActivityEntry, ControlError, ControlServer, Controlled, Reply, Request};
+use cairn_client::daemon::{Command, Daemon, DaemonConfig, DaemonError, LimitError, MassDeletePolicy};
 use cairn_client::exclude::Exclusions;
 use cairn_client::profile::Profile;
+use cairn_client::remote::limited::Rates;
 use cairn_client::state::StateResult;
 use cairn_client::status::{Activity, Status};
 use cairn_client::verify::VerifyReport;
@@ -76,8 +78,45 @@ impl Controlled for Link {
         self.daemon.verify(folder, is_quick).await.map(Some)
     }
 
+    async fn conflicts(&self) -> Result<Vec<Conflict>, ConflictError> {
+        self.daemon.conflicts().await
+    }
+
+    async fn resolve(&self, resolution: &Resolution) -> Result<Resolved, ConflictError> {
+        self.daemon.resolve_conflict(resolution).await
+    }
+
+    async fn auto_merge(&self, on: Option<bool>) -> StateResult<bool> {
+        self.daemon.auto_merge(on).await
+    }
+
+    async fn limit(&self, rates: Option<Rates>) -> Result<Rates, LimitError> {
+        self.daemon.limit(rates).await
+    }
+
     fn stop(&self) {
         self.stop.cancel();
+    }
+}
+
+/// Asks the daemon, or what it would know, under its lock, when none runs.
+pub(crate) async fn ask(app: &App, request: Request) -> CliResult<Reply> {
+    let reply = match control::ask(&app.home.control_socket(), &request).await {
+        Err(ControlError::NotRunning { .. }) => {
+            let profile = app.home.profile()?;
+            let Some(folder) = profile.folder.clone() else {
+                return Err(CliError::failed("no folder is synced here").next("begin with \"cairn start DIR\""));
+            };
+            let running = Box::pin(Running::open(app, profile, &folder)).await?;
+            Ok(running.answer(request).await)
+        }
+        reply => reply,
+    };
+    match reply {
+        Ok(Reply::Refused { message }) | Err(ControlError::Refused { message }) => {
+            Err(CliError::refused(message))
+        }
+        reply => Ok(reply?),
     }
 }
 
@@ -107,6 +146,20 @@ impl Running {
             daemon: Arc::new(daemon),
             socket,
         })
+    }
+
+    /// Answers one request and ends.
+    pub(crate) async fn answer(self, request: Request) -> Reply {
+        let link = Link {
+            daemon: Arc::clone(&self.daemon),
+            stop: CancellationToken::new(),
+        };
+        let reply = control::answer_to(request, &link).await;
+        drop(link);
+        if let Some(daemon) = Arc::into_inner(self.daemon) {
+            daemon.close().await;
+        }
+        reply
     }
 
     /// The daemon's state, as it changes.

@@ -12,7 +12,7 @@ mod tests;
 
 pub use client::ask;
 pub use error::ControlError;
-pub use server::ControlServer;
+pub use server::{ControlServer, answer_to};
 
 use std::time::Duration;
 
@@ -20,8 +20,14 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::conflicts::{Conflict, ConflictError, Resolution, Resolved};
+use crate::daemon::{DaemonError, LimitError};
+use crate::exclude::{ExcludedFolder, Exclusions};
+use crate::remote::limited::Rates;
 use crate::state::StateResult;
 use crate::status::Status;
+use crate::verify::VerifyReport;
+use crate::why::Explanation;
 
 /// Longest request in bytes.
 pub const REQUEST_BYTES: usize = 64 * 1024;
@@ -59,6 +65,42 @@ pub enum Request {
         /// How many lines, at most [`ACTIVITY_LINES`].
         limit: usize,
     },
+    /// Which folders of the server are not kept here? With `paths` these are not kept from now on.
+    Exclude {
+        /// Paths on the server.
+        paths: Vec<String>,
+        /// Whether they are kept again.
+        keep: bool,
+    },
+    /// In which state is this path, and why?
+    Why {
+        /// The path below the folder.
+        path: String,
+    },
+    /// Does this disk hold what the server holds?
+    Verify {
+        /// The folder, from the synced folder down; empty for all of it.
+        folder: String,
+        /// Whether files are not read again.
+        quick: bool,
+    },
+    /// Which conflicts are there?
+    Conflicts,
+    /// Make one version of a conflict stand.
+    Resolve {
+        /// Which conflict, and which version.
+        resolution: Resolution,
+    },
+    /// Are conflicts of texts merged without being asked? With `on` they are, or are not, from now on.
+    AutoMerge {
+        /// Whether they shall be.
+        on: Option<bool>,
+    },
+    /// How fast may it send and receive? With `rates` these are the limits from now on.
+    Limit {
+        /// The limits.
+        rates: Option<Rates>,
+    },
     /// End the daemon.
     Stop,
 }
@@ -85,6 +127,41 @@ pub enum Reply {
     Activity {
         /// The latest last.
         entries: Vec<ActivityEntry>,
+    },
+    /// To [`Request::Exclude`].
+    Excluded {
+        /// The folders that were named, or all that are not kept.
+        folders: Vec<ExcludedFolder>,
+    },
+    /// To [`Request::Why`].
+    Why {
+        /// What is known of the path.
+        explanation: Explanation,
+    },
+    /// To [`Request::Verify`].
+    Verified {
+        /// What was found.
+        report: VerifyReport,
+    },
+    /// To [`Request::Conflicts`].
+    Conflicts {
+        /// All of them.
+        conflicts: Vec<Conflict>,
+    },
+    /// To [`Request::Resolve`].
+    Resolved {
+        /// What stands now.
+        resolved: Resolved,
+    },
+    /// To [`Request::AutoMerge`].
+    AutoMerge {
+        /// Whether it is so.
+        on: bool,
+    },
+    /// To [`Request::Limit`].
+    Limits {
+        /// The limits.
+        rates: Rates,
     },
     /// The request cannot be answered.
     Refused {
@@ -124,6 +201,64 @@ pub trait Controlled: Send + Sync {
     /// # Errors
     /// When the record of them cannot be read.
     async fn activity(&self, limit: usize) -> StateResult<Vec<ActivityEntry>>;
+
+    /// The folders that it does not keep; `None` when it keeps whatever there is.
+    fn exclusions(&self) -> Option<Exclusions> {
+        None
+    }
+
+    /// Says in which state a path is; `None` when it cannot tell.
+    ///
+    /// # Errors
+    /// As the state says.
+    async fn why(&self, path: &str) -> StateResult<Option<Explanation>> {
+        let _ = path;
+        Ok(None)
+    }
+
+    /// Compares disk and server; `None` when it cannot.
+    ///
+    /// # Errors
+    /// As the daemon says.
+    async fn verify(&self, folder: &str, is_quick: bool) -> Result<Option<VerifyReport>, DaemonError> {
+        let _ = (folder, is_quick);
+        Ok(None)
+    }
+
+    /// The conflicts.
+    ///
+    /// # Errors
+    /// [`ConflictError`].
+    async fn conflicts(&self) -> Result<Vec<Conflict>, ConflictError> {
+        Err(ConflictError::NotHere)
+    }
+
+    /// Makes one version of a conflict stand.
+    ///
+    /// # Errors
+    /// [`ConflictError`].
+    async fn resolve(&self, resolution: &Resolution) -> Result<Resolved, ConflictError> {
+        let _ = resolution;
+        Err(ConflictError::NotHere)
+    }
+
+    /// Whether conflicts are merged without being asked; with `on` they are so from now on.
+    ///
+    /// # Errors
+    /// As the state says.
+    async fn auto_merge(&self, on: Option<bool>) -> StateResult<bool> {
+        let _ = on;
+        Ok(false)
+    }
+
+    /// The limits; with `rates` these hold from now on.
+    ///
+    /// # Errors
+    /// [`LimitError`].
+    async fn limit(&self, rates: Option<Rates>) -> Result<Rates, LimitError> {
+        let _ = rates;
+        Err(LimitError::NotHere)
+    }
 
     /// Ends it; returns at once.
     fn stop(&self);

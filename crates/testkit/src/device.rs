@@ -220,7 +220,8 @@ impl Device {
         serde_json::from_slice(&told.stdout).with_context(|| format!("the status is no JSON: {told}"))
     }
 
-    /// What is left in the folder where downloads are put together, by path.
+    /// What is left in the folder where downloads are put together, by path; replaced files that wait there for a second
+    /// look are not left over.
     ///
     /// # Errors
     /// Those of the file system.
@@ -229,7 +230,9 @@ impl Device {
         if !stage.exists() {
             return Ok(Vec::new());
         }
-        Ok(Listing::of(&stage)?.paths())
+        let mut paths = Listing::of(&stage)?.paths();
+        paths.retain(|path| !path.starts_with("kept-"));
+        Ok(paths)
     }
 }
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use cairn_client::control::{self, ControlError, Reply, Request};
+use cairn_client::remote::limited::Rates;
 use cairn_client::status::{Activity, Status, Transfer};
 use serde_json::{Value, json};
 
+use super::limit;
 use crate::App;
 use crate::daemon_link::word;
 use crate::error::{CliError, CliResult};
@@ -27,8 +29,9 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let mut before = None;
     loop {
         let status = ask(app).await?;
+        let limits = limits(app).await?;
         if before.as_ref() != Some(&status) {
-            print(app, &status)?;
+            print(app, &status, limits)?;
         }
         if !args.watch {
             return Ok(());
@@ -54,6 +57,16 @@ pub(crate) async fn ask(app: &App) -> CliResult<Status> {
     }
 }
 
+/// The limits of the daemon.
+async fn limits(app: &App) -> CliResult<Rates> {
+    match control::ask(&app.home.control_socket(), &Request::Limit { rates: None }).await {
+        Ok(Reply::Limits { rates }) => Ok(rates),
+        // It tells none.
+        Ok(_) | Err(ControlError::Refused { .. }) => Ok(Rates::default()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The state as `--json` shows it.
 pub(crate) fn to_json(status: &Status) -> Value {
     json!(status)
@@ -67,9 +80,11 @@ pub(crate) fn state_word(status: &Status) -> &'static str {
     }
 }
 
-fn print(app: &App, status: &Status) -> CliResult {
+fn print(app: &App, status: &Status, limits: Rates) -> CliResult {
     if app.ui.json {
-        return app.ui.json(&to_json(status));
+        let mut shown = to_json(status);
+        shown["limits"] = json!(limits);
+        return app.ui.json(&shown);
     }
     let mut lines = vec![
         format!("Status   {}", state_word(status)),
@@ -88,6 +103,9 @@ fn print(app: &App, status: &Status) -> CliResult {
     }
     lines.extend(transfer_line("Sending ", &status.upload));
     lines.extend(transfer_line("Fetching", &status.download));
+    if limits != Rates::default() {
+        lines.push(format!("Limits   {}", limit::shown(limits)));
+    }
     let errors = format!("Problems {}", status.problems.len());
     lines.push(if status.problems.is_empty() {
         errors

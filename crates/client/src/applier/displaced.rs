@@ -196,7 +196,7 @@ impl Applier {
             .now()
             .as_millis()
             .saturating_sub(since.as_millis());
-        waited >= LOOK_AGAIN_AFTER_MS || waited < 0
+        !(0..LOOK_AGAIN_AFTER_MS).contains(&waited)
     }
 
     async fn second_look(

@@ -2,6 +2,7 @@ mod crashes;
 mod displaced;
 mod fixture;
 mod races;
+mod swap;
 
 use cairn_core::ids::NodeId;
 use cairn_core::node::{LinkTarget, Place};

@@ -1,1 +1,33 @@
+//! Texts: what is one, and what two of them are together.
 
+use super::text::{as_text, merge};
+use super::{TEXT_BYTES, unified};
+
+const BASE: &str = "a\nb\nc\nd\ne\n";
+
+#[test]
+fn edits_of_different_lines_are_merged_and_of_the_same_marked() {
+    assert_eq!(
+        merge(BASE, "A\nb\nc\nd\ne\n", "a\nb\nc\nd\nE\n").as_deref(),
+        Ok("A\nb\nc\nd\nE\n")
+    );
+    assert_eq!(merge(BASE, BASE, "").as_deref(), Ok(""));
+    assert_eq!(merge("", "x\n", "x\n").as_deref(), Ok("x\n"));
+    let marked = merge(BASE, "a\nb\n1\nd\ne\n", "a\nb\n2\nd\ne\n").unwrap_err();
+    assert!(marked.contains("<<<<<<<") && marked.contains("\n1\n") && marked.contains("\n2\n"));
+}
+
+#[test]
+fn text_is_utf_8_without_a_zero_byte_and_not_too_long() {
+    assert_eq!(as_text("é\r\n".into()).as_deref(), Some("é\r\n"));
+    assert_eq!(as_text(vec![b'a', 0]), None);
+    assert_eq!(as_text(vec![0xff]), None);
+    assert_eq!(as_text(vec![b'a'; TEXT_BYTES as usize + 1]), None);
+}
+
+#[test]
+fn a_diff_names_both_sides() {
+    let diff = unified(("theirs.txt", "a\nb\n"), ("mine.txt", "a\nc\n"));
+    assert!(diff.starts_with("--- theirs.txt\n+++ mine.txt\n"), "{diff}");
+    assert!(diff.contains("-b\n+c\n"), "{diff}");
+}

@@ -142,7 +142,7 @@ async fn answer(mut socket: UnixStream, path: &Path, daemon: &dyn Controlled) ->
     };
     let is_stop = request == Request::Stop;
     let reply = tokio::select! {
-        reply = reply_to(request, daemon) => reply,
+        reply = answer_to(request, daemon) => reply,
         // Nothing more is said by a client that waits: what is read here is its going away.
         _ = socket.read_u8() => return Ok(()),
     };
@@ -153,7 +153,8 @@ async fn answer(mut socket: UnixStream, path: &Path, daemon: &dyn Controlled) ->
     sent.unwrap_or(Ok(()))
 }
 
-async fn reply_to(request: Request, daemon: &dyn Controlled) -> Reply {
+/// The daemon's answer to a request, as the socket would carry it.
+pub async fn answer_to(request: Request, daemon: &dyn Controlled) -> Reply {
     match request {
         Request::Status => Reply::Status {
             status: daemon.status().borrow().clone(),
@@ -177,16 +178,10 @@ async fn reply_to(request: Request, daemon: &dyn Controlled) -> Reply {
             Reply::Done
         }
         Request::Stop => Reply::Done,
-        Request::Conflicts => or_refused(
-            daemon.conflicts().await,
-            |conflicts| Reply::Conflicts { conflicts },
-        ),
-        Request::Resolve { resolution } => or_refused(
-            daemon.resolve(&resolution).await,
-            |resolved| Reply::Resolved { resolved },
-        ),
-        Request::AutoMerge { on } => or_refused(daemon.auto_merge(on).await, |on| Reply::AutoMerge { on }),
-        Request::Limit { rates } => or_refused(daemon.limit(rates).await, |rates| Reply::Limits { rates }),
+        request @ (Request::Conflicts
+        | Request::Resolve { .. }
+        | Request::AutoMerge { .. }
+        | Request::Limit { .. }) => steered(request, daemon).await,
         Request::Why { path } => match daemon.why(&path).await {
             Ok(Some(explanation)) => Reply::Why { explanation },
             Ok(None) => unable(),
@@ -243,6 +238,18 @@ async fn exclude(daemon: &dyn Controlled, paths: &[String], keep: bool) -> Reply
     }
 }
 
+/// The answer about conflicts and limits.
+async fn steered(request: Request, daemon: &dyn Controlled) -> Reply {
+    match request {
+        Request::Resolve { resolution } => or_refused(daemon.resolve(&resolution).await, |resolved| {
+            Reply::Resolved { resolved }
+        }),
+        Request::AutoMerge { on } => or_refused(daemon.auto_merge(on).await, |on| Reply::AutoMerge { on }),
+        Request::Limit { rates } => or_refused(daemon.limit(rates).await, |rates| Reply::Limits { rates }),
+        _ => or_refused(daemon.conflicts().await, |conflicts| Reply::Conflicts { conflicts }),
+    }
+}
+
 /// The answer, or the sentence that says why there is none.
 fn or_refused<T, E: std::error::Error>(result: Result<T, E>, reply: impl FnOnce(T) -> Reply) -> Reply {
     match result {
@@ -290,5 +297,17 @@ async fn settled(daemon: &dyn Controlled) -> Status {
         if watched.changed().await.is_err() {
             return status;
         }
+    }
+}
+
+fn refused(error: &dyn std::error::Error) -> Reply {
+    Reply::Refused {
+        message: error.to_string(),
+    }
+}
+
+fn unable() -> Reply {
+    Reply::Refused {
+        message: "this daemon cannot tell".to_owned(),
     }
 }

@@ -5,6 +5,7 @@ mod conflicts;
 mod daemon;
 mod files_commands;
 mod full_disk;
+mod inbox;
 mod kills;
 mod names;
 mod offline;

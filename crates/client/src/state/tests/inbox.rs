@@ -74,11 +74,7 @@ async fn displaced_files_come_back_oldest_first() {
             DisplacedTotal::default()
         );
         let batch = StateBatch {
-            displaced: vec![
-                displaced("b", 9, 5),
-                displaced("a", 9, 6),
-                displaced("c", 8, 7),
-            ],
+            displaced: vec![displaced("b", 9, 5), displaced("a", 9, 6), displaced("c", 8, 7)],
             ..StateBatch::default()
         };
         applied(state, batch).await;
@@ -96,10 +92,7 @@ async fn displaced_files_come_back_oldest_first() {
             ..StateBatch::default()
         };
         applied(state, batch).await;
-        assert_eq!(
-            state.displaced(ns(), 9).await.unwrap(),
-            [displaced("b", 9, 5)]
-        );
+        assert_eq!(state.displaced(ns(), 9).await.unwrap(), [displaced("b", 9, 5)]);
     }
 }
 
