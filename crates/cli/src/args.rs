@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    activity, admin, cat, completions, conflicts, cp, daemon, exclude, get, limit, login, logout, ls,
-    man, mkdir, mv, pause, put, rm, serve, start, status, sync, up, verify, wait, why,
+    activity, admin, cat, completions, conflicts, cp, daemon, exclude, get, limit, login, logout, ls, man,
+    mkdir, mv, pause, put, rm, serve, start, status, sync, up, verify, wait, why,
 };
 
 /// Your files on every device, on a server of your own.

@@ -105,7 +105,9 @@ pub(crate) async fn ask(app: &App, request: Request) -> CliResult<Reply> {
         Err(ControlError::NotRunning { .. }) => {
             let profile = app.home.profile()?;
             let Some(folder) = profile.folder.clone() else {
-                return Err(CliError::failed("no folder is synced here").next("begin with \"cairn start DIR\""));
+                return Err(
+                    CliError::failed("no folder is synced here").next("begin with \"cairn start DIR\"")
+                );
             };
             let running = Box::pin(Running::open(app, profile, &folder)).await?;
             Ok(running.answer(request).await)

@@ -246,7 +246,9 @@ async fn steered(request: Request, daemon: &dyn Controlled) -> Reply {
         }),
         Request::AutoMerge { on } => or_refused(daemon.auto_merge(on).await, |on| Reply::AutoMerge { on }),
         Request::Limit { rates } => or_refused(daemon.limit(rates).await, |rates| Reply::Limits { rates }),
-        _ => or_refused(daemon.conflicts().await, |conflicts| Reply::Conflicts { conflicts }),
+        _ => or_refused(daemon.conflicts().await, |conflicts| Reply::Conflicts {
+            conflicts,
+        }),
     }
 }
 
