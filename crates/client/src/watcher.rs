@@ -23,11 +23,11 @@ use crate::fs::{DiskPath, OWN_FOLDER};
 use watches::Watches;
 
 /// Quiet after the last event before a hint is given.
-const DEBOUNCE: Duration = Duration::from_millis(100);
+pub const DEBOUNCE: Duration = Duration::from_millis(100);
 /// The longest that a hint is held back while events keep coming.
-const DEBOUNCE_CAP: Duration = Duration::from_secs(2);
+pub const DEBOUNCE_CAP: Duration = Duration::from_secs(2);
 /// How often everything is to be looked at where events cannot be had.
-const POLL: Duration = Duration::from_secs(60);
+pub const POLL: Duration = Duration::from_secs(60);
 /// Folders in one hint; with more, everything is looked at.
 const HINT_FOLDERS: usize = 4_096;
 

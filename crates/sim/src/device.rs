@@ -234,7 +234,9 @@ impl SimDevice {
     pub fn restore_state(&self, copy: &MemoryState) {
         self.kill();
         self.common.trace.count("device state restored");
-        self.common.trace.line(&self.name, format_args!("state is restored"));
+        self.common
+            .trace
+            .line(&self.name, format_args!("state is restored"));
         self.inner().state = Arc::new(copy.snapshot());
     }
 
@@ -242,7 +244,9 @@ impl SimDevice {
     pub fn forget_state(&self) {
         self.kill();
         self.common.trace.count("device state forgotten");
-        self.common.trace.line(&self.name, format_args!("state is forgotten"));
+        self.common
+            .trace
+            .line(&self.name, format_args!("state is forgotten"));
         self.inner().state = Arc::new(MemoryState::new());
     }
 

@@ -2,6 +2,7 @@
 
 mod body;
 mod plan;
+mod pump;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,9 +22,10 @@ use tower::ServiceExt;
 
 use crate::spawner::{Life, SimSpawner};
 use crate::trace::Trace;
-use body::{Receiver, Sender, Tap};
-use plan::Plan;
+use body::{Receiver, Tap};
 pub use plan::NetworkFaults;
+use plan::Plan;
+use pump::Pump;
 
 /// Why a simulated connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -111,13 +113,19 @@ impl Network {
 
     /// Cuts a device off, or connects it again.
     pub fn set_connected(&self, device: usize, is_connected: bool) {
-        let Some(link) = self.links.get(device) else { return };
+        let Some(link) = self.links.get(device) else {
+            return;
+        };
         let was = link.send_replace(is_connected);
         if was && !is_connected {
             self.trace.count("partition");
         }
         if was != is_connected {
-            let word = if is_connected { "is connected" } else { "is cut off" };
+            let word = if is_connected {
+                "is connected"
+            } else {
+                "is cut off"
+            };
             self.trace.line("network", format_args!("device {device} {word}"));
         }
     }
@@ -219,7 +227,15 @@ impl Transport for SimTransport {
                     self.life.name(),
                     format_args!("#{number} is answered {}", parts.status.as_u16()),
                 );
-                let tap = Tap::new(body, link, plan, guard, Arc::clone(trace), self.life.name(), number);
+                let tap = Tap::new(
+                    body,
+                    link,
+                    plan,
+                    guard,
+                    Arc::clone(trace),
+                    self.life.name(),
+                    number,
+                );
                 Ok(Response::from_parts(parts, tap.into_stream()))
             }
             Err(broken) => {
@@ -294,7 +310,11 @@ impl SimTransport {
             trace: Arc::clone(&self.network.trace),
             name: format!("{} #{}", self.life.name(), exchange.number),
         };
-        let answer = self.hand_over(exchange, Request::from_parts(parts, receiver), exchange.gone.clone())?;
+        let answer = self.hand_over(
+            exchange,
+            Request::from_parts(parts, receiver),
+            exchange.gone.clone(),
+        )?;
         let (gone, mut link) = (exchange.gone.clone(), exchange.link.clone());
         let task = async move {
             tokio::select! {
@@ -327,7 +347,9 @@ impl SimTransport {
                 gone: never_gone.clone(),
             };
             let again = copy(parts);
-            let way = self.network.transport(self.device, Arc::clone(&self.network.life));
+            let way = self
+                .network
+                .transport(self.device, Arc::clone(&self.network.life));
             let task = async move {
                 tokio::time::sleep(repeat.gap).await;
                 if let Ok(answer) = way.hand_over(&later, again, never_gone) {
@@ -383,46 +405,5 @@ impl SimTransport {
         };
         SimSpawner::new(listener.life).spawn("request", Box::pin(task));
         Ok(Answer { head, body })
-    }
-}
-
-/// Sends the blocks of a request's body.
-struct Pump {
-    blocks: Body,
-    sender: Sender,
-    plan: Plan,
-    trace: Arc<Trace>,
-    name: String,
-}
-
-impl Pump {
-    /// False when the connection was cut in the middle.
-    async fn run(mut self) -> bool {
-        let mut sent = 0;
-        let mut hasher = blake3::Hasher::new();
-        while let Some(block) = self.blocks.next().await {
-            let Ok(block) = block else { return false };
-            tokio::time::sleep(self.plan.block_pause).await;
-            hasher.update(&block);
-            if let Some(cut) = self.plan.cut_up
-                && sent + block.len() > cut
-            {
-                self.sender.block(block.slice(..cut - sent)).await;
-                self.trace.count("cut up");
-                self.trace
-                    .line(&self.name, format_args!("is cut after {cut} bytes"));
-                return false;
-            }
-            sent += block.len();
-            if !self.sender.block(block).await {
-                // The server has answered without reading on.
-                return true;
-            }
-        }
-        let hash = hasher.finalize().to_hex();
-        self.trace
-            .line(&self.name, format_args!("sent {sent} bytes, {}", &hash[..8]));
-        self.sender.end().await;
-        true
     }
 }

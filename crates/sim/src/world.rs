@@ -208,7 +208,9 @@ impl World {
     /// [`NotQuiet`] when that is not so within `limit`, or the budget of polls is spent.
     pub async fn quiesce(&self, limit: Duration) -> Result<(), NotQuiet> {
         let end = Instant::now() + limit;
-        self.common.trace.line("world", format_args!("is to come to rest"));
+        self.common
+            .trace
+            .line("world", format_args!("is to come to rest"));
         self.network.heal();
         self.devices.iter().for_each(|device| device.heal());
         self.start();

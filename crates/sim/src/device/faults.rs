@@ -119,7 +119,11 @@ impl CallFaults {
             return Injection::Fail(io::ErrorKind::Other);
         }
         let path = call.path.as_ref().map(ToString::to_string).unwrap_or_default();
-        let new_path = call.new_path.as_ref().map(ToString::to_string).unwrap_or_default();
+        let new_path = call
+            .new_path
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let line = format_args!("disk: {:?} {path} {new_path}", call.kind);
         if call.kind.is_change() {
             self.trace.line(&self.name, line);

@@ -24,13 +24,20 @@ const READERS: usize = 2;
 pub(super) fn start(device: &Arc<SimDevice>) {
     let mut inner = device.inner();
     inner.is_wanted = true;
-    if inner.running.as_ref().is_some_and(|running| !running.life.is_dead()) {
+    if inner
+        .running
+        .as_ref()
+        .is_some_and(|running| !running.life.is_dead())
+    {
         return;
     }
     inner.lives += 1;
     let number = inner.lives;
     let life = device.common.life(&device.name, number, &mut inner.random);
-    device.common.trace.line(&device.name, format_args!("starts, life {number}"));
+    device
+        .common
+        .trace
+        .line(&device.name, format_args!("starts, life {number}"));
     device.call_faults.begin(Arc::clone(&life));
     let process = device.disk.process();
     let handle = process.clone();

@@ -133,7 +133,10 @@ impl Tap {
                 Ok(Some(block)) => Some((Ok(block), Some(tap))),
                 Ok(None) => None,
                 Err(broken) => {
-                    tap.trace.line(&tap.name, format_args!("breaks after {} bytes: {broken}", tap.read));
+                    tap.trace.line(
+                        &tap.name,
+                        format_args!("breaks after {} bytes: {broken}", tap.read),
+                    );
                     if tap.plan.stalls {
                         std::future::pending::<()>().await;
                     }
@@ -159,8 +162,10 @@ impl Tap {
         };
         let Some(mut block) = block else {
             let hash = self.hasher.finalize().to_hex();
-            self.trace
-                .line(&self.name, format_args!("read {} bytes, {}", self.read, &hash[..8]));
+            self.trace.line(
+                &self.name,
+                format_args!("read {} bytes, {}", self.read, &hash[..8]),
+            );
             return Ok(None);
         };
         if let Some(cut) = self.plan.cut_down {

@@ -79,7 +79,9 @@ async fn work(world: &World, random: &mut Random) {
 async fn converges(mut options: WorldOptions, fail: impl AsyncFn(&World, &mut Random)) -> World {
     let mut random = Random::new(options.seed ^ 0xfeed);
     options.polls = POLLS;
-    let world = World::new(options).await.unwrap();
+    let world = World::new(options)
+        .await
+        .expect("a store in memory takes an account");
     world.start();
     work(&world, &mut random).await;
     fail(&world, &mut random).await;
