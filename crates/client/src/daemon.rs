@@ -5,10 +5,13 @@ mod aftercare;
 mod conflicts;
 mod events;
 mod follow;
+mod hold;
 mod jobs;
 mod open;
 mod parts;
 mod status;
+mod verify;
+mod why;
 mod work;
 
 use std::path::PathBuf;
@@ -22,6 +25,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, EngineError};
+use crate::exclude::Exclusions;
 use crate::fs::FsError;
 use crate::lock::LockError;
 use crate::profile::Profile;
@@ -30,13 +34,13 @@ use crate::scanner::{ScanError, Scanner};
 use crate::state::StateError;
 use crate::status::{Activity, Status};
 use crate::watcher::{Watch, Watcher};
+pub use conflicts::LimitError;
+use conflicts::Steered;
+pub use hold::MassDeletePolicy;
 use jobs::Jobs;
 pub use parts::{DaemonParts, Guard};
 use work::Work;
 
-pub use hold::MassDeletePolicy;
-pub use conflicts::LimitError;
-use conflicts::Steered;
 /// How long after a single pass, which somebody waits for, files are read again that may have changed within the same
 /// tick of the clock: a few ticks of any clock that files are stamped with.
 const RECHECK_ONCE_AFTER: Duration = Duration::from_millis(50);
@@ -99,6 +103,15 @@ pub enum DaemonError {
         /// How many.
         count: u64,
     },
+    /// There is no such folder here.
+    #[error("{path} is not a folder that is synced here")]
+    NoFolder {
+        /// The path.
+        path: String,
+    },
+    /// The server answered something else than it was asked.
+    #[error("the server's answer does not fit the question; update the older side")]
+    OddAnswer,
     /// Some paths could not be synced.
     #[error("{count} path(s) could not be synced; the first: {first}")]
     Unfinished {
@@ -146,11 +159,14 @@ pub struct Daemon {
     folder: PathBuf,
     status: watch::Sender<Status>,
     is_paused: AtomicBool,
+    /// Whether the server has not been heard for long.
+    is_deaf: Arc<AtomicBool>,
     may_delete_en_masse: AtomicBool,
     nudge: Notify,
     /// One pass at a time, whoever asks for it.
     pass: Mutex<()>,
     jobs: Arc<Jobs>,
+    steered: Steered,
 }
 
 impl Daemon {
@@ -166,7 +182,6 @@ impl Daemon {
     /// Puts a daemon together from its parts: checks that the folder is the one that was synced before, or makes it ours,
     /// and finishes what a crash left half done on the disk.
     ///
-    steered: Steered,
     /// # Errors
     /// [`DaemonError`] when the folder is gone, or disk or state cannot be used.
     pub async fn assemble(parts: DaemonParts, runtime: Runtime) -> Result<Self, DaemonError> {
@@ -200,6 +215,11 @@ impl Daemon {
         self.engine.state.activity(limit).await
     }
 
+    /// The folders of the server that are not kept here. A change shows in the next pass.
+    pub fn exclusions(&self) -> Exclusions {
+        Exclusions::new(Arc::clone(&self.engine.state), self.engine.namespace)
+    }
+
     /// What is transferred.
     pub fn progress(&self) -> Arc<crate::progress::Progress> {
         Arc::clone(&self.engine.progress)
@@ -212,6 +232,7 @@ impl Daemon {
     pub async fn run_once(&self) -> Result<Status, DaemonError> {
         self.engine.introduce().await?;
         let mut work = Work::everything();
+        self.look_again(&mut work).await?;
         self.settle(&mut work).await?;
         for _ in 0..RECHECKS {
             if !work.must_recheck {
@@ -224,6 +245,9 @@ impl Daemon {
         let status = self.status.borrow().clone();
         match status.problems.iter().find(|problem| !work::is_harmless(problem)) {
             _ if status.in_sync => Ok(status),
+            _ if status.held_deletes > 0 => Err(DaemonError::MassDelete {
+                count: status.held_deletes,
+            }),
             Some(first) => Err(DaemonError::Unfinished {
                 count: status.problems.len().max(1) as u64,
                 first: format!("{}: {}", first.path, first.message),
@@ -236,7 +260,6 @@ impl Daemon {
     }
 
     /// Keeps the folder in sync until `stop`, told by the system what changes in it.
-        self.look_again(&mut work).await?;
     ///
     /// A pass that is under way when `stop` comes is cut where it waits, as a crash would cut it, and the next start goes
     /// on from there. What it has handed to the disk is waited for.

@@ -186,6 +186,7 @@ impl Reason {
     }
 
     /// Code, cause and next step.
+    #[expect(clippy::too_many_lines, reason = "a table: one entry for each reason")]
     const fn texts(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Ignored => (

@@ -11,8 +11,8 @@ use cairn_api::error::ApiError;
 use cairn_api::frame::ChunkFrame;
 use cairn_api::sync::{
     ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CursorReply, CursorReport, Devices, Event,
-    Fetch, FetchStart, Have, NodesReply, NodesRequest, Resolve, ResolveReply, TreeHashReply,
-    TreeHashRequest, Whoami,
+    Fetch, FetchStart, Have, NodesReply, NodesRequest, Resolve, ResolveReply, TreeHashReply, TreeHashRequest,
+    Whoami,
 };
 use cairn_core::ids::NamespaceId;
 use futures::stream::BoxStream;

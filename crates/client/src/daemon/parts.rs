@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::remote::Remote;
 use crate::scanner::Scanner;
 use crate::state::{ClientState, StateResult};
-use crate::status::{Activity, Status, Transfer};
+use crate::status::{Activity, Status, Transfer, Watching};
 use crate::uploader::Uploader;
 
 /// The setting that holds the marker of the synced root.
@@ -105,11 +105,16 @@ pub(super) async fn put_together(
         remote_nodes: 0,
         pending: 0,
         in_sync: false,
+        unsure: 0,
+        held_deletes: 0,
+        watching: Watching::Fully,
+        reread_files: 0,
         upload: Transfer::default(),
         download: Transfer::default(),
         problems: Vec::new(),
         passes: 0,
         full_passes: 0,
+        ignored: 0,
     };
     let scanner = Scanner::new(
         Arc::clone(&parts.fs),
@@ -129,17 +134,18 @@ pub(super) async fn put_together(
         folder,
         status: watch::Sender::new(status),
         is_paused: AtomicBool::new(false),
+        is_deaf: Arc::default(),
         may_delete_en_masse: AtomicBool::new(false),
         nudge: Notify::new(),
         pass: Mutex::new(()),
         jobs,
+        steered: Steered::default(),
     })
 }
 
 fn build_engine(parts: DaemonParts, runtime: &Runtime) -> Engine {
     let applier = Applier::new(
         Arc::clone(&parts.fs),
-        steered: Steered::default(),
         Arc::clone(&parts.state),
         runtime.clone(),
         parts.namespace,

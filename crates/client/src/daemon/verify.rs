@@ -18,6 +18,9 @@ use crate::scanner::reread::Reread;
 use crate::state::{LocalRow, StateResult};
 use crate::verify::VerifyReport;
 
+/// What a name stands for here and on the server.
+type Pair = (Option<(NodeId, HashedContent)>, Option<HashedChild>);
+
 /// What reading the disk told that the state does not know.
 type Silent = HashMap<NodeId, (FileId, u64)>;
 
@@ -283,8 +286,7 @@ impl Daemon {
     ) -> Result<(), DaemonError> {
         let mut open = vec![(top, top, DiskPath::from_names(names))];
         while let Some((here, there, path)) = open.pop() {
-            let mut pairs: BTreeMap<NodeName, (Option<(NodeId, HashedContent)>, Option<HashedChild>)> =
-                BTreeMap::new();
+            let mut pairs: BTreeMap<NodeName, Pair> = BTreeMap::new();
             for (name, node, content) in self.children_hashed(here, hashed).await? {
                 pairs.entry(name).or_default().0 = Some((node, content));
             }

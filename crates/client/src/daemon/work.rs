@@ -1,12 +1,12 @@
 //! What a pass has to look at, and the pass itself.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 
 use super::{Daemon, DaemonError};
 use crate::engine::PassReport;
 use crate::fs::DiskPath;
-use crate::scanner::{Brake, ScanReport};
+use crate::reason::{Reason, Weight};
+use crate::scanner::ScanReport;
 use crate::status::{Activity, Problem, Transfer};
 
 /// Folders that are looked at one by one; of more, everything is scanned.
@@ -15,8 +15,6 @@ const FOLDERS: usize = 10_000;
 const ROUNDS: usize = 50;
 /// Rounds for which files that are being written are waited for.
 const BUSY_ROUNDS: u32 = 10;
-/// Codes of problems that keep nothing from being in sync: what they name is never synced.
-const HARMLESS: [&str; 5] = ["special-file", "mount-point", "bad-name", "not-utf8", "bad-link"];
 
 /// What the next pass has to look at. Hints only: whatever is forgotten is found by the next full scan.
 #[derive(Debug, Default)]
@@ -33,6 +31,8 @@ pub(super) struct Work {
     pub(super) has_synced: bool,
     /// Whether the last pass met files that were being written.
     pub(super) is_busy: bool,
+    /// What the scans found that cannot be synced.
+    problems: Vec<Problem>,
     /// What the last pass that spoke with the server came to.
     last: PassReport,
 }
@@ -83,7 +83,7 @@ impl Work {
 
 /// Whether a problem names something that is never synced.
 pub(super) fn is_harmless(problem: &Problem) -> bool {
-    HARMLESS.contains(&problem.code.as_str())
+    Reason::from_code(&problem.code).is_some_and(|reason| reason.weight() == Weight::Harmless)
 }
 
 impl Daemon {
@@ -92,16 +92,23 @@ impl Daemon {
         let _pass = self.pass.lock().await;
         let is_full = work.everything;
         let mut busy_rounds = 0;
-        let mut scan_problems = Vec::new();
         work.is_busy = false;
         for _ in 0..ROUNDS {
             let is_scan = work.must_scan() || work.is_recheck_due;
             if is_scan {
                 self.set_activity(Activity::Scanning);
+                let is_all = work.everything;
+                let before = std::mem::take(&mut work.problems);
                 let scan = self.scan(work).await?;
                 work.must_sync |= scan.changed > 0;
                 work.is_busy = scan.busy_count > 0;
-                scan_problems = scan.problems.iter().map(Problem::from).collect();
+                if is_all {
+                    self.status.send_modify(|status| status.ignored = scan.ignored);
+                }
+                work.problems = scan.problems.iter().map(Problem::from).collect();
+                if !is_all {
+                    self.keep_problems(before, &mut work.problems).await;
+                }
                 if work.is_busy && busy_rounds < BUSY_ROUNDS {
                     busy_rounds += 1;
                     work.look_at(scan.busy.iter().filter_map(DiskPath::parent).collect());
@@ -112,8 +119,11 @@ impl Daemon {
                 work.must_sync = false;
                 work.last = self.engine.sync().await?;
                 work.has_synced = true;
+                // What was just put on the disk may have been written within the same tick of the clock.
+                work.must_recheck = self.has_unsure().await?;
                 let rescan = std::mem::take(&mut work.last.rescan);
                 work.look_at(rescan);
+                work.look_at(self.merge_conflicts().await?);
             }
             if !work.must_scan() && !work.must_sync {
                 break;
@@ -121,10 +131,11 @@ impl Daemon {
             if work.is_busy {
                 // Whoever writes the file is given a moment; a hint comes when it is done, too.
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                work.look_at(self.merge_conflicts().await?);
             }
         }
-        self.publish(&work.last, scan_problems, work.is_busy).await?;
+        let has_more = work.must_scan() || work.must_sync;
+        self.publish(&work.last, work.problems.clone(), work.is_busy, has_more)
+            .await?;
         if is_full {
             self.status.send_modify(|status| status.full_passes += 1);
         }
@@ -132,8 +143,8 @@ impl Daemon {
     }
 
     async fn scan(&self, work: &mut Work) -> Result<ScanReport, DaemonError> {
-        let may_delete = self.may_delete_en_masse.swap(false, Ordering::Relaxed);
-        let brake = if may_delete { Brake::Released } else { Brake::On };
+        let is_whole = work.everything;
+        let brake = self.brake(is_whole).await?;
         let result = if work.everything {
             self.scanner.scan_all(brake).await
         } else if work.folders.is_empty() {
@@ -146,14 +157,15 @@ impl Daemon {
         work.everything = false;
         work.folders.clear();
         work.is_recheck_due = false;
-        work.must_recheck = report.has_more_unsure;
-        match report.held {
-            Some(held) => {
-                work.everything = true;
-                Err(DaemonError::MassDelete { count: held.count })
-            }
-            None => Ok(report),
+        work.must_recheck = self.has_unsure().await?;
+        if self
+            .note_held(is_whole, report.held.map(|held| held.count))
+            .await?
+        {
+            // What vanished here may have moved to where nobody has looked yet.
+            work.look_at_everything();
         }
+        Ok(report)
     }
 
     /// Publishes what a pass came to.
@@ -162,17 +174,24 @@ impl Daemon {
         report: &PassReport,
         mut problems: Vec<Problem>,
         is_busy: bool,
+        has_more: bool,
     ) -> Result<(), DaemonError> {
-        let counts = self.engine.state.counts(self.engine.namespace).await?;
+        let state = &self.engine.state;
+        let counts = state.counts(self.engine.namespace).await?;
+        let rest = self.what_is_open().await?;
         let is_clean = problems.iter().all(is_harmless) && report.setbacks.is_empty() && !is_busy;
+        problems.extend(rest.problems());
         problems.extend(report.setbacks.iter().map(|setback| setback.problem.clone()));
+        problems.extend(report.left.iter().cloned());
         let transfers = self.engine.progress.snapshot();
         self.status.send_modify(|status| {
             status.activity = Activity::Idle;
             status.local_nodes = counts.local_nodes;
             status.remote_nodes = counts.remote_nodes;
-            status.pending = counts.dirty;
-            status.in_sync = is_clean && counts.dirty == 0;
+            status.pending = counts.dirty.saturating_sub(report.left_count);
+            status.in_sync = is_clean && !has_more && status.pending == 0 && rest.is_nothing();
+            status.unsure = rest.unsure;
+            status.held_deletes = rest.held_deletes;
             status.problems = problems;
             status.passes += 1;
             status.upload = Transfer::from(transfers.up);
@@ -184,6 +203,8 @@ impl Daemon {
     pub(super) fn set_activity(&self, activity: Activity) {
         self.status.send_if_modified(|status| {
             let is_new = status.activity != activity;
+            // Whatever begins has not ended: nobody knows yet what it finds.
+            status.in_sync &= activity == Activity::Idle;
             status.activity = activity;
             is_new
         });
@@ -197,16 +218,16 @@ impl Daemon {
             is_transient,
             "a pass ended early"
         );
-        let (activity, code) = match error {
-            DaemonError::Remote(_) if is_transient => (Activity::Offline, "offline"),
-            DaemonError::Remote(_) => (Activity::Blocked, "refused"),
-            DaemonError::FolderGone { .. } => (Activity::Blocked, "folder-gone"),
-            DaemonError::MassDelete { .. } => (Activity::Blocked, "mass-delete"),
-            _ => (Activity::Blocked, "state"),
+        let (activity, reason) = match error {
+            DaemonError::Remote(_) if is_transient => (Activity::Offline, Reason::Offline),
+            DaemonError::Remote(_) => (Activity::Blocked, Reason::Refused),
+            DaemonError::FolderGone { .. } => (Activity::Blocked, Reason::FolderGone),
+            DaemonError::MassDelete { .. } => (Activity::Blocked, Reason::MassDelete),
+            _ => (Activity::Blocked, Reason::State),
         };
         let problem = Problem {
             path: String::new(),
-            code: code.to_owned(),
+            code: reason.code().to_owned(),
             message: error.to_string(),
         };
         self.status.send_modify(|status| {

@@ -12,6 +12,7 @@ use super::report::PassReport;
 use super::{Engine, EngineResult};
 use crate::applier::{ApplyError, PARTIAL_PREFIX, Placement};
 use crate::downloader::{DownloadError, Wanted, part_name};
+use crate::reason::Reason;
 use crate::remote::RemoteError;
 use crate::state::{LocalChange, StateBatch, StateResult, TreeChange};
 
@@ -36,9 +37,9 @@ impl Engine {
         let mut groups: Vec<Vec<Wish>> = Vec::new();
         let mut arrivals: Vec<Placement> = Vec::new();
         let mut notes = 0;
-        for step in plan.steps {
         let displaces = |step: &Step| matches!(step, Step::Replace { .. } | Step::Remove { .. });
         let is_displacing = plan.steps.iter().any(displaces);
+        for step in plan.steps {
             if let Step::Create { node } = &step
                 && let (Some(entry), Some(name)) = (hood.remote.get(*node), staged.get(node))
             {
@@ -55,27 +56,27 @@ impl Engine {
             match step {
                 Step::Commit { wishes } => groups.push(wishes),
                 step if is_of_trees(&step) => {
-                    self.change_trees(hood, step, &mut trees).await?;
                     self.note_conflict(hood, &step).await?;
+                    self.change_trees(hood, step, &mut trees).await?;
                     report.done += 1;
                 }
                 step => {
                     self.flush(&mut trees).await?;
                     self.note(&step, &mut notes).await?;
-                    self.change_disk(hood, step, &staged, report).await?;
                     self.note_conflict(hood, &step).await?;
+                    self.change_disk(hood, step, &staged, report).await?;
                 }
             }
         }
         self.place_arrivals(&mut arrivals, report).await?;
         self.flush(&mut trees).await?;
-        if !groups.is_empty() {
         if is_displacing {
             // What waits for its second look has a bound.
             for folder in self.look_again().await? {
                 report.must_rescan(folder);
             }
         }
+        if !groups.is_empty() {
             self.push(hood, &groups, report).await?;
         }
         Ok(())
@@ -90,7 +91,7 @@ impl Engine {
             Ok(()) => Ok(()),
             Err(ApplyError::State(error)) => Err(error.into()),
             Err(error) => {
-                report.set_back("", "disk", format!("{error}; it is tried again"), true);
+                report.set_back("", Reason::Disk, format!("{error}; it is tried again"), true);
                 Ok(())
             }
         }
@@ -243,16 +244,20 @@ impl Engine {
         match error {
             // Somebody was faster: what is there now is looked at, and planned anew.
             ApplyError::Changed { path } => report.must_rescan(path.parent().unwrap_or_default()),
-            ApplyError::NotEmpty { .. } => report.must_rescan(path),
+            // A look finds what is new in it; what is left after that is nothing that is synced.
+            ApplyError::NotEmpty { .. } => {
+                report.leave(&path.to_string());
+                report.must_rescan(path);
+            }
             ApplyError::Fs(error) if error.is_already_exists() || error.is_not_found() => {
                 report.must_rescan(folder);
             }
             ApplyError::Fs(error) => {
                 let (code, next_step) = if error.is_full() {
-                    ("disk-full", "free some space; it is tried again")
+                    (Reason::DiskFull, "free some space; it is tried again")
                 } else {
                     (
-                        "disk",
+                        Reason::Disk,
                         "check the folder's permissions and the disk; it is tried again",
                     )
                 };
@@ -261,7 +266,7 @@ impl Engine {
             }
             error => report.set_back(
                 &path.to_string(),
-                "disk",
+                Reason::Disk,
                 format!("{error}; it is tried again"),
                 true,
             ),
@@ -351,17 +356,22 @@ impl Engine {
             DownloadError::NotFound => report.is_stale = true,
             DownloadError::Fs(error) if error.is_full() => {
                 let message = format!("{error}: {}; free some space; it is tried again", error.source);
-                report.set_back(&path, "disk-full", message, true);
+                report.set_back(&path, Reason::DiskFull, message, true);
             }
             DownloadError::Damaged => {
                 report.set_back(
                     &path,
-                    "damaged",
+                    Reason::Damaged,
                     format!("{error}; a device that has it can send it again"),
                     true,
                 );
             }
-            error => report.set_back(&path, "download", format!("{error}; it is tried again"), true),
+            error => report.set_back(
+                &path,
+                Reason::FetchFailed,
+                format!("{error}; it is tried again"),
+                true,
+            ),
         }
         Ok(())
     }

@@ -155,7 +155,7 @@ impl<'scanner> Pass<'scanner> {
     /// The rules that hold in a folder. Where they changed, all below it is looked at: what was ignored may be wanted now.
     async fn take_rules(&mut self, visit: &Visit, listed: &[Listed]) -> (Arc<Scope>, Visit) {
         let found = listed.iter().find(|item| item.name == IGNORE_FILE);
-        let found = found.map(|item| item.metadata.clone());
+        let found = found.map(|item| item.metadata);
         let loaded = self.scanner.load_rules(&visit.path, found).await;
         for problem in loaded.problems {
             self.report.note_problem(visit.path.join(IGNORE_FILE), problem);
