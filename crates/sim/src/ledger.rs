@@ -31,19 +31,17 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A user wrote this and finished writing.
+    /// A user wrote this and finished writing. What is written again counts once: whoever took a twin away may have met
+    /// the other one, so nothing of it is promised any more.
     pub fn written(&mut self, content: FileId, step: u64, device: usize, path: &str) {
-        self.contents.insert(
-            content,
-            Written {
-                step,
-                device,
-                path: path.to_owned(),
-                is_taken: false,
-                is_lost: false,
-                is_agreed: false,
-            },
-        );
+        self.contents.entry(content).or_insert_with(|| Written {
+            step,
+            device,
+            path: path.to_owned(),
+            is_taken: false,
+            is_lost: false,
+            is_agreed: false,
+        });
     }
 
     /// A user took away a file that held this. Other files may hold it still; nobody promised them.

@@ -171,8 +171,10 @@ impl Hand {
         let inode = self.inode(path);
         let keeps_exec = self.disk.options().keeps_exec_bit;
         for (other, entry) in self.user.tree() {
-            let is_it = other == path || (entry != UserEntry::Folder && self.inode(&other) == inode);
-            if is_it && let Some(item) = item_of(&entry, keeps_exec) {
+            // Not by its path: the disk may spell it in another way.
+            if self.inode(&other) == inode
+                && let Some(item) = item_of(&entry, keeps_exec)
+            {
                 model.put(&other, item);
             }
         }

@@ -8,7 +8,7 @@ use cairn_sim::tree::Item;
 pub(crate) fn passes(text: &str) -> Outcome {
     let mut last = Outcome::default();
     for seed in 1..=4 {
-        let mut script: Script = text.parse().unwrap();
+        let mut script: Script = text.parse().expect("a script of this file can be read");
         script.seed = seed;
         last = run(&script, Tracing::End);
         if let Some(failure) = &last.failure {
