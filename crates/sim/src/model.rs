@@ -18,8 +18,22 @@ pub struct Model {
 
 impl Model {
     /// Something stands at a path from now on, in place of what stood there.
-    pub fn put(&mut self, path: &str, item: Item) {
-        self.items.insert(composed(path), item);
+    pub fn put(&mut self, path: &str, mut item: Item) {
+        let path = composed(path);
+        if let Item::File { executable, .. } = &mut item
+            && matches!(self.items.get(&path), Some(Item::File { executable: None, .. }))
+        {
+            *executable = None;
+        }
+        self.items.insert(path, item);
+    }
+
+    /// A file has another name on one disk. To all others these are two files; but when one of them gets an attribute
+    /// there, the disk that has them as one gives it to both. So nothing is promised of the attributes from now on.
+    pub fn shares_attributes(&mut self, path: &str) {
+        if let Some(Item::File { executable, .. }) = self.items.get_mut(&composed(path)) {
+            *executable = None;
+        }
     }
 
     /// What stands at a path, and all below it, is gone.
@@ -99,5 +113,22 @@ mod tests {
         assert_eq!(paths, ["dd", "e", "e/x"]);
         assert!(model.has_namesake("DD", None));
         assert!(!model.has_namesake("DD", Some("dd")));
+    }
+
+    #[test]
+    fn a_file_with_two_names_promises_no_attributes() {
+        let file = |executable| Item::File {
+            content: cairn_core::ids::FileId::new([1; 32]),
+            size: 1,
+            executable,
+            mtime_ns: 0,
+        };
+        let mut model = Model::default();
+        model.put("a", file(Some(true)));
+        let other = Tree([("a".to_owned(), file(Some(false)))].into());
+        assert_eq!(model.differences(&other, true).len(), 1);
+        model.shares_attributes("a");
+        model.put("a", file(Some(true)));
+        assert_eq!(model.differences(&other, true), Vec::<String>::new());
     }
 }

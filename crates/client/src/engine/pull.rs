@@ -225,10 +225,15 @@ fn after_entry(entry: &JournalEntry, known: Option<Entry>) -> After {
             }),
             _ => After::Same,
         },
-        (Change::AttributesSet, Some(known)) if known.attributes != entry.attributes => After::Put(Entry {
-            attributes: entry.attributes,
-            ..known
-        }),
+        // An edit brings attributes along, so that those of an older entry are none any more.
+        (Change::AttributesSet, Some(known))
+            if seq > known.content_seq && known.attributes != entry.attributes =>
+        {
+            After::Put(Entry {
+                attributes: entry.attributes,
+                ..known
+            })
+        }
         (Change::AttributesSet, Some(_)) => After::Same,
         // A change of a node that was deleted later on, or that a commit of ours has deleted already.
         (Change::Moved | Change::Edited | Change::AttributesSet, None) => After::Same,

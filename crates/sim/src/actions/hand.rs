@@ -234,6 +234,10 @@ impl Hand {
         self.user.hard_link(from, to).ok()?;
         self.made();
         self.tell_model(to);
+        if let Some(model) = &mut open(&self.notes).model {
+            model.shares_attributes(from);
+            model.shares_attributes(to);
+        }
         Some(())
     }
 

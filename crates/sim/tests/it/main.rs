@@ -1,5 +1,6 @@
 //! Lessons of other people's lost files, each as a short script with what must come of it.
 
+mod attributes;
 mod conflicts;
 mod lessons;
 mod names;

@@ -3,7 +3,7 @@
 use cairn_core::ids::NodeId;
 
 use super::Pass;
-use crate::fs::DiskPath;
+use crate::fs::{DiskPath, FileKind};
 use crate::scanner::{Brake, MassDelete, ScanError, Scanner};
 use crate::state::LocalChange;
 
@@ -60,7 +60,11 @@ async fn is_gone(scanner: &Scanner, node: NodeId) -> Result<bool, ScanError> {
     let path = DiskPath::from_names(names);
     Ok(match scanner.on_disk(move |fs| fs.metadata(&path)).await {
         Ok(None) => true,
-        Ok(Some(found)) => !found.fingerprint.is_same_file(&row.fingerprint),
+        // Inodes are used again, and where times have coarse steps a birth time is no other: the kind is asked as well.
+        Ok(Some(found)) => {
+            found.kind != FileKind::Node(row.entry.substance.kind())
+                || !found.fingerprint.is_same_file(&row.fingerprint)
+        }
         Err(_) => false,
     })
 }

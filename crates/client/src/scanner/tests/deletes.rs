@@ -1,8 +1,10 @@
 use std::io;
 
-use super::fixture::{Device, MARKER};
+use super::fixture::{Device, MARKER, disk_path};
+use crate::fs::Filesystem;
 use crate::fs::faulty::Fault;
 use crate::scanner::{Brake, ProblemReason, ScanError};
+use crate::state::LocalRow;
 
 #[tokio::test]
 async fn what_is_gone_is_removed_with_all_below() {
@@ -15,6 +17,25 @@ async fn what_is_gone_is_removed_with_all_below() {
     let report = device.hint(&["d/e"]).await;
     assert_eq!(report.changed, 1);
     assert_eq!(device.tree().await, ["g"]);
+}
+
+#[tokio::test]
+async fn a_folder_that_got_the_inode_of_a_file_is_not_the_file() {
+    let device = Device::new();
+    device.write("a", "x");
+    device.scan().await;
+    device.remove("a");
+    device.folder("a");
+    let found = device.fs.metadata(&disk_path("a")).unwrap().unwrap();
+    let row = device.row("a").await;
+    device
+        .put_row(LocalRow {
+            fingerprint: found.fingerprint,
+            ..row
+        })
+        .await;
+    device.scan().await;
+    assert_eq!(device.tree().await, ["a/"]);
 }
 
 #[tokio::test]

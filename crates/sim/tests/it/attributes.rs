@@ -1,0 +1,46 @@
+//! Modification times, exec bits, and disks that keep them in their own way.
+
+use crate::support::{passes, paths};
+
+#[test]
+fn an_edit_is_not_overtaken_by_older_attributes() {
+    passes(
+        r#"
+        device
+        device
+        device nfd no-exchange no-links no-exec reuse
+        18 calls=2,6 d1 twin "" "Folder" 13
+        61 +384 d0 overwrite "Folder" 1840
+        62 +0 d2 touch "Folder" 4000000000000000000
+        "#,
+    );
+}
+
+#[test]
+fn hard_links_share_their_attributes_where_they_are_links() {
+    passes(
+        r#"
+        turns
+        device
+        device
+        device
+        0 settled d2 new "" "a" 1603
+        1 settled d0 hard-link "a" "" "b"
+        2 settled d2 exec "a"
+        3 settled d1 overwrite "b" 100
+        "#,
+    );
+}
+
+#[test]
+fn a_folder_that_gets_a_files_inode_within_a_second_is_no_file() {
+    let outcome = passes(
+        r#"
+        device reuse step=1000000000
+        device
+        0 +71 d1 twin "" "Folder" 7
+        10 calls=0,41 d0 file-to-folder "Folder" 285
+        "#,
+    );
+    assert_eq!(paths(&outcome).first(), Some(&"Folder"));
+}
