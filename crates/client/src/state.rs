@@ -13,7 +13,7 @@ mod tests;
 mod triple;
 
 use async_trait::async_trait;
-use cairn_core::ids::{FileId, NamespaceId, NodeId, OpId};
+use cairn_core::ids::{ChainHash, FileId, NamespaceId, NodeId, OpId};
 use cairn_core::name::NodeName;
 use cairn_core::node::{FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
@@ -144,6 +144,8 @@ pub struct StateBatch {
     pub in_flight: Option<InFlight>,
     /// A commit that was answered.
     pub settled: Option<OpId>,
+    /// Where the journal stood after that commit: a checkpoint.
+    pub checkpoint: Option<Cursor>,
     /// Intents that are done.
     pub done_intents: Vec<String>,
     /// Conflicted copies that were made.
@@ -175,6 +177,10 @@ pub trait ClientState: Send + Sync + 'static {
 
     /// The cursor; `None` before the first listing is complete.
     async fn cursor(&self, namespace: NamespaceId) -> StateResult<Option<Cursor>>;
+
+    /// Where the journal stood after each commit of this device that is newer than the cursor, oldest first. Of two at one
+    /// position the first is kept; a listing that is a merge forgets them.
+    async fn checkpoints(&self, namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>>;
 
     /// Counts.
     async fn counts(&self, namespace: NamespaceId) -> StateResult<Counts>;
@@ -213,6 +219,16 @@ pub trait ClientState: Send + Sync + 'static {
 
     /// Local files that are unsure, at most `limit`.
     async fn unsure(&self, namespace: NamespaceId, limit: usize) -> StateResult<Vec<LocalRow>>;
+
+    /// Files of the local tree above `after` by id, in the order of their ids, at most `limit`; with `since` only those that
+    /// by their modification or change time were touched then or later, to the second. Goes over the files in between.
+    async fn local_files(
+        &self,
+        namespace: NamespaceId,
+        since: Option<Timestamp>,
+        after: Option<NodeId>,
+        limit: usize,
+    ) -> StateResult<Vec<LocalRow>>;
 
     /// The disk names from the root down to a node of the local tree; `None` when it does not hang on the root.
     async fn disk_path(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Vec<String>>>;

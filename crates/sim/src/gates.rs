@@ -9,7 +9,7 @@ use cairn_client::state::inbox::{ConflictRow, Displaced, DisplacedTotal};
 use cairn_client::state::memory::MemoryState;
 use cairn_client::state::{ClientState, Counts, InFlight, Intent, LocalRow, StateBatch, StateResult};
 use cairn_core::ids::{
-    AccountId, ChunkHash, ContentHash, DeviceId, FileId, Incarnation, NamespaceId, NodeId,
+    AccountId, ChainHash, ChunkHash, ContentHash, DeviceId, FileId, Incarnation, NamespaceId, NodeId,
 };
 use cairn_core::name::{NameKey, NodeName};
 use cairn_core::node::{FileContent, Node};
@@ -146,6 +146,7 @@ gated! {
 gated! {
     ClientState, MemoryState {
         read cursor(namespace: NamespaceId) -> StateResult<Option<Cursor>>;
+        read checkpoints(namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>>;
         read counts(namespace: NamespaceId) -> StateResult<Counts>;
         read neighbourhood(
             namespace: NamespaceId,
@@ -158,6 +159,12 @@ gated! {
         read synced(namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>>;
         read local_children(namespace: NamespaceId, folder: NodeId) -> StateResult<Vec<LocalRow>>;
         read local_by_inode(namespace: NamespaceId, inode: u64) -> StateResult<Vec<LocalRow>>;
+        read local_files(
+            namespace: NamespaceId,
+            since: Option<Timestamp>,
+            after: Option<NodeId>,
+            limit: usize
+        ) -> StateResult<Vec<LocalRow>>;
         read unsure(namespace: NamespaceId, limit: usize) -> StateResult<Vec<LocalRow>>;
         read disk_path(namespace: NamespaceId, node: NodeId) -> StateResult<Option<Vec<String>>>;
         read remote_path(namespace: NamespaceId, node: NodeId) -> StateResult<Option<Vec<String>>>;

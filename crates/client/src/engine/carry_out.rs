@@ -53,7 +53,10 @@ impl Engine {
                 continue;
             }
             self.place_arrivals(&mut arrivals, report).await?;
-            match step {
+            if matches!(step, Step::NameForServer { .. }) {
+                self.flush(&mut trees).await?;
+            }
+            match self.as_this_disk_can(hood, step).await? {
                 Step::Commit { wishes } => groups.push(wishes),
                 step if is_of_trees(&step) => {
                     self.note_conflict(hood, &step).await?;

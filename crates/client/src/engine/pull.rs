@@ -43,6 +43,14 @@ impl Engine {
                     cursor: next,
                     has_more,
                 } => {
+                    if !self.has_own_commits(&entries, next, has_more).await? {
+                        tracing::warn!(
+                            "the server has lost commits that it acknowledged: merging, deleting nothing"
+                        );
+                        self.list_tree(next, true).await?;
+                        cursor = next;
+                        continue;
+                    }
                     let must_list = self.record_entries(&entries, next).await?;
                     cursor = next;
                     if must_list {
@@ -66,6 +74,22 @@ impl Engine {
             self.report_cursor(cursor).await?;
         }
         Ok(())
+    }
+
+    /// Whether the journal has what the server said of this device's own commits, as far as a page tells. It has not on a
+    /// server that was restored to a moment after the cursor and before one of them.
+    async fn has_own_commits(
+        &self,
+        entries: &[JournalEntry],
+        next: Cursor,
+        has_more: bool,
+    ) -> EngineResult<bool> {
+        let checkpoints = self.state.checkpoints(self.namespace).await?;
+        let chains: HashMap<Seq, ChainHash> = entries.iter().map(|entry| (entry.seq, entry.chain)).collect();
+        Ok(checkpoints.iter().all(|(seq, chain)| match chains.get(seq) {
+            Some(found) => found == chain,
+            None => has_more || *seq <= next.seq,
+        }))
     }
 
     /// Tells the server how far this device has come, before it believes anything that it remembers: a device that was

@@ -1,7 +1,7 @@
 //! From wishes to commits, and from their outcomes to the trees.
 
 use cairn_core::change::{Op, Refusal};
-use cairn_core::ids::{NodeId, OpId};
+use cairn_core::ids::NodeId;
 use cairn_core::node::{Content, Place};
 use cairn_core::planner::Wish;
 use cairn_core::rev::Seq;
@@ -22,6 +22,7 @@ impl Engine {
         };
         let mut batch = StateBatch {
             settled: Some(replayed.op_id),
+            checkpoint: replayed.cursor,
             ..StateBatch::default()
         };
         for (group, outcome) in replayed.groups.iter().zip(&replayed.outcomes) {
@@ -68,7 +69,13 @@ impl Engine {
                 .outcomes
                 .iter()
                 .map(|(index, outcome)| (&asked[*index], outcome, &paths[*index]));
-            self.record_outcomes(result.op_id, outcomes, seen, report).await?;
+            let mut settled = StateBatch {
+                settled: result.op_id,
+                checkpoint: result.cursor,
+                ..StateBatch::default()
+            };
+            self.record_outcomes(&mut settled, outcomes, seen, report).await?;
+            self.state.apply(self.namespace, settled).await?;
         }
         Ok(())
     }
@@ -172,23 +179,19 @@ impl Engine {
 
     async fn record_outcomes<'a>(
         &self,
-        op_id: Option<OpId>,
+        batch: &mut StateBatch,
         outcomes: impl Iterator<Item = (&'a Vec<Op>, &'a PieceOutcome, &'a DiskPath)>,
         seen: Seq,
         report: &mut PassReport,
     ) -> EngineResult<()> {
-        let mut batch = StateBatch {
-            settled: op_id,
-            ..StateBatch::default()
-        };
         for (group, outcome, path) in outcomes {
             match outcome {
                 PieceOutcome::Applied { seqs } => {
-                    self.record_applied(group, seqs, &mut batch).await?;
+                    self.record_applied(group, seqs, batch).await?;
                     report.done += group.len() as u64;
                 }
                 PieceOutcome::Refused { op_index, refusal } => {
-                    self.record_refusal(&group[*op_index], refusal, seen, &mut batch)
+                    self.record_refusal(&group[*op_index], refusal, seen, batch)
                         .await?;
                     note_refusal(refusal, path, report);
                 }
@@ -211,7 +214,6 @@ impl Engine {
                 }
             }
         }
-        self.state.apply(self.namespace, batch).await?;
         Ok(())
     }
 

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use cairn_core::ids::{FileId, NamespaceId, NodeId};
+use cairn_core::ids::{ChainHash, FileId, NamespaceId, NodeId};
 use cairn_core::name::NodeName;
 use cairn_core::node::{Content, FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
-use cairn_core::tree::{Entry, Neighbourhood};
+use cairn_core::tree::{Entry, Neighbourhood, Substance};
 
 use super::inbox::{ConflictRow, Displaced, DisplacedTotal, INBOX_ROWS};
 use super::neighbourhood::gather;
@@ -75,6 +75,16 @@ impl ClientState for MemoryState {
         Ok(self.read(namespace, |space| space.cursor))
     }
 
+    async fn checkpoints(&self, namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>> {
+        Ok(self.read(namespace, |space| {
+            space
+                .checkpoints
+                .iter()
+                .map(|(seq, chain)| (*seq, *chain))
+                .collect()
+        }))
+    }
+
     async fn counts(&self, namespace: NamespaceId) -> StateResult<Counts> {
         Ok(self.read(namespace, Space::counts))
     }
@@ -127,6 +137,31 @@ impl ClientState for MemoryState {
         Ok(self.read(namespace, |space| {
             space
                 .local_where(|row| row.is_unsure)
+                .take(limit)
+                .cloned()
+                .collect()
+        }))
+    }
+
+    async fn local_files(
+        &self,
+        namespace: NamespaceId,
+        since: Option<Timestamp>,
+        after: Option<NodeId>,
+        limit: usize,
+    ) -> StateResult<Vec<LocalRow>> {
+        let is_touched = |row: &LocalRow| {
+            since.is_none_or(|since| {
+                let print = &row.fingerprint;
+                print.mtime.seconds.max(print.ctime.seconds) >= since.as_millis().div_euclid(1_000)
+            })
+        };
+        Ok(self.read(namespace, |space| {
+            space
+                .local_where(|row| {
+                    let is_file = matches!(row.entry.substance, Substance::File { .. });
+                    is_file && after.is_none_or(|after| row.node > after) && is_touched(row)
+                })
                 .take(limit)
                 .cloned()
                 .collect()

@@ -7,6 +7,7 @@ mod changes;
 mod connect;
 mod excluded;
 mod fault;
+mod files;
 mod inbox;
 mod listing;
 mod reads;
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use cairn_core::ids::{FileId, NamespaceId, NodeId};
+use cairn_core::ids::{ChainHash, FileId, NamespaceId, NodeId};
 use cairn_core::name::NodeName;
 use cairn_core::node::{FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
@@ -188,6 +189,12 @@ impl ClientState for SqliteState {
         ))
     }
 
+    async fn checkpoints(&self, namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>> {
+        read!(self, namespace, |connection, number| reads::checkpoints(
+            connection, number
+        ))
+    }
+
     async fn counts(&self, namespace: NamespaceId) -> StateResult<Counts> {
         read!(self, namespace, |connection, number| reads::counts(
             connection, number
@@ -259,6 +266,18 @@ impl ClientState for SqliteState {
     async fn unsure(&self, namespace: NamespaceId, limit: usize) -> StateResult<Vec<LocalRow>> {
         read!(self, namespace, |connection, number| reads::unsure(
             connection, number, limit
+        ))
+    }
+
+    async fn local_files(
+        &self,
+        namespace: NamespaceId,
+        since: Option<Timestamp>,
+        after: Option<NodeId>,
+        limit: usize,
+    ) -> StateResult<Vec<LocalRow>> {
+        read!(self, namespace, |connection, number| files::local_files(
+            connection, number, since, after, limit
         ))
     }
 

@@ -25,6 +25,22 @@ fn a_new_or_rolled_back_server_empties_no_folder() {
 }
 
 #[test]
+fn a_server_that_lost_only_what_the_device_had_just_sent_gets_it_again() {
+    let outcome = passes(
+        r#"
+        device
+        device
+        0 +0 d1 new "" "early.txt" 100
+        1 settled ! server-backup
+        2 +0 d1 new "" "late.txt" 100
+        3 +0 ! partition 1
+        4 +575 ! server-restore
+        "#,
+    );
+    assert_eq!(paths(&outcome), ["early.txt", "late.txt"]);
+}
+
+#[test]
 fn a_device_restored_from_an_old_copy_deletes_nothing() {
     let outcome = passes(
         r#"

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
 
 use async_trait::async_trait;
-use cairn_core::ids::{FileId, NodeId};
+use cairn_core::ids::{ChainHash, FileId, NodeId};
 use cairn_core::limits;
 use cairn_core::name::{NameKey, NodeName};
 use cairn_core::rev::{Cursor, Seq};
@@ -23,6 +23,7 @@ pub(super) struct Space {
     held: HashMap<NodeId, BTreeSet<NodeId>>,
     dirty: BTreeSet<NodeId>,
     pub(super) cursor: Option<Cursor>,
+    pub(super) checkpoints: BTreeMap<Seq, ChainHash>,
     pub(super) listing: Option<(Cursor, BTreeMap<NodeId, Entry>)>,
     pub(super) in_flight: Option<InFlight>,
     pub(super) intents: BTreeMap<String, Intent>,
@@ -57,7 +58,13 @@ impl Space {
         }
         if let Some(cursor) = batch.cursor {
             self.cursor = Some(cursor);
+            self.checkpoints.retain(|seq, _| *seq > cursor.seq);
             self.seen = self.seen.max(cursor.seq);
+        }
+        if let Some(checkpoint) = batch.checkpoint
+            && self.cursor.is_none_or(|cursor| cursor.seq < checkpoint.seq)
+        {
+            self.checkpoints.entry(checkpoint.seq).or_insert(checkpoint.chain);
         }
         if batch.in_flight.is_some() {
             self.in_flight = batch.in_flight;
@@ -90,6 +97,9 @@ impl Space {
         let Some((at, listed)) = self.listing.take() else {
             return;
         };
+        if is_merge {
+            self.checkpoints.clear();
+        }
         let known: Vec<NodeId> = self.nodes.keys().copied().chain(listed.keys().copied()).collect();
         for node in known {
             let entry = listed.get(&node).cloned();

@@ -42,6 +42,9 @@ pub(super) async fn apply(
         changes.saw_seq(cursor.seq);
         set_cursor(changes.connection, number, cursor).await?;
     }
+    if let Some(checkpoint) = &batch.checkpoint {
+        add_checkpoint(changes.connection, number, checkpoint).await?;
+    }
     put_contents(changes.connection, &batch.contents).await?;
     changes.finish().await?;
     if let Some(sent) = &batch.in_flight {
@@ -111,8 +114,31 @@ async fn set_cursor(connection: &mut SqliteConnection, number: Number, cursor: &
         .bind(&cursor.incarnation.as_bytes()[..])
         .bind(cursor.seq.get())
         .bind(&cursor.chain.as_bytes()[..])
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("DELETE FROM checkpoint WHERE ns = $1 AND seq <= $2")
+        .bind(number)
+        .bind(cursor.seq.get())
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+async fn add_checkpoint(
+    connection: &mut SqliteConnection,
+    number: Number,
+    cursor: &Cursor,
+) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT OR IGNORE INTO checkpoint (ns, seq, chain)
+         SELECT $1, $2, $3
+         WHERE $2 > (SELECT coalesce(max(seq), 0) FROM namespace WHERE number = $1)",
+    )
+    .bind(number)
+    .bind(cursor.seq.get())
+    .bind(&cursor.chain.as_bytes()[..])
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -23,11 +23,12 @@ const READERS: u32 = 2;
 /// Contents that may come before those without a node are looked for: about 15 MB of them.
 const CONTENTS_BEFORE_SWEEP: i64 = 100_000;
 /// Every schema, oldest first; a released one is never edited. The version is the count.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_trees.sql"),
     include_str!("../migrations/0002_inbox.sql"),
     include_str!("../migrations/0003_excluded.sql"),
     include_str!("../migrations/0004_statistics.sql"),
+    include_str!("../migrations/0005_checkpoints.sql"),
 ];
 
 fn options(path: &Path) -> SqliteConnectOptions {

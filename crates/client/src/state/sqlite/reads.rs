@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cairn_core::ids::{ContentHash, FileId, NamespaceId, NodeId, OpId};
+use cairn_core::ids::{ChainHash, ContentHash, FileId, NamespaceId, NodeId, OpId};
 use cairn_core::limits;
 use cairn_core::manifest::Manifest;
 use cairn_core::name::NodeName;
@@ -44,6 +44,23 @@ pub(super) async fn cursor(
         .fetch_one(connection)
         .await?;
     row::cursor(&found, 0, namespace)
+}
+
+pub(super) async fn checkpoints(
+    connection: &mut SqliteConnection,
+    number: Number,
+) -> Result<Vec<(Seq, ChainHash)>, Fault> {
+    let found = sqlx::query("SELECT seq, chain FROM checkpoint WHERE ns = $1 ORDER BY seq")
+        .bind(number)
+        .fetch_all(connection)
+        .await?;
+    found
+        .iter()
+        .map(|found| {
+            let chain = ChainHash::from_slice(found.try_get(1)?).ok_or_else(|| Fault::damaged("chain"))?;
+            Ok((row::seq(found.try_get(0)?)?, chain))
+        })
+        .collect()
 }
 
 pub(super) async fn counts(connection: &mut SqliteConnection, number: Number) -> Result<Counts, Fault> {

@@ -503,3 +503,83 @@ async fn a_local_row_with_another_name_on_disk_sorts_by_it() {
         assert_eq!(order, [id(11), id(10)], "{}", subject.name);
     }
 }
+
+#[tokio::test]
+async fn own_commits_are_remembered_until_the_journal_was_read_beyond_them() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let committed = |seq| StateBatch {
+            checkpoint: Some(cursor(seq)),
+            ..StateBatch::default()
+        };
+        let read_to = |seq| StateBatch {
+            cursor: Some(cursor(seq)),
+            ..StateBatch::default()
+        };
+        let known = async || -> Vec<i64> {
+            let checkpoints = state.checkpoints(ns()).await.unwrap();
+            checkpoints.iter().map(|(seq, _)| seq.get()).collect()
+        };
+        for batch in [read_to(4), committed(5), committed(7), committed(3)] {
+            state.apply(ns(), batch).await.unwrap();
+        }
+        // What is older than the cursor was read already.
+        assert_eq!(known().await, [5, 7], "{}", subject.name);
+        let mut other = cursor(5);
+        other.chain = cairn_core::ids::ChainHash::new([9; 32]);
+        let batch = StateBatch {
+            checkpoint: Some(other),
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        // The first promise counts: a second one at the same position is of another history.
+        assert_eq!(state.checkpoints(ns()).await.unwrap()[0].1, cursor(5).chain);
+        state.apply(ns(), read_to(5)).await.unwrap();
+        assert_eq!(known().await, [7], "{}", subject.name);
+        state.begin_listing(ns(), cursor(6)).await.unwrap();
+        state.finish_listing(ns(), true).await.unwrap();
+        assert_eq!(known().await, Vec::<i64>::new(), "{}", subject.name);
+    }
+}
+
+#[tokio::test]
+async fn files_are_gone_through_in_order() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let touched = |n: i64, mtime: i64, ctime: i64| {
+            let mut row = row(n, file(1, &format!("f{n}"), n.cast_unsigned()));
+            row.fingerprint.mtime.seconds = mtime;
+            row.entry.attributes.mtime.seconds = mtime;
+            row.fingerprint.ctime.seconds = ctime;
+            row
+        };
+        let mut spelled = touched(13, 1_000, 1_000);
+        spelled.entry.attributes.mtime.seconds = 5_000;
+        let rows = [
+            row(10, folder(1, "Docs")),
+            touched(11, 1_000, 2_000),
+            touched(12, 3_000, 1_000),
+            spelled,
+            row(14, link(1, "ln", "../far")),
+            touched(15, 1_000, 1_999),
+        ];
+        let batch = StateBatch {
+            local: rows.iter().cloned().map(LocalChange::Put).collect(),
+            remote: vec![TreeChange::Put(id(16), file(1, "far", 3))],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        let files = async |since: Option<i64>, after: Option<i64>, limit| {
+            let since = since.map(Timestamp::from_millis);
+            let found = state.local_files(ns(), since, after.map(id), limit).await.unwrap();
+            found.iter().map(|row| row.node.get() - 1_000).collect::<Vec<_>>()
+        };
+        assert_eq!(files(None, None, 9).await, [11, 12, 13, 15], "{}", subject.name);
+        assert_eq!(files(None, Some(11), 2).await, [12, 13]);
+        assert!(files(None, Some(15), 9).await.is_empty());
+        assert_eq!(files(Some(2_000_999), None, 9).await, [11, 12], "to the second");
+        assert_eq!(files(Some(2_000_000), Some(11), 9).await, [12]);
+        let found = state.local_files(ns(), None, None, 1).await.unwrap();
+        assert_eq!(found, rows[1..2]);
+    }
+}
