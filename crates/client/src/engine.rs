@@ -5,6 +5,7 @@
 
 mod aftercare;
 mod carry_out;
+mod folding;
 mod pull;
 mod push;
 mod report;

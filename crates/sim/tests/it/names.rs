@@ -88,3 +88,15 @@ fn swapped_names_are_swapped_everywhere() {
         "#,
     );
 }
+
+#[test]
+fn names_that_are_one_to_a_disk_stand_side_by_side_there_too() {
+    for (one, other) in [("Readme", "README"), ("\u{c9}t\u{e9}", "\u{e9}t\u{e9}")] {
+        for disk in ["fold", "fold nfd no-exchange no-links", "fold reuse stopped"] {
+            let outcome = passes(&format!(
+                "device\ndevice {disk}\n0 +0 d0 new \"\" {one:?} 1898\n1 +82 d1 new \"\" {other:?} 1085\n2 settled ! wait 10"
+            ));
+            assert_eq!(paths(&outcome).len(), 2, "{:?}", paths(&outcome));
+        }
+    }
+}
