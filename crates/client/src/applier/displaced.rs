@@ -14,7 +14,6 @@ use minicbor::{Decode, Encode};
 use super::step::{Item, Mark};
 use super::{Applier, ApplyResult};
 use crate::fs::{DiskPath, FileKind, Filesystem, Fingerprint, FsResult, Metadata};
-use crate::scanner::is_recent;
 use crate::state::inbox::{AgreedVersion, ConflictReason, ConflictRow, Displaced, INBOX_ROWS};
 use crate::state::{LocalChange, LocalRow, StateBatch};
 
@@ -37,12 +36,6 @@ struct Note {
     /// The state in which it was expected.
     #[n(2)]
     expected: Mark,
-    /// Its change time once it lay in the stage.
-    #[n(3)]
-    ctime: (i64, u32),
-    /// Whether a write could have left that state as it is.
-    #[n(4)]
-    is_unsure: bool,
     #[n(5)]
     file: (minicbor::bytes::ByteArray<32>, u64),
     #[n(6)]
@@ -109,16 +102,10 @@ impl Applier {
             self.on_disk(move |fs| fs.restage(&from, &to)).await?;
         }
         let now = self.runtime.clock.now();
-        let ctime = match self.look_staged(held).await? {
-            Some(found) => found.fingerprint.ctime,
-            None => expected.ctime,
-        };
         let note = Note {
             node: old.node.get(),
             path: path.names().to_vec(),
             expected: (&expected).into(),
-            ctime: (ctime.seconds, ctime.nanos),
-            is_unsure: is_recent(expected.mtime, now, self.fs.timestamp_step_ns()),
             file: ((*file_id.as_bytes()).into(), size),
             executable: old.entry.attributes.executable,
             mtime: (
@@ -239,10 +226,7 @@ impl Applier {
         {
             return Ok(true);
         }
-        let ctime = (found.fingerprint.ctime.seconds, found.fingerprint.ctime.nanos);
-        if !note.is_unsure && ctime == note.ctime {
-            return Ok(false);
-        }
+        // Times tell nothing more: a program may have set them back before the rename into the stage took the change time.
         let staged = staged.to_owned();
         let is_same = self.on_disk(move |fs| file_id(fs, &staged)).await?;
         Ok(is_same != Some(note.file_id()))

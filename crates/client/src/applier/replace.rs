@@ -130,7 +130,9 @@ impl Applier {
                         entry,
                         disk_name: None,
                         fingerprint: self.current(&at, expected).await?,
-                        is_unsure: old.is_unsure,
+                        // The move has set the change time, so a write since the look that set the others back is to be
+                        // found by its bytes.
+                        is_unsure: true,
                     }));
                 }
                 (true, _, _) => {

@@ -6,6 +6,7 @@ use std::io::Write;
 use cairn_core::ids::NodeId;
 
 use super::fixture::{EntryExt, Side, entry};
+use crate::fs::faulty::Fault;
 use crate::state::inbox::{ConflictReason, Displaced, INBOX_ROWS};
 use crate::state::{ClientState, StateBatch};
 
@@ -84,6 +85,35 @@ async fn a_write_that_leaves_the_times_as_they_were_is_found_by_its_bytes() {
     open.flush().unwrap();
     assert_eq!(side.look_again_later().await, [COPY]);
     assert_eq!(side.device.read(COPY), "new");
+}
+
+#[tokio::test]
+async fn a_write_between_look_and_swap_that_sets_the_times_back_is_found_by_its_bytes() {
+    for removes in [false, true] {
+        let side = Side::new();
+        let (node, _) = side.synced_file("a.txt", "old").await;
+        let path = side.device.path("a.txt");
+        let write = move || {
+            let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+            let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.write_all(b"new").unwrap();
+            file.set_modified(modified).unwrap();
+        };
+        let call = if removes { "displace" } else { "exchange" };
+        side.device.fs.inject(call, Fault::Hook(Box::new(write)));
+        if removes {
+            side.applier().remove(node).await.unwrap();
+        } else {
+            let wanted = entry("a.txt").holding("remote");
+            side.stage("part-1", "remote", &wanted);
+            side.applier()
+                .replace_file(node, &wanted, "part-1", None)
+                .await
+                .unwrap();
+        }
+        assert_eq!(side.look_again_later().await, [COPY]);
+        assert_eq!(side.device.read(COPY), "new");
+    }
 }
 
 #[tokio::test]
