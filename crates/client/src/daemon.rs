@@ -5,10 +5,12 @@ mod aftercare;
 mod conflicts;
 mod events;
 mod follow;
+mod heartbeat;
 mod hold;
 mod jobs;
 mod open;
 mod parts;
+mod reread;
 mod status;
 mod verify;
 mod why;
@@ -36,6 +38,7 @@ use crate::status::{Activity, Status};
 use crate::watcher::{Watch, Watcher};
 pub use conflicts::LimitError;
 use conflicts::Steered;
+use heartbeat::Heartbeat;
 pub use hold::MassDeletePolicy;
 use jobs::Jobs;
 pub use parts::{DaemonParts, Guard};
@@ -167,6 +170,7 @@ pub struct Daemon {
     pass: Mutex<()>,
     jobs: Arc<Jobs>,
     steered: Steered,
+    heartbeat: Heartbeat,
 }
 
 impl Daemon {
@@ -232,6 +236,7 @@ impl Daemon {
     pub async fn run_once(&self) -> Result<Status, DaemonError> {
         self.engine.introduce().await?;
         let mut work = Work::everything();
+        self.reread_after_start().await;
         self.look_again(&mut work).await?;
         self.settle(&mut work).await?;
         for _ in 0..RECHECKS {

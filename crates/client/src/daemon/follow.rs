@@ -144,6 +144,7 @@ impl Daemon {
             () = stop.cancelled() => Ok(()),
             ended = self.passes(&hints, &events) => ended.map(|never| match never {}),
             never = hints.gather(watch) => match never {},
+            never = self.reread_in_turn() => match never {},
         }
     }
 
@@ -151,10 +152,16 @@ impl Daemon {
         let mut backoff = Backoff::new(Arc::clone(&self.runtime.entropy));
         let mut work = Work::everything();
         let mut is_introduced = false;
+        let mut is_reread = false;
         let mut timetable = Timetable::new();
         loop {
+            // Before anything is sent that a loss of power may have damaged.
+            is_reread = is_reread || self.reread_after_start().await;
             self.look_again(&mut work).await?;
             let pause = self.one_pass(&mut work, &mut is_introduced, &mut backoff).await?;
+            if is_reread {
+                self.beat().await;
+            }
             timetable.after_pass(&work, pause);
             let is_troubled = hints.is_troubled.load(Ordering::Relaxed);
             self.tell_watching(is_troubled);

@@ -10,6 +10,7 @@ use cairn_core::runtime::Runtime;
 use tokio::sync::{Mutex, Notify, watch};
 
 use super::conflicts::Steered;
+use super::heartbeat::Heartbeat;
 use super::jobs::Jobs;
 use super::{Daemon, DaemonError};
 use crate::applier::{Applier, ApplyError};
@@ -140,6 +141,7 @@ pub(super) async fn put_together(
         pass: Mutex::new(()),
         jobs,
         steered: Steered::default(),
+        heartbeat: Heartbeat::default(),
     })
 }
 

@@ -38,7 +38,7 @@ fn told() -> (tokio::sync::mpsc::UnboundedSender<Hint>, Box<dyn Watch>) {
     (tell, Box::new(Told(told)))
 }
 
-fn parts(device: &Device, guards: Vec<Guard>) -> DaemonParts {
+pub(super) fn parts(device: &Device, guards: Vec<Guard>) -> DaemonParts {
     DaemonParts {
         namespace: device.namespace,
         device_name: "here".to_owned(),

@@ -28,10 +28,14 @@ impl Scanner {
     /// Reads a file and compares it with what is remembered of it.
     pub(crate) async fn reread(&self, path: DiskPath, row: &LocalRow) -> Reread {
         let (fs, clock) = (Arc::clone(&self.fs), Arc::clone(&self.runtime.clock));
-        let outcome = self
+        // Whoever is dropped waits no longer for the rest of a long file.
+        let waiting = Arc::new(());
+        let awaited = Arc::downgrade(&waiting);
+        let read = self
             .runtime
-            .blocking(move || content::read(&*fs, &*clock, &path, &|| true))
-            .await;
+            .blocking(move || content::read(&*fs, &*clock, &path, &|| awaited.strong_count() > 0));
+        let outcome = read.await;
+        drop(waiting);
         match outcome {
             ReadOutcome::Read {
                 content, metadata, ..

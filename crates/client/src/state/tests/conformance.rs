@@ -571,7 +571,10 @@ async fn files_are_gone_through_in_order() {
         state.apply(ns(), batch).await.unwrap();
         let files = async |since: Option<i64>, after: Option<i64>, limit| {
             let since = since.map(Timestamp::from_millis);
-            let found = state.local_files(ns(), since, after.map(id), limit).await.unwrap();
+            let found = state
+                .local_files(ns(), since, after.map(id), limit)
+                .await
+                .unwrap();
             found.iter().map(|row| row.node.get() - 1_000).collect::<Vec<_>>()
         };
         assert_eq!(files(None, None, 9).await, [11, 12, 13, 15], "{}", subject.name);

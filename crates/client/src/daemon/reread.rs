@@ -1,0 +1,224 @@
+//! Files that nothing says have changed are read again: after a start those that a loss of power may have damaged, and in
+//! the course of a month all of them.
+//!
+//! Other bytes under the same fingerprint are damage, or the write of a program that hides it; nobody can tell which. So the
+//! server's version comes back to the name, and what is on the disk becomes a conflicted copy beside it. What the server
+//! does not have is an edit as any other.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cairn_core::ids::NodeId;
+use cairn_core::node::FileContent;
+use cairn_core::time::Timestamp;
+use cairn_core::tree::Substance;
+use tokio::time::Instant;
+
+use super::heartbeat::UNWRITTEN_FOR;
+use super::{Daemon, DaemonError};
+use crate::fs::DiskPath;
+use crate::scanner::reread::Reread;
+use crate::state::{LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
+
+/// The setting that holds the last moment at which the machine is known to have been running, in milliseconds.
+const RUNNING_SETTING: &str = "running-at";
+/// The setting that holds how far the rolling check has come: the last node and how many files its round has read.
+const ROUND_SETTING: &str = "reread-round";
+/// How often the rolling check reads a slice.
+const SLICE_EVERY: Duration = Duration::from_secs(3_600);
+/// Slices of a round: each file is read once in 30 days of running.
+const SLICES: u64 = 30 * 24;
+/// Rows that are loaded at once.
+const AT_ONCE: usize = 500;
+/// What `cairn activity` says of a file whose bytes changed while its times and size did not.
+const NOTE: &str = "other-bytes";
+
+impl Daemon {
+    /// Reads again what a loss of power may have damaged since the last start. Returns whether that is done; if not, it is
+    /// to be tried again.
+    pub(super) async fn reread_after_start(&self) -> bool {
+        match self.try_reread_after_start().await {
+            Ok(()) => {
+                self.beat().await;
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "files could not be read again after the start");
+                false
+            }
+        }
+    }
+
+    async fn try_reread_after_start(&self) -> Result<(), DaemonError> {
+        let (state, namespace) = (&self.engine.state, self.engine.namespace);
+        let last = state.setting(RUNNING_SETTING).await?;
+        let Some(last) = last.and_then(|text| text.parse().ok()) else {
+            return Ok(());
+        };
+        let since = Timestamp::from_millis(last).plus_millis(-(UNWRITTEN_FOR.as_millis() as i64));
+        let mut after = None;
+        loop {
+            let rows = state.local_files(namespace, Some(since), after, AT_ONCE).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = Some(last.node);
+            for row in rows {
+                self.read_once_more(row, true).await?;
+            }
+        }
+    }
+
+    /// Notes that the machine is running. Before [`Self::reread_after_start`] is done this would hide what it has to read.
+    pub(super) async fn beat(&self) {
+        let Some(now) = self.heartbeat.beat(self.runtime.clock.now(), Instant::now()) else {
+            return;
+        };
+        let text = now.as_millis().to_string();
+        if let Err(error) = self.engine.state.set_setting(RUNNING_SETTING, Some(&text)).await {
+            tracing::debug!(%error, "cannot note that the machine is running");
+        }
+    }
+
+    /// Reads a slice of all files every hour.
+    pub(super) async fn reread_in_turn(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(SLICE_EVERY).await;
+            if self.is_paused.load(Ordering::Relaxed) {
+                continue;
+            }
+            match self.reread_slice().await {
+                Ok(true) => {
+                    // Looked at by a pass at once.
+                    self.nudge.notify_one();
+                }
+                Ok(false) => {}
+                Err(error) => tracing::debug!(%error, "files could not be read again"),
+            }
+        }
+    }
+
+    /// Reads the next slice. Returns whether bytes were found that nothing had told of.
+    pub(super) async fn reread_slice(&self) -> Result<bool, DaemonError> {
+        let (state, namespace) = (&self.engine.state, self.engine.namespace);
+        let nodes = state.counts(namespace).await?.local_nodes;
+        let mut left = usize::try_from(nodes.div_ceil(SLICES)).unwrap_or(usize::MAX);
+        let (mut after, mut count) = self.round().await?;
+        let mut has_found = false;
+        while left > 0 {
+            let limit = left.min(AT_ONCE);
+            let rows = state.local_files(namespace, None, after, limit).await?;
+            let is_over = rows.len() < limit;
+            left -= rows.len().min(left);
+            count += rows.len() as u64;
+            after = rows.last().map_or(after, |row| Some(row.node));
+            for row in rows {
+                has_found |= self.read_once_more(row, false).await?;
+            }
+            if is_over {
+                // The next slice begins the next round.
+                (after, count, left) = (None, 0, 0);
+            }
+            let text = after.map(|node| format!("{} {count}", node.get()));
+            state.set_setting(ROUND_SETTING, text.as_deref()).await?;
+            self.status.send_modify(|status| status.reread_files = count);
+        }
+        Ok(has_found)
+    }
+
+    async fn round(&self) -> StateResult<(Option<NodeId>, u64)> {
+        let text = self.engine.state.setting(ROUND_SETTING).await?;
+        let parsed = text.as_deref().and_then(|text| {
+            let (node, count) = text.split_once(' ')?;
+            Some((NodeId::new(node.parse().ok()?).ok()?, count.parse().ok()?))
+        });
+        Ok(parsed.map_or((None, 0), |(node, count)| (Some(node), count)))
+    }
+
+    /// Reads a file again. Returns whether it held bytes that nothing had told of. With `must_know`, one that could not be
+    /// compared is read by the next scan, wherever that finds it.
+    async fn read_once_more(&self, row: LocalRow, must_know: bool) -> Result<bool, DaemonError> {
+        if row.is_unsure {
+            return Ok(false);
+        }
+        let (state, namespace) = (&self.engine.state, self.engine.namespace);
+        let Some(names) = state.disk_path(namespace, row.node).await? else {
+            return Ok(false);
+        };
+        let path = DiskPath::from_names(names);
+        match self.scanner.reread(path.clone(), &row).await {
+            Reread::Same => Ok(false),
+            Reread::Silent(content) => self.take_other_bytes(row, content, path).await,
+            Reread::Changed | Reread::Gone | Reread::Unreadable => {
+                if must_know {
+                    self.doubt(row).await?;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    async fn doubt(&self, row: LocalRow) -> Result<(), DaemonError> {
+        let _pass = self.pass.lock().await;
+        if !self.is_still(&row).await? {
+            return Ok(());
+        }
+        let unsure = LocalRow {
+            is_unsure: true,
+            ..row
+        };
+        let batch = StateBatch {
+            local: vec![LocalChange::Put(unsure)],
+            ..StateBatch::default()
+        };
+        Ok(self.engine.state.apply(self.engine.namespace, batch).await?)
+    }
+
+    /// Takes down that a file holds other bytes than its fingerprint stands for.
+    async fn take_other_bytes(
+        &self,
+        row: LocalRow,
+        content: FileContent,
+        path: DiskPath,
+    ) -> Result<bool, DaemonError> {
+        let (state, namespace) = (&self.engine.state, self.engine.namespace);
+        let _pass = self.pass.lock().await;
+        let (fs, at) = (Arc::clone(&self.engine.fs), path.clone());
+        let found = self.runtime.blocking(move || fs.metadata(&at)).await?;
+        let is_exact = found.is_some_and(|found| found.fingerprint == row.fingerprint);
+        // Of any difference, be it the change time's, the scan makes an edit.
+        if !is_exact || !self.is_still(&row).await? {
+            return Ok(false);
+        }
+        let remote = state.remote(namespace, row.node).await?;
+        let is_kept = remote.is_some_and(|remote| remote.substance == row.entry.substance);
+        let mut found = row;
+        found.entry.substance = Substance::File {
+            file_id: content.file_id,
+            size: content.size,
+        };
+        let node = found.node;
+        let mut batch = StateBatch {
+            local: vec![LocalChange::Put(found)],
+            contents: vec![content],
+            ..StateBatch::default()
+        };
+        if is_kept {
+            // Two versions that nobody agreed upon.
+            batch.synced.push(TreeChange::RemoveNode(node));
+        }
+        state.apply(namespace, batch).await?;
+        let now = self.runtime.clock.now();
+        state.note_activity(now, NOTE, &path.to_string()).await?;
+        Ok(true)
+    }
+
+    /// Whether a node is remembered as it was when it was loaded.
+    async fn is_still(&self, row: &LocalRow) -> StateResult<bool> {
+        let (state, namespace) = (&self.engine.state, self.engine.namespace);
+        Ok(state.local(namespace, row.node).await?.as_ref() == Some(row))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Bytes that change while times and size do not. A test cannot set a change time back, so the state is told instead that
+//! other bytes stood there.
+
+use cairn_core::rev::Seq;
+use cairn_core::tree::{Entry, Substance};
+
+use super::super::tests::parts;
+use super::*;
+use crate::scanner::tests::fixture::Device;
+use crate::state::ClientState;
+
+const PATH: &str = "docs/a.txt";
+
+/// A device that remembers other bytes of a file than the disk has, and has agreed upon them with the server.
+async fn damaged() -> (Device, Daemon, LocalRow, Substance) {
+    let device = Device::new();
+    device.folder("docs");
+    device.write(PATH, "????");
+    device.write("twin", "good");
+    device.scan().await;
+    let mut row = device.row(PATH).await;
+    let found = row.entry.substance.clone();
+    row.entry.substance = device.row("twin").await.entry.substance;
+    device.put_row(row.clone()).await;
+    agree(&device, &row, row.entry.clone()).await;
+    let parts = parts(&device, Vec::new());
+    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    (device, daemon, row, found)
+}
+
+/// The server has `remote`; what was agreed upon is the row.
+async fn agree(device: &Device, row: &LocalRow, remote: Entry) {
+    let numbered = |entry: Entry| Entry {
+        place_seq: Seq::new(3).unwrap(),
+        content_seq: Seq::new(4).unwrap(),
+        ..entry
+    };
+    let batch = StateBatch {
+        remote: vec![TreeChange::Put(row.node, numbered(remote))],
+        synced: vec![TreeChange::Put(row.node, numbered(row.entry.clone()))],
+        ..StateBatch::default()
+    };
+    device.state.apply(device.namespace, batch).await.unwrap();
+}
+
+async fn was_running_at(device: &Device, ms: i64) {
+    let text = ms.to_string();
+    device
+        .state
+        .set_setting(RUNNING_SETTING, Some(&text))
+        .await
+        .unwrap();
+}
+
+async fn synced(device: &Device, row: &LocalRow) -> Option<Entry> {
+    device.state.synced(device.namespace, row.node).await.unwrap()
+}
+
+#[tokio::test]
+async fn damage_after_a_start_leaves_the_server_its_version() {
+    let (device, daemon, row, found) = damaged().await;
+    was_running_at(&device, 0).await;
+    assert!(daemon.reread_after_start().await);
+    let now = device.row(PATH).await;
+    assert_eq!(now.entry.substance, found);
+    assert_eq!(now.fingerprint, row.fingerprint);
+    assert_eq!(
+        synced(&device, &row).await,
+        None,
+        "both are versions that nobody agreed upon"
+    );
+    let activity = device.state.activity(10).await.unwrap();
+    assert!(
+        activity
+            .iter()
+            .any(|(_, what, path)| what == NOTE && path == PATH)
+    );
+    let running = device.state.setting(RUNNING_SETTING).await.unwrap();
+    assert_ne!(
+        running.as_deref(),
+        Some("0"),
+        "the next start need not look again"
+    );
+}
+
+#[tokio::test]
+async fn what_was_written_long_before_the_machine_went_off_is_not_read() {
+    let (device, daemon, row, _) = damaged().await;
+    let day = 24 * 3_600 * 1_000;
+    was_running_at(&device, device.runtime.clock.now().as_millis() - day).await;
+    assert!(daemon.reread_after_start().await);
+    assert_eq!(device.row(PATH).await, row);
+}
+
+#[tokio::test]
+async fn what_the_server_does_not_have_is_an_edit() {
+    let (device, daemon, row, found) = damaged().await;
+    let mut remote = row.entry.clone();
+    remote.substance = Substance::Directory;
+    agree(&device, &row, remote).await;
+    was_running_at(&device, 0).await;
+    assert!(daemon.reread_after_start().await);
+    assert_eq!(device.row(PATH).await.entry.substance, found);
+    assert!(synced(&device, &row).await.is_some());
+}
+
+#[tokio::test]
+async fn what_is_not_as_remembered_after_a_start_is_left_to_the_scan() {
+    let (device, daemon, row, _) = damaged().await;
+    was_running_at(&device, 0).await;
+    device.remove(PATH);
+    assert!(daemon.reread_after_start().await);
+    let now = device.row(PATH).await;
+    assert_eq!(now.entry, row.entry);
+    assert!(now.is_unsure, "wherever it is now, it is read");
+    // Known to be in doubt already.
+    assert!(daemon.reread_after_start().await);
+    assert_eq!(device.row(PATH).await, now);
+}
+
+#[tokio::test]
+async fn the_rolling_check_finds_damage_and_comes_round() {
+    let (device, daemon, row, found) = damaged().await;
+    let mut has_found = 0;
+    for _ in 0..2 {
+        has_found += u32::from(daemon.reread_slice().await.unwrap());
+    }
+    assert_eq!(has_found, 1);
+    assert_eq!(daemon.status.borrow().reread_files, 2);
+    assert_eq!(device.row(PATH).await.entry.substance, found);
+    assert_eq!(synced(&device, &row).await, None);
+    // Nothing is left in this round.
+    assert!(!daemon.reread_slice().await.unwrap());
+    assert_eq!(daemon.status.borrow().reread_files, 0);
+    assert!(!daemon.reread_slice().await.unwrap());
+    assert_eq!(daemon.status.borrow().reread_files, 1);
+}
