@@ -292,7 +292,11 @@ impl<'scanner> Pass<'scanner> {
         };
         match &job.previous {
             Some(row) if item.kind == NodeKind::File && is_same_state && !row.is_unsure => {
-                let moved = self.with_state(&job, row.entry.substance.clone(), &item.metadata, false);
+                // A rename sets the change time, and with it hides a write that set the other times back: the move is
+                // taken down at once, the bytes are read in their time.
+                let is_unsure = item.metadata.fingerprint != row.fingerprint;
+                self.report.has_more_unsure |= is_unsure;
+                let moved = self.with_state(&job, row.entry.substance.clone(), &item.metadata, is_unsure);
                 self.put(moved, job.previous.as_ref()).await
             }
             _ => self.observe(item, job).await,
