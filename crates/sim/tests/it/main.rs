@@ -2,6 +2,7 @@
 
 mod attributes;
 mod conflicts;
+mod content;
 mod lessons;
 mod names;
 mod support;
