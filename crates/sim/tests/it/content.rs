@@ -6,7 +6,7 @@ use cairn_sim::script::Script;
 
 /// Runs a script as it was found, under the seed that it names.
 fn holds(text: &str) {
-    let script: Script = text.parse().unwrap();
+    let script: Script = text.parse().expect("a script of this file can be read");
     let outcome = run(&script, Tracing::End);
     if let Some(failure) = outcome.failure {
         panic!("{failure}\n{}\n{script}", outcome.lines.join("\n"));
