@@ -155,6 +155,34 @@ async fn a_hint_is_followed_while_the_server_is_away() {
 }
 
 #[tokio::test]
+async fn a_watch_that_has_lost_track_is_made_up_for() {
+    let device = Device::new();
+    device.folder("d");
+    let daemon = Daemon::assemble(parts(&device, Vec::new()), device.runtime.clone())
+        .await
+        .unwrap();
+    let mut status = daemon.status();
+    let stop = CancellationToken::new();
+    let (tell, watch) = told();
+    let running = async {
+        daemon.run_with(watch, stop.clone()).await.unwrap();
+    };
+    let user = async {
+        let is_offline = |status: &Status| status.activity == Activity::Offline;
+        status.wait_for(is_offline).await.unwrap();
+        device.write("d/new", "x");
+        tell.send(Hint::Everything).unwrap();
+        while device.state.counts(device.namespace).await.unwrap().local_nodes < 2 {
+            status.changed().await.unwrap();
+        }
+        stop.cancel();
+    };
+    timeout(DEADLINE, Box::pin(async { tokio::join!(running, user) }))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn another_folder_than_before_is_not_taken() {
     let device = Device::new();
     let first = Daemon::assemble(parts(&device, Vec::new()), device.runtime.clone()).await;

@@ -4,6 +4,7 @@ mod attributes;
 mod conflicts;
 mod content;
 mod lessons;
+mod mutants;
 mod names;
 mod support;
 mod world;
