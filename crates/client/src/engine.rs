@@ -11,6 +11,7 @@ mod push;
 mod report;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use cairn_core::ids::{NamespaceId, NodeId};
 use cairn_core::planner::{Context, Plan, plan};
@@ -78,6 +79,8 @@ pub struct Engine {
     pub uploader: Uploader,
     /// Fetches.
     pub downloader: Downloader,
+    /// How often in a row a name that the planner made was taken: it sees only the neighbourhood of what is dirty.
+    pub names_taken: AtomicU32,
 }
 
 impl Engine {
@@ -137,6 +140,7 @@ impl Engine {
             Context {
                 device_name: &self.device_name,
                 today,
+                names_taken: self.names_taken.load(Ordering::Relaxed),
                 fresh: &mut fresh,
             },
         )

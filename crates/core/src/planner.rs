@@ -58,6 +58,9 @@ pub struct Context<'a> {
     pub device_name: &'a str,
     /// Today, for conflicted copies.
     pub today: Date,
+    /// How often in a row a name that planning made was taken by what its neighbourhood does not hold. Names are numbered
+    /// from there on.
+    pub names_taken: u32,
     /// Gives ids for nodes that planning makes.
     pub fresh: &'a mut dyn FnMut() -> NodeId,
 }
@@ -249,12 +252,12 @@ impl Planner<'_> {
                 .all(|tree| tree.child(parent, candidate).is_none())
         };
         let first = name.with_suffix(&format!(" ({suffix})"));
-        if is_free(&first) {
+        if self.context.names_taken == 0 && is_free(&first) {
             return first;
         }
         // A folder with this many copies of one name on one day is not reached by people; the last is taken as it is
         // and the next round settles the collision.
-        (2..10_000)
+        (2 + self.context.names_taken..10_000)
             .map(|number| name.with_suffix(&format!(" ({suffix} {number})")))
             .find(is_free)
             .unwrap_or(first)

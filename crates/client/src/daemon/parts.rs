@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use cairn_core::ids::{Incarnation, NamespaceId};
 use cairn_core::runtime::Runtime;
@@ -180,6 +180,7 @@ fn build_engine(parts: DaemonParts, runtime: &Runtime) -> Engine {
         applier,
         uploader,
         downloader,
+        names_taken: AtomicU32::new(0),
     }
 }
 

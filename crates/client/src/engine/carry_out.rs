@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use cairn_core::ids::NodeId;
 use cairn_core::planner::{Plan, Step, Wish};
@@ -175,6 +176,10 @@ impl Engine {
         staged: &Staged,
         report: &mut PassReport,
     ) -> EngineResult<()> {
+        let is_naming = matches!(
+            step,
+            Step::RenameAside { .. } | Step::Move { .. } | Step::Replace { keep: Some(_), .. }
+        );
         let (node, result) = match step {
             Step::Create { node } => match hood.remote.get(node) {
                 Some(entry) => (node, self.create(node, entry).await),
@@ -198,7 +203,21 @@ impl Engine {
             Step::Remove { node } => (node, self.applier.remove(node).await),
             _ => return Ok(()),
         };
+        if is_naming {
+            self.note_naming(&result);
+        }
         self.judge(node, result, report).await
+    }
+
+    /// Counts names that were taken when they were to be given.
+    fn note_naming(&self, result: &Result<(), ApplyError>) {
+        match result {
+            Ok(()) => self.names_taken.store(0, Ordering::Relaxed),
+            Err(ApplyError::Changed { .. }) => {
+                self.names_taken.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => {}
+        }
     }
 
     /// Makes a folder or a link; files come by way of the stage.

@@ -1,5 +1,7 @@
 //! From wishes to commits, and from their outcomes to the trees.
 
+use std::sync::atomic::Ordering;
+
 use cairn_core::change::{Op, Refusal};
 use cairn_core::ids::NodeId;
 use cairn_core::node::{Content, Place};
@@ -193,6 +195,9 @@ impl Engine {
                 PieceOutcome::Refused { op_index, refusal } => {
                     self.record_refusal(&group[*op_index], refusal, seen, batch)
                         .await?;
+                    if matches!(refusal, Refusal::NameTaken { .. }) {
+                        self.names_taken.fetch_add(1, Ordering::Relaxed);
+                    }
                     note_refusal(refusal, path, report);
                 }
                 PieceOutcome::FileChanged { path } => {

@@ -87,6 +87,7 @@ impl Model {
             &hood,
             Context {
                 device_name: "laptop",
+                names_taken: 0,
                 today,
                 fresh: &mut fresh,
             },
