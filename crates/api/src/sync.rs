@@ -1,3 +1,4 @@
+// tidy: long because the messages of one protocol are read together, beside its document.
 //! The messages of `/sync/1`, the devices' protocol. Every body is one CBOR message or a sequence of frames
 //! (see [`crate::frame`]). `docs/protocol.md` has the routes.
 

@@ -66,7 +66,7 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
             "Keeping {} in sync; Ctrl-C ends it.",
             args.folder.display()
         ));
-        return daemon_link::follow(app, status, running.run(stop)).await;
+        return Box::pin(daemon_link::follow(app, status, running.run(stop))).await;
     }
     let end = daemon_link::show_while(app, status, running.once(stop)).await?;
     if app.ui.json {

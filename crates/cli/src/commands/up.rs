@@ -106,7 +106,15 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         stop_server.clone(),
     );
     let working = async {
-        let result = keep_in_sync(app, &stores, &server, &account, &ready, stop.clone()).await;
+        let result = Box::pin(keep_in_sync(
+            app,
+            &stores,
+            &server,
+            &account,
+            &ready,
+            stop.clone(),
+        ))
+        .await;
         stop_server.cancel();
         result
     };
@@ -206,7 +214,7 @@ async fn keep_in_sync(
     let profile = link(app, stores, server, account, ready).await?;
     let running = Running::open(app, profile, &ready.folder).await?;
     let status = running.status();
-    daemon_link::follow(app, status, running.run(stop)).await
+    Box::pin(daemon_link::follow(app, status, running.run(stop))).await
 }
 
 /// This machine's device: the one that is linked already, else a new one.

@@ -236,6 +236,7 @@ mod tests {
         let (_, transport) = limited(Some(100 * 1024), None);
         let large = echo(&*transport, 10 << 20);
         let small = async {
+            // tidy: sleep because time is paused: nothing waits.
             tokio::time::sleep(Duration::from_secs(5)).await;
             echo(&*transport, 100).await.1
         };
@@ -248,6 +249,7 @@ mod tests {
     async fn a_new_limit_holds_for_what_is_under_way() {
         let (limiter, transport) = limited(Some(LEAST_RATE), None);
         let release = async {
+            // tidy: sleep because time is paused: nothing waits.
             tokio::time::sleep(Duration::from_secs(10)).await;
             limiter.set(Rates::default()).unwrap();
         };

@@ -1,3 +1,4 @@
+// tidy: long because the conflict table is one list.
 //! The conflict table, row by row. A tree is written one node a line: `id path = letter` is a file whose content is
 //! that letter, `id path/` a folder, `*` behind a path the exec bit. Ids tell what was moved from what was made anew.
 
