@@ -111,7 +111,10 @@ fn parts(
 
 /// Records how a daemon ended by itself.
 fn ended(device: &SimDevice, life: &Arc<Life>, result: Result<(), DaemonError>) {
-    if let Err(error) = result {
+    // Who was killed within a call of its disk sees that call fail, and has ended by then.
+    if let Err(error) = result
+        && !life.is_dead()
+    {
         let is_excused = match &error {
             DaemonError::Fs(_) => device.call_faults.has_failed() || !device.disk.is_mounted(),
             DaemonError::FolderGone { .. } => !device.disk.is_mounted(),
