@@ -94,12 +94,16 @@ impl Engine {
         self.settle_in_flight().await?;
         self.pull().await?;
         for _ in 0..PASSES {
-            let pass = self.pass().await?;
+            let mut pass = self.pass().await?;
+            let taken_ids = std::mem::take(&mut pass.taken_ids);
             let is_over = pass.steps == 0 || pass.done == 0;
             let is_stale = pass.is_stale;
             report.merge(pass);
             if is_stale {
                 self.pull().await?;
+            }
+            if !taken_ids.is_empty() {
+                self.replace_taken_ids(taken_ids).await?;
             }
             if is_over && !(is_stale && report.may_repeat_for_staleness()) {
                 break;

@@ -15,7 +15,7 @@
 //! | move A into B | move B into A | the remote one wins, the local one is undone |
 //! | new file inside | delete of the folder | the folder and the new file stay, its other children go |
 //! | create x | create x, other content | remote keeps the name, the local one becomes a conflicted copy |
-//! | create x | create X (one key) | remote keeps the name; the local one gets a name of its own on the server, not on this disk |
+//! | create x | create X (one key) | remote keeps the name; the local one gets a name of its own on the server, and on this disk only where it cannot hold both |
 //! | file | folder, same name | the folder keeps the name, the file becomes a conflicted copy |
 //! | create folder | create folder, same name | merged |
 //! | attributes | attributes | the remote ones win |

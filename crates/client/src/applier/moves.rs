@@ -39,6 +39,45 @@ impl Applier {
         self.rename(node, &place).await
     }
 
+    /// Gives what stands at `path` the name that it travels under, where this disk had kept it another one until now: `node`
+    /// comes with that other name from the server, and the disk cannot hold both. Says whether there is room now.
+    ///
+    /// # Errors
+    /// As the filesystem and the state say.
+    pub async fn make_room(&self, node: NodeId, path: &DiskPath) -> ApplyResult<bool> {
+        let Some((folder, name)) = path.parent().zip(path.names().last().and_then(as_name)) else {
+            return Ok(false);
+        };
+        let folder = if folder.names().is_empty() {
+            NodeId::ROOT
+        } else {
+            match self.state.local_at(self.namespace, folder.names()).await? {
+                Some(row) => row.node,
+                None => return Ok(false),
+            }
+        };
+        let Some(found) = self.look(path).await? else {
+            return Ok(false);
+        };
+        // A disk that folds names finds it under one that is not the same byte for byte.
+        let is_holder = |row: &LocalRow| {
+            let on_disk = row.disk_name.as_ref().and_then(as_name);
+            row.node != node
+                && found.fingerprint.is_same_file(&row.fingerprint)
+                && on_disk.is_some_and(|on_disk| on_disk.key() == name.key())
+                && row.entry.place.name.key() != name.key()
+        };
+        let rows = self.state.local_children(self.namespace, folder).await?;
+        let Some(holder) = rows.into_iter().find(is_holder) else {
+            return Ok(false);
+        };
+        match self.rename(holder.node, &holder.entry.place).await {
+            Ok(()) => Ok(true),
+            Err(ApplyError::Changed { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn target(&self, place: &Place) -> ApplyResult<(DiskPath, Option<String>)> {
         let folder = self.folder_path(place.parent).await?;
         let disk_name = disk_name_for(&place.name, place.parent == NodeId::ROOT);
@@ -70,6 +109,10 @@ impl Applier {
         self.add_row(&mut batch, row, remote.as_ref()).await?;
         self.write(batch).await
     }
+}
+
+fn as_name(name: &String) -> Option<NodeName> {
+    NodeName::new(name.as_str()).ok()
 }
 
 /// A taken name, or a folder that is gone, is a change on the disk.

@@ -101,6 +101,9 @@ impl Daemon {
                 let before = std::mem::take(&mut work.problems);
                 let scan = self.scan(work).await?;
                 work.must_sync |= scan.changed > 0;
+                if scan.changed > 0 {
+                    work.last.obstacles.clear();
+                }
                 work.is_busy = scan.busy_count > 0;
                 if is_all {
                     self.status.send_modify(|status| status.ignored = scan.ignored);
@@ -133,6 +136,7 @@ impl Daemon {
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
         }
+        work.last.tell_obstacles();
         let has_more = work.must_scan() || work.must_sync;
         self.publish(&work.last, work.problems.clone(), work.is_busy, has_more)
             .await?;

@@ -4,7 +4,7 @@ use cairn_core::ids::NodeId;
 use cairn_core::planner::Step;
 use cairn_core::tree::Neighbourhood;
 
-use super::{Engine, EngineResult};
+use super::{Engine, EngineResult, PassReport};
 use crate::applier::ApplyError;
 use crate::fs::DiskPath;
 use crate::state::inbox::{ConflictReason, ConflictRow};
@@ -25,6 +25,28 @@ impl Engine {
                 Ok(Vec::new())
             }
         }
+    }
+
+    /// What is at a path is not what was planned for: what this disk kept under a name of its own gives way; else somebody
+    /// was faster, and what is there now is looked at. Then it is planned anew.
+    pub(super) async fn clear_up(
+        &self,
+        node: NodeId,
+        path: DiskPath,
+        report: &mut PassReport,
+    ) -> EngineResult<()> {
+        match self.applier.make_room(node, &path).await {
+            Ok(true) => {
+                report.done += 1;
+                let now = self.runtime.clock.now();
+                self.state
+                    .note_activity(now, "renamed", &path.to_string())
+                    .await?;
+            }
+            Err(ApplyError::State(error)) => return Err(error.into()),
+            Ok(false) | Err(_) => report.must_look(path.parent().unwrap_or_default()),
+        }
+        Ok(())
     }
 
     /// Writes down that a step gave a node another name because of a conflict. `hood` is as it was before the step.

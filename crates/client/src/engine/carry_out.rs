@@ -264,15 +264,14 @@ impl Engine {
         let path = self.path_of(node).await?;
         let folder = path.parent().unwrap_or_default();
         match error {
-            // Somebody was faster: what is there now is looked at, and planned anew.
-            ApplyError::Changed { path } => report.must_rescan(path.parent().unwrap_or_default()),
+            ApplyError::Changed { path } => self.clear_up(node, path, report).await?,
             // A look finds what is new in it; what is left after that is nothing that is synced.
             ApplyError::NotEmpty { .. } => {
                 report.leave(&path.to_string());
                 report.must_rescan(path);
             }
             ApplyError::Fs(error) if error.is_already_exists() || error.is_not_found() => {
-                report.must_rescan(folder);
+                report.must_look(folder);
             }
             ApplyError::Fs(error) => {
                 let (code, next_step) = if error.is_full() {

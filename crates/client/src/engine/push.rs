@@ -1,5 +1,6 @@
 //! From wishes to commits, and from their outcomes to the trees.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use cairn_core::change::{Op, Refusal};
@@ -13,7 +14,7 @@ use super::report::PassReport;
 use super::{Engine, EngineResult};
 use crate::fs::DiskPath;
 use crate::reason::Reason;
-use crate::state::{LocalRow, StateBatch, StateResult, TreeChange};
+use crate::state::{LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
 use crate::uploader::{Dedup, FileToSend, Piece, PieceOutcome};
 
 impl Engine {
@@ -195,13 +196,20 @@ impl Engine {
                 PieceOutcome::Refused { op_index, refusal } => {
                     self.record_refusal(&group[*op_index], refusal, seen, batch)
                         .await?;
-                    if matches!(refusal, Refusal::NameTaken { .. }) {
-                        self.names_taken.fetch_add(1, Ordering::Relaxed);
+                    match refusal {
+                        Refusal::NameTaken { .. } => {
+                            self.names_taken.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Refusal::IdTaken { node } => {
+                            report.taken_ids.insert(*node);
+                        }
+                        _ => {}
                     }
                     note_refusal(refusal, path, report);
                 }
                 PieceOutcome::FileChanged { path } => {
-                    report.must_rescan(path.parent().unwrap_or_default());
+                    self.distrust(path, batch).await?;
+                    report.must_look(path.parent().unwrap_or_default());
                 }
                 PieceOutcome::FileFailed(error) => {
                     report.must_rescan(path.parent().unwrap_or_default());
@@ -218,6 +226,18 @@ impl Engine {
                     );
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Has a file read again by the next scan, whatever its times and size say: its bytes were others than remembered. A
+    /// loss of power leaves it so.
+    async fn distrust(&self, path: &DiskPath, batch: &mut StateBatch) -> StateResult<()> {
+        if let Some(row) = self.state.local_at(self.namespace, path.names()).await? {
+            batch.local.push(LocalChange::Put(LocalRow {
+                is_unsure: true,
+                ..row
+            }));
         }
         Ok(())
     }
@@ -306,6 +326,21 @@ impl Engine {
             batch.synced.push(TreeChange::Put(node, change(entry)));
         }
         Ok(())
+    }
+
+    /// Gives nodes another id where the server still has none of theirs after it was read anew: it has had such a node, which
+    /// was deleted since, and the id is used up.
+    pub(super) async fn replace_taken_ids(&self, nodes: BTreeSet<NodeId>) -> EngineResult<()> {
+        let mut batch = StateBatch::default();
+        for node in nodes {
+            let is_unknown = self.state.remote(self.namespace, node).await?.is_none()
+                && self.state.synced(self.namespace, node).await?.is_none();
+            if is_unknown {
+                let fresh = NodeId::random(self.runtime.entropy.as_ref());
+                batch.rebind.push((node, fresh));
+            }
+        }
+        Ok(self.state.apply(self.namespace, batch).await?)
     }
 
     /// Takes over a counter that the server named and the journal will not tell: it is not newer than what was read.

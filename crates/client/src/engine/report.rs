@@ -1,5 +1,9 @@
 //! What a pass did and what it could not do.
 
+use std::collections::BTreeSet;
+
+use cairn_core::ids::NodeId;
+
 use crate::fs::DiskPath;
 use crate::reason::Reason;
 use crate::status::Problem;
@@ -37,8 +41,12 @@ pub struct PassReport {
     pub left_count: u64,
     /// Folders that are not as the local tree says: they must be scanned.
     pub rescan: Vec<DiskPath>,
+    /// Those of them in which the last pass was kept from a step by what it found there.
+    pub(crate) obstacles: Vec<DiskPath>,
     /// Whether the server refused something because it has moved on.
     pub is_stale: bool,
+    /// Ids of new nodes that the server has used already.
+    pub(super) taken_ids: BTreeSet<NodeId>,
     /// Passes that were stale without any success.
     stale_passes: u64,
 }
@@ -81,6 +89,23 @@ impl PassReport {
         }
     }
 
+    /// Notes a folder in which something else was found than the local tree says, so that a step was not done.
+    pub(super) fn must_look(&mut self, folder: DiskPath) {
+        if self.obstacles.len() < KEPT && !self.obstacles.contains(&folder) {
+            self.obstacles.push(folder.clone());
+        }
+        self.must_rescan(folder);
+    }
+
+    /// Tells of the obstacles that a scan could not explain.
+    pub(crate) fn tell_obstacles(&mut self) {
+        for folder in std::mem::take(&mut self.obstacles) {
+            let message = "something in this folder is in the way of what the server has, or changes all the time; \
+                           move away what is not synced; it is tried again";
+            self.set_back(&folder.to_string(), Reason::Disk, message.to_owned(), true);
+        }
+    }
+
     /// Adds a later pass. Setbacks are those of the last pass: what was overcome is forgotten.
     pub(super) fn merge(&mut self, later: Self) {
         self.steps += later.steps;
@@ -91,6 +116,7 @@ impl PassReport {
         self.left = later.left;
         self.left_count = later.left_count;
         self.rescan.extend(later.rescan);
+        self.obstacles = later.obstacles;
         self.stale_passes = if later.is_stale && later.done == 0 {
             self.stale_passes + 1
         } else {

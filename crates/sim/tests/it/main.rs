@@ -4,6 +4,7 @@ mod attributes;
 mod conflicts;
 mod content;
 mod lessons;
+mod liveness;
 mod mutants;
 mod names;
 mod support;

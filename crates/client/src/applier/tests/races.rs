@@ -5,7 +5,7 @@ use cairn_core::node::Place;
 use super::fixture::{EntryExt, Side, entry};
 use crate::applier::ApplyError;
 use crate::fs::faulty::Fault;
-use crate::scanner::tests::fixture::name;
+use crate::scanner::tests::fixture::{disk_path, name};
 
 const CONFLICT: &str = "a (conflict, laptop, 2100-01-01).txt";
 
@@ -153,4 +153,30 @@ async fn a_full_disk_changes_nothing() {
     assert_eq!(side.synced(node).await, Some(base));
     side.assert_settled().await;
     assert_eq!(side.device.scan().await.changed, 0);
+}
+
+#[tokio::test]
+async fn a_name_kept_on_this_disk_alone_gives_way_to_who_comes_with_it() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("Notes.md", "ours").await;
+    let mut row = side.local(node).await;
+    row.disk_name = Some("Notes.md".to_owned());
+    row.entry.place.name = name("Notes (case conflict).md");
+    side.device.put_row(row).await;
+    let wanted = entry("Notes.md").holding("theirs");
+    let (newcomer, path) = (side.node(), disk_path("Notes.md"));
+    side.stage("s", "theirs", &wanted);
+    let placed = side.applier().place_file(newcomer, &wanted, "s").await;
+    assert!(matches!(placed, Err(ApplyError::Changed { .. })));
+    assert!(side.applier().make_room(newcomer, &path).await.unwrap());
+    side.applier().place_file(newcomer, &wanted, "s").await.unwrap();
+    assert_eq!(side.device.read("Notes.md"), "theirs");
+    assert_eq!(side.device.read("Notes (case conflict).md"), "ours");
+    assert_eq!(side.device.row("Notes (case conflict).md").await.node, node);
+    assert!(
+        !side.applier().make_room(node, &path).await.unwrap(),
+        "it is at home"
+    );
+    assert_eq!(side.device.scan().await.changed, 0);
+    side.assert_settled().await;
 }
