@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use crate::command::{command, exists, succeeds, watched};
 use crate::counts::{self, Counts};
 use crate::workspace::{self, Workspace};
-use crate::{arrows, report, say, tidy};
+use crate::{arrows, report, say, sim, tidy};
 
 /// How much of the run is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,7 @@ fn checks(extent: Extent, counts: &mut Counts) -> Result<(), Failed> {
         );
         return Ok(());
     }
+    check("simulation", || sim::check(&root, counts))?;
     check("doc tests", || doc_tests(&root, counts))?;
     check("doc", || documentation(&root))?;
     optional(
