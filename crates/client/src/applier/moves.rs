@@ -45,7 +45,7 @@ impl Applier {
     /// # Errors
     /// As the filesystem and the state say.
     pub async fn make_room(&self, node: NodeId, path: &DiskPath) -> ApplyResult<bool> {
-        let Some((folder, name)) = path.parent().zip(path.names().last().and_then(as_name)) else {
+        let Some((folder, name)) = path.parent().zip(path.names().last().and_then(|name| as_name(name))) else {
             return Ok(false);
         };
         let folder = if folder.names().is_empty() {
@@ -61,7 +61,7 @@ impl Applier {
         };
         // A disk that folds names finds it under one that is not the same byte for byte.
         let is_holder = |row: &LocalRow| {
-            let on_disk = row.disk_name.as_ref().and_then(as_name);
+            let on_disk = row.disk_name.as_deref().and_then(as_name);
             row.node != node
                 && found.fingerprint.is_same_file(&row.fingerprint)
                 && on_disk.is_some_and(|on_disk| on_disk.key() == name.key())
@@ -111,8 +111,8 @@ impl Applier {
     }
 }
 
-fn as_name(name: &String) -> Option<NodeName> {
-    NodeName::new(name.as_str()).ok()
+fn as_name(name: &str) -> Option<NodeName> {
+    NodeName::new(name).ok()
 }
 
 /// A taken name, or a folder that is gone, is a change on the disk.
