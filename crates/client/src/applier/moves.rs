@@ -45,7 +45,10 @@ impl Applier {
     /// # Errors
     /// As the filesystem and the state say.
     pub async fn make_room(&self, node: NodeId, path: &DiskPath) -> ApplyResult<bool> {
-        let Some((folder, name)) = path.parent().zip(path.names().last().and_then(|name| as_name(name))) else {
+        let Some((folder, name)) = path
+            .parent()
+            .zip(path.names().last().and_then(|name| as_name(name)))
+        else {
             return Ok(false);
         };
         let folder = if folder.names().is_empty() {
