@@ -16,7 +16,7 @@ use cairn_core::runtime::Spawner;
 use cairn_testkit::random::Random;
 use futures::StreamExt;
 use http::{Request, Response};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -71,8 +71,9 @@ pub struct Network {
     faults: Mutex<Vec<NetworkFaults>>,
     random: Mutex<Random>,
     listener: Mutex<Option<Listener>>,
-    /// For each device, whether it is connected.
-    links: Vec<watch::Sender<bool>>,
+    /// For each device, what is cancelled when it is cut off. Requests that wait are woken in the order in which they came;
+    /// a `watch` channel would wake them in an order of its own.
+    links: Vec<Mutex<CancellationToken>>,
     /// What the network does by itself; never dies.
     life: Arc<Life>,
     requests: Mutex<u64>,
@@ -92,7 +93,7 @@ impl Network {
             faults: Mutex::new(vec![faults; devices]),
             random: Mutex::new(random),
             listener: Mutex::new(None),
-            links: (0..devices).map(|_| watch::Sender::new(true)).collect(),
+            links: (0..devices).map(|_| Mutex::default()).collect(),
             trace: Arc::clone(life.trace()),
             life,
             requests: Mutex::new(0),
@@ -116,23 +117,24 @@ impl Network {
         let Some(link) = self.links.get(device) else {
             return;
         };
-        let was = link.send_replace(is_connected);
-        if was && !is_connected {
+        let mut link = lock(link);
+        if is_connected != link.is_cancelled() {
+            return;
+        }
+        let word = if is_connected {
+            *link = CancellationToken::new();
+            "is connected"
+        } else {
+            link.cancel();
             self.trace.count("partition");
-        }
-        if was != is_connected {
-            let word = if is_connected {
-                "is connected"
-            } else {
-                "is cut off"
-            };
-            self.trace.line("network", format_args!("device {device} {word}"));
-        }
+            "is cut off"
+        };
+        self.trace.line("network", format_args!("device {device} {word}"));
     }
 
     /// Whether a device is connected.
     pub fn is_connected(&self, device: usize) -> bool {
-        self.links.get(device).is_some_and(|link| *link.borrow())
+        self.links.get(device).is_some_and(|link| !lock(link).is_cancelled())
     }
 
     /// Ends all partitions and faults.
@@ -185,7 +187,8 @@ pub struct SimTransport {
 struct Exchange {
     number: u64,
     plan: Plan,
-    link: watch::Receiver<bool>,
+    /// Cancelled when the device is cut off.
+    link: CancellationToken,
     /// Cancelled when the connection breaks, or the client has gone.
     gone: CancellationToken,
 }
@@ -215,10 +218,10 @@ impl Transport for SimTransport {
         );
         // Whoever drops this call takes its connection along.
         let guard = exchange.gone.clone().drop_guard();
-        let (answer, mut link, plan) = (self.carry(&exchange, request), self.link(), exchange.plan);
+        let (answer, link, plan) = (self.carry(&exchange, request), exchange.link.clone(), exchange.plan);
         let result = tokio::select! {
             biased;
-            () = down(&mut link) => Err(Broken::Partition),
+            () = link.cancelled() => Err(Broken::Partition),
             answer = answer => answer,
         };
         match result {
@@ -250,18 +253,16 @@ impl Transport for SimTransport {
     }
 }
 
-/// Resolves when the way is cut.
-async fn down(link: &mut watch::Receiver<bool>) {
-    if link.wait_for(|is_up| !*is_up).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
 impl SimTransport {
-    fn link(&self) -> watch::Receiver<bool> {
+    /// A token that is cancelled when the device is cut off; it is already where it is, and where there is no such device.
+    fn link(&self) -> CancellationToken {
         match self.network.links.get(self.device) {
-            Some(link) => link.subscribe(),
-            None => watch::Sender::new(false).subscribe(),
+            Some(link) => lock(link).clone(),
+            None => {
+                let link = CancellationToken::new();
+                link.cancel();
+                link
+            }
         }
     }
 
@@ -315,12 +316,12 @@ impl SimTransport {
             Request::from_parts(parts, receiver),
             exchange.gone.clone(),
         )?;
-        let (gone, mut link) = (exchange.gone.clone(), exchange.link.clone());
+        let (gone, link) = (exchange.gone.clone(), exchange.link.clone());
         let task = async move {
             tokio::select! {
                 biased;
                 () = gone.cancelled() => {}
-                () = down(&mut link) => {}
+                () = link.cancelled() => {}
                 is_whole = pump.run() => if !is_whole { gone.cancel() },
             }
         };

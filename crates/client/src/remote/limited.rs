@@ -148,10 +148,11 @@ impl Lane {
             let len = rest.len().min(most as usize);
             let turn = self.reserve(len, rate);
             tokio::select! {
-                () = sleep_until(turn) => return rest.split_to(len),
+                biased;
                 changed = changes.changed() => if changed.is_err() {
                     return std::mem::take(rest);
                 },
+                () = sleep_until(turn) => return rest.split_to(len),
             }
         }
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cairn_client::remote::transport::{Body, TransportError};
 use futures::stream::{self, Stream, StreamExt};
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::DropGuard;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::plan::Plan;
-use super::{Broken, down};
+use super::Broken;
 use crate::trace::Trace;
 
 /// Blocks that may be on their way at once.
@@ -93,7 +93,7 @@ impl Receiver {
 /// A reply's body as the client reads it, over a link that may break.
 pub(super) struct Tap {
     body: Receiver,
-    link: watch::Receiver<bool>,
+    link: CancellationToken,
     plan: Plan,
     _gone: DropGuard,
     trace: Arc<Trace>,
@@ -106,7 +106,7 @@ pub(super) struct Tap {
 impl Tap {
     pub(super) fn new(
         body: Receiver,
-        link: watch::Receiver<bool>,
+        link: CancellationToken,
         plan: Plan,
         gone: DropGuard,
         trace: Arc<Trace>,
@@ -157,7 +157,7 @@ impl Tap {
         }
         let block = tokio::select! {
             biased;
-            () = down(&mut self.link) => return Err(Broken::Partition),
+            () = self.link.cancelled() => return Err(Broken::Partition),
             block = self.body.next() => block?,
         };
         let Some(mut block) = block else {
