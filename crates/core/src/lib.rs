@@ -12,6 +12,7 @@
 //! - *pack*: many chunks in one immutable file.
 //! - *commit*: one atomic change of a namespace.
 //! - *remote, local, synced tree*: what the server says, what the disk says, what both last agreed on.
+//! - *signature*, *delta*: what is told of a chunk, and what turns it into another (rsync's words).
 //! - *scan, plan, stage, apply*: the four steps of syncing.
 //! - *conflicted copy*: the second of two versions that were written at once, under a name of its own.
 
@@ -19,6 +20,7 @@ pub mod change;
 pub mod chunker;
 pub mod conflict;
 pub mod content_hash;
+pub mod delta;
 pub mod file_hasher;
 pub mod ids;
 pub mod limits;

@@ -26,6 +26,11 @@ pub const BODY_BYTES: usize = 8 * 1024 * 1024;
 pub const FRAME_BYTES: usize = 4 * 1024 * 1024;
 /// Chunk hashes in one have-check: 128 KB of hashes.
 pub const HAVE_HASHES: usize = 4_096;
+/// Chunks whose signatures are asked for at once: 64 MiB that are read, 800 KB that are sent, at the most.
+pub const SIGNATURES: usize = 256;
+/// Bytes of the bases and of the results of all deltas in one request. A body of short deltas could otherwise keep a
+/// server busy for minutes.
+pub const DELTA_WORK_BYTES: usize = 64 * 1024 * 1024;
 /// Journal entries in one page of changes.
 pub const CHANGES_PAGE: usize = 2_000;
 /// Nodes in one page of a listing.
