@@ -51,6 +51,9 @@ pub enum ErrorCode {
     /// Too slow: the body did not arrive in time.
     #[n(14)]
     Timeout,
+    /// A delta cannot be used: send the chunk whole.
+    #[n(15)]
+    DeltaRefused,
 }
 
 impl ErrorCode {
@@ -64,7 +67,7 @@ impl ErrorCode {
             Self::Timeout => 408,
             Self::OpIdReused => 409,
             Self::TooLarge => 413,
-            Self::HashMismatch => 422,
+            Self::HashMismatch | Self::DeltaRefused => 422,
             Self::UnsupportedVersion => 426,
             Self::RateLimited => 429,
             Self::Internal => 500,

@@ -9,7 +9,8 @@
 //! A body of frames ends with an end frame: a body that was cut is told from one that is complete.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use cairn_codec::{Codec, EncodedChunk};
+use cairn_codec::{Codec, DeltaForm, EncodedChunk, EncodedDelta};
+use cairn_core::delta::BASE_CHUNKS;
 use cairn_core::ids::ChunkHash;
 use cairn_core::limits;
 
@@ -17,6 +18,8 @@ use cairn_core::limits;
 pub const HEADER_BYTES: usize = 5;
 /// Bytes of a chunk frame's payload before the encoded bytes.
 const CHUNK_HEADER_BYTES: usize = 32 + 1 + 1 + 4 + 4;
+/// Bytes of a delta frame's payload before the names of the base.
+const DELTA_HEADER_BYTES: usize = 32 + 1 + 1 + 4 + 1;
 
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub enum Frame {
     Chunk(ChunkFrame),
     /// A CBOR message; which one follows from the place.
     Message(Bytes),
+    /// A chunk as a delta.
+    Delta(DeltaFrame),
     /// The end of the body.
     End,
 }
@@ -38,6 +43,19 @@ pub struct ChunkFrame {
     pub is_page: bool,
     /// Its bytes.
     pub chunk: EncodedChunk,
+}
+
+/// A chunk with its name, as what turns a base into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeltaFrame {
+    /// The chunk's name.
+    pub hash: ChunkHash,
+    /// Whether it is a page of a manifest.
+    pub is_page: bool,
+    /// The chunks that the base is put together from, in this order; 1 to [`BASE_CHUNKS`].
+    pub base: Vec<ChunkHash>,
+    /// What turns the base into the chunk.
+    pub delta: EncodedDelta,
 }
 
 /// A body that is not a sequence of frames.
@@ -83,6 +101,20 @@ impl Frame {
                 out.put_slice(payload);
             }
             Self::End => put_header(out, 3, 0),
+            Self::Delta(frame) => {
+                put_header(out, 4, frame.payload_len());
+                out.put_slice(frame.hash.as_bytes());
+                out.put_u8(u8::from(frame.is_page));
+                out.put_u8(match frame.delta.form {
+                    DeltaForm::Steps => 0,
+                    DeltaForm::ZstdSteps => 1,
+                    DeltaForm::Patch => 2,
+                });
+                out.put_u32_le(frame.delta.plain_len);
+                out.put_u8(u8::try_from(frame.base.len()).expect("a base has few chunks"));
+                frame.base.iter().for_each(|hash| out.put_slice(hash.as_bytes()));
+                out.put_slice(&frame.delta.bytes);
+            }
         }
     }
 
@@ -92,8 +124,15 @@ impl Frame {
             + match self {
                 Self::Chunk(frame) => CHUNK_HEADER_BYTES + frame.chunk.bytes.len(),
                 Self::Message(payload) => payload.len(),
+                Self::Delta(frame) => frame.payload_len(),
                 Self::End => 0,
             }
+    }
+}
+
+impl DeltaFrame {
+    fn payload_len(&self) -> usize {
+        DELTA_HEADER_BYTES + self.base.len() * ChunkHash::LEN + self.delta.bytes.len()
     }
 }
 
@@ -149,7 +188,7 @@ impl FrameReader {
         let kind = self.buffer[0];
         let len =
             u32::from_le_bytes([self.buffer[1], self.buffer[2], self.buffer[3], self.buffer[4]]) as usize;
-        if !(1..=3).contains(&kind) {
+        if !(1..=4).contains(&kind) {
             return Err(FrameError::UnknownKind(kind));
         }
         // An end has nothing in it: bytes there would be read by nobody.
@@ -166,6 +205,7 @@ impl FrameReader {
         match kind {
             1 => decode_chunk(payload).map(|frame| Some(Frame::Chunk(frame))),
             2 => Ok(Some(Frame::Message(payload))),
+            4 => decode_delta(payload).map(|frame| Some(Frame::Delta(frame))),
             _ => {
                 self.ended = true;
                 Ok(Some(Frame::End))
@@ -190,25 +230,15 @@ fn decode_chunk(mut payload: Bytes) -> Result<ChunkFrame, FrameError> {
     if payload.len() < CHUNK_HEADER_BYTES {
         return Err(FrameError::MalformedChunk("it is shorter than its header"));
     }
-    let mut hash = [0; 32];
-    payload.copy_to_slice(&mut hash);
-    let is_page = match payload.get_u8() {
-        0 => false,
-        1 => true,
-        _ => return Err(FrameError::MalformedChunk("unknown kind of chunk")),
-    };
+    let hash = take_hash(&mut payload);
+    let is_page = take_is_page(&mut payload)?;
     let codec = match payload.get_u8() {
         0 => Codec::Raw,
         1 => Codec::Zstd,
         _ => return Err(FrameError::MalformedChunk("unknown codec")),
     };
-    let plain_len = payload.get_u32_le();
+    let plain_len = take_plain_len(&mut payload)?;
     let plain_crc32 = payload.get_u32_le();
-    if plain_len == 0 || plain_len as usize > limits::CHUNK_MAX_BYTES {
-        return Err(FrameError::MalformedChunk(
-            "the plaintext's length is out of range",
-        ));
-    }
     if codec == Codec::Raw && payload.len() != plain_len as usize {
         return Err(FrameError::MalformedChunk(
             "a raw chunk has another length than it says",
@@ -218,7 +248,7 @@ fn decode_chunk(mut payload: Bytes) -> Result<ChunkFrame, FrameError> {
         return Err(FrameError::MalformedChunk("it is longer than its plaintext"));
     }
     Ok(ChunkFrame {
-        hash: ChunkHash::new(hash),
+        hash,
         is_page,
         chunk: EncodedChunk {
             codec,
@@ -227,4 +257,61 @@ fn decode_chunk(mut payload: Bytes) -> Result<ChunkFrame, FrameError> {
             bytes: payload,
         },
     })
+}
+
+fn decode_delta(mut payload: Bytes) -> Result<DeltaFrame, FrameError> {
+    if payload.len() < DELTA_HEADER_BYTES {
+        return Err(FrameError::MalformedChunk("it is shorter than its header"));
+    }
+    let hash = take_hash(&mut payload);
+    let is_page = take_is_page(&mut payload)?;
+    let form = match payload.get_u8() {
+        0 => DeltaForm::Steps,
+        1 => DeltaForm::ZstdSteps,
+        2 => DeltaForm::Patch,
+        _ => return Err(FrameError::MalformedChunk("unknown form of delta")),
+    };
+    let plain_len = take_plain_len(&mut payload)?;
+    let base_count = usize::from(payload.get_u8());
+    if base_count == 0 || base_count > BASE_CHUNKS {
+        return Err(FrameError::MalformedChunk("the base has no chunks, or too many"));
+    }
+    if payload.len() < base_count * ChunkHash::LEN {
+        return Err(FrameError::MalformedChunk("the names of its base are cut"));
+    }
+    let base = (0..base_count).map(|_| take_hash(&mut payload)).collect();
+    Ok(DeltaFrame {
+        hash,
+        is_page,
+        base,
+        delta: EncodedDelta {
+            form,
+            plain_len,
+            bytes: payload,
+        },
+    })
+}
+
+fn take_hash(payload: &mut Bytes) -> ChunkHash {
+    let mut hash = [0; 32];
+    payload.copy_to_slice(&mut hash);
+    ChunkHash::new(hash)
+}
+
+fn take_is_page(payload: &mut Bytes) -> Result<bool, FrameError> {
+    match payload.get_u8() {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(FrameError::MalformedChunk("unknown kind of chunk")),
+    }
+}
+
+fn take_plain_len(payload: &mut Bytes) -> Result<u32, FrameError> {
+    let plain_len = payload.get_u32_le();
+    if plain_len == 0 || plain_len as usize > limits::CHUNK_MAX_BYTES {
+        return Err(FrameError::MalformedChunk(
+            "the plaintext's length is out of range",
+        ));
+    }
+    Ok(plain_len)
 }

@@ -9,6 +9,7 @@ use cairn_core::node::Node;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
 use cairn_core::tree_hash::Child;
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use crate::wire::Wire;
@@ -34,6 +35,8 @@ pub mod path {
     pub const DEVICES: &str = "/sync/1/devices";
     /// `POST` [`super::Have`]: [`super::HaveReply`].
     pub const HAVE: &str = "/sync/1/have";
+    /// `POST` [`super::Signatures`]: [`super::SignaturesReply`].
+    pub const SIGNATURES: &str = "/sync/1/signatures";
     /// `POST` frames of chunks, `?ns=` names the namespace: [`super::ChunksReply`].
     pub const CHUNKS: &str = "/sync/1/chunks";
     /// `POST` frames of chunks, then one frame with a [`super::CommitRequest`]: [`super::CommitReply`].
@@ -188,6 +191,23 @@ pub struct HaveReply {
     /// One per hash: whether a commit may name it without sending it.
     #[n(0)]
     pub have: Vec<bool>,
+}
+
+/// Asks for the signatures of chunks, to send others as deltas against them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Signatures {
+    /// At most [`cairn_core::limits::SIGNATURES`].
+    #[cbor(n(0), with = "crate::wire")]
+    pub hashes: Vec<ChunkHash>,
+}
+
+/// The answer to [`Signatures`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SignaturesReply {
+    /// One per hash, as [`cairn_core::delta::Signature`] encodes it; `None` for what no namespace references that the account
+    /// may read.
+    #[n(0)]
+    pub signatures: Vec<Option<ByteVec>>,
 }
 
 /// The chunks of the request are durable and may be committed to the namespace.

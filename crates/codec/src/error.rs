@@ -1,5 +1,6 @@
 //! What can be wrong with an encoded chunk.
 
+use cairn_core::delta::DeltaError;
 use cairn_core::ids::ChunkHash;
 
 use crate::PLAIN_MAX_BYTES;
@@ -27,6 +28,13 @@ pub enum CodecError {
         /// What zstd says.
         #[source]
         source: std::io::Error,
+    },
+    /// The delta that it came as does not fit its base.
+    #[error("the delta cannot be applied")]
+    Delta {
+        /// Why.
+        #[source]
+        source: DeltaError,
     },
     /// Its plaintext does not have the CRC-32 that it claims.
     #[error("the chunk's checksum does not match its plaintext")]

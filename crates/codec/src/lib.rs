@@ -1,11 +1,14 @@
 //! How a chunk's bytes are encoded, on disk and on the wire alike: raw or one zstd frame.
 //!
 //! A chunk is encoded once, where its plaintext is cut, and travels and rests in that form. Whoever receives one calls
-//! [`decode_chunk`] before relying on it. Nothing here does IO.
+//! [`decode_chunk`] before relying on it. Where the other side has almost the same bytes, an [`EncodedDelta`] travels in
+//! its place. Nothing here does IO.
 
 mod compress;
+mod delta;
 mod error;
 
+pub use delta::{DeltaForm, EncodedDelta, decode_delta, encode_delta, encode_patch};
 pub use error::CodecError;
 
 use bytes::Bytes;

@@ -55,6 +55,14 @@ pub enum ServiceError {
         /// The name.
         hash: ChunkHash,
     },
+    /// A delta whose base the caller cannot read, or that does not make the chunk that it names. Which is not told.
+    #[error(
+        "the delta for chunk {hash} cannot be used: send the chunk whole; nothing of this request was kept"
+    )]
+    DeltaRefused {
+        /// The chunk.
+        hash: ChunkHash,
+    },
     /// The body came too slowly.
     #[error("the request's body did not arrive in time")]
     Timeout,
@@ -144,6 +152,7 @@ impl ServiceError {
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::HashMismatch { .. } => ErrorCode::HashMismatch,
+            Self::DeltaRefused { .. } => ErrorCode::DeltaRefused,
             Self::Timeout => ErrorCode::Timeout,
             Self::UnsupportedVersion => ErrorCode::UnsupportedVersion,
             Self::Busy { .. } => ErrorCode::Unavailable,

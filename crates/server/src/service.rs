@@ -4,6 +4,7 @@ pub mod accounts;
 pub(crate) mod browse;
 pub(crate) mod commit;
 pub(crate) mod contents;
+pub(crate) mod deltas;
 pub(crate) mod fetch;
 pub(crate) mod tree_hash;
 pub(crate) mod upload;

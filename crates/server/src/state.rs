@@ -23,6 +23,10 @@ use crate::service::tree_hash::TreeHashes;
 
 /// Bytes of decoded manifest pages that are kept: about 1,600 pages, the manifests of some 20 GiB of files.
 const PAGE_CACHE_BYTES: u64 = 16 << 20;
+/// Bytes of signatures that are kept, of chunks that were asked for or made lately: about 14,000, of 1 GiB of files.
+const SIGNATURE_CACHE_BYTES: u64 = 16 << 20;
+/// Requests that work on signatures or deltas at once; each holds 3 MiB at most.
+const DELTA_WORKERS: usize = 4;
 /// Commits whose long manifests are read at once; each may keep 40 MiB of hashes.
 const LONG_COMMITS: usize = 2;
 
@@ -38,6 +42,9 @@ pub(crate) struct State {
     pub(crate) long_commits: Arc<Semaphore>,
     /// Plaintext of manifest pages by hash. Holds no answer to who may read them.
     pub(crate) pages: moka::sync::Cache<ChunkHash, Bytes>,
+    /// Signatures of chunks by hash; what is used least gives way. Holds no answer to who may read them.
+    pub(crate) signatures: moka::sync::Cache<ChunkHash, Bytes>,
+    pub(crate) delta_work: Arc<Semaphore>,
     /// Hashes of folders, and walks that will go on.
     pub(crate) tree_hashes: TreeHashes,
     /// Namespaces in which content hashes wait to be checked.
@@ -64,10 +71,9 @@ impl State {
             body_memory: BodyMemory::new(config.body_memory_bytes),
             downloads: Arc::new(Semaphore::new(config.max_downloads.max(1))),
             long_commits: Arc::new(Semaphore::new(LONG_COMMITS)),
-            pages: moka::sync::Cache::builder()
-                .max_capacity(PAGE_CACHE_BYTES)
-                .weigher(|_, page: &Bytes| u32::try_from(page.len() + 96).unwrap_or(u32::MAX))
-                .build(),
+            pages: cache(PAGE_CACHE_BYTES),
+            signatures: cache(SIGNATURE_CACHE_BYTES),
+            delta_work: Arc::new(Semaphore::new(DELTA_WORKERS)),
             tree_hashes: TreeHashes::default(),
             dirty: DirtyNamespaces::default(),
             draining: CancellationToken::new(),
@@ -103,4 +109,12 @@ impl State {
             Err(ServiceError::NotFound("that namespace"))
         }
     }
+}
+
+/// A cache of so many bytes, those of its own rows included.
+fn cache(bytes: u64) -> moka::sync::Cache<ChunkHash, Bytes> {
+    moka::sync::Cache::builder()
+        .max_capacity(bytes)
+        .weigher(|_, value: &Bytes| u32::try_from(value.len() + 96).unwrap_or(u32::MAX))
+        .build()
 }

@@ -14,6 +14,7 @@ mod login;
 mod logout;
 mod nodes;
 mod resolve;
+mod signatures;
 mod tree_hash;
 mod whoami;
 
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route(path::WHOAMI, get(whoami::whoami))
         .route(path::DEVICES, get(devices::devices))
         .route(path::HAVE, post(have::have))
+        .route(path::SIGNATURES, post(signatures::signatures))
         .route(path::CHUNKS, post(chunks::chunks))
         .route(path::COMMIT, post(commit::commit))
         .route(path::CHANGES, post(changes::changes))

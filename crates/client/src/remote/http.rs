@@ -308,6 +308,7 @@ fn decode_fetched(frame: Frame) -> Result<Fetched, String> {
         Frame::Message(bytes) => from_cbor(&bytes)
             .map(Fetched::Start)
             .map_err(|error| error.to_string()),
+        Frame::Delta(_) => Err("a delta came that nobody asked for".to_owned()),
         Frame::End => Err("an end frame came where none is".to_owned()),
     }
 }
@@ -315,7 +316,9 @@ fn decode_fetched(frame: Frame) -> Result<Fetched, String> {
 fn decode_event(frame: Frame) -> Result<Event, String> {
     match frame {
         Frame::Message(bytes) => from_cbor(&bytes).map_err(|error| error.to_string()),
-        Frame::Chunk(_) | Frame::End => Err("the event stream holds something else than events".to_owned()),
+        Frame::Chunk(_) | Frame::Delta(_) | Frame::End => {
+            Err("the event stream holds something else than events".to_owned())
+        }
     }
 }
 

@@ -1,15 +1,16 @@
-//! Takes chunks in: decoded and hashed, then durable, then allowed to be committed.
+//! Takes chunks in, whole or as deltas: decoded and hashed, then durable, then allowed to be committed.
 
 use std::collections::BTreeMap;
 
 use axum::extract::Request;
 use bytes::Bytes;
-use cairn_api::frame::{ChunkFrame, Frame, FrameReader};
+use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame, FrameReader};
 use cairn_chunks::{ChunkKind, NewChunk};
 use cairn_codec::decode_chunk;
 use cairn_core::ids::{ChunkHash, NamespaceId};
 use cairn_core::limits;
 
+use super::deltas::Resolver;
 use crate::auth::Caller;
 use crate::body::BodyReader;
 use crate::error::ServiceError;
@@ -48,6 +49,7 @@ pub(crate) enum Ending {
 /// Reads a body of frames and stores its chunks as they come. Nobody may commit them yet: see [`grant`].
 pub(crate) async fn receive(
     state: &State,
+    caller: &Caller,
     request: Request,
     ending: Ending,
 ) -> Result<Received, ServiceError> {
@@ -56,7 +58,7 @@ pub(crate) async fn receive(
         Ending::Message => limits::FRAME_BYTES,
     };
     let mut body = BodyReader::new(request, limits::BODY_BYTES, state)?;
-    let mut reading = Reading::new(state, ending, frame_limit);
+    let mut reading = Reading::new(state, caller, ending, frame_limit);
     let received = reading.run(&mut body).await.map(|()| reading.received);
     if received.is_err() {
         body.discard().await;
@@ -90,19 +92,23 @@ struct Reading<'s> {
     /// Bytes that the reader holds: of a frame that is not complete.
     reader_bytes: usize,
     batch: Vec<ChunkFrame>,
+    deltas: Vec<DeltaFrame>,
+    resolver: Resolver<'s>,
     batch_bytes: usize,
     memory: Reservation<'s>,
     received: Received,
 }
 
 impl<'s> Reading<'s> {
-    fn new(state: &'s State, ending: Ending, frame_limit: usize) -> Self {
+    fn new(state: &'s State, caller: &'s Caller, ending: Ending, frame_limit: usize) -> Self {
         Self {
             state,
             ending,
             reader: FrameReader::with_limit(frame_limit),
             reader_bytes: 0,
             batch: Vec::new(),
+            deltas: Vec::new(),
+            resolver: Resolver::new(state, caller),
             batch_bytes: 0,
             memory: state.body_memory.begin(),
             received: Received {
@@ -150,19 +156,16 @@ impl<'s> Reading<'s> {
     fn take(&mut self, frame: Frame) -> Result<(), ServiceError> {
         let wire_len = frame.wire_len();
         match frame {
-            Frame::Chunk(_) if self.received.message.is_some() => {
+            Frame::Chunk(_) | Frame::Delta(_) if self.received.message.is_some() => {
                 return Err(ServiceError::bad("a chunk follows the message"));
             }
             Frame::Chunk(chunk) => {
-                self.received.frame_count += 1;
-                if self.received.frame_count as usize > REQUEST_CHUNKS {
-                    return Err(ServiceError::TooLarge {
-                        what: "chunks in one request",
-                        limit: REQUEST_CHUNKS,
-                    });
-                }
-                self.batch_bytes += wire_len;
+                self.count(wire_len)?;
                 self.batch.push(chunk);
+            }
+            Frame::Delta(delta) => {
+                self.count(wire_len)?;
+                self.deltas.push(delta);
             }
             Frame::Message(_) if self.ending == Ending::ChunksOnly || self.received.message.is_some() => {
                 return Err(ServiceError::bad("a message where none may be"));
@@ -173,22 +176,59 @@ impl<'s> Reading<'s> {
         Ok(())
     }
 
+    fn count(&mut self, wire_len: usize) -> Result<(), ServiceError> {
+        self.received.frame_count += 1;
+        if self.received.frame_count as usize > REQUEST_CHUNKS {
+            return Err(ServiceError::TooLarge {
+                what: "chunks in one request",
+                limit: REQUEST_CHUNKS,
+            });
+        }
+        self.batch_bytes += wire_len;
+        Ok(())
+    }
+
     /// Checks the batch on the blocking pool and makes it durable.
     async fn store(&mut self) -> Result<(), ServiceError> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
         let batch = std::mem::take(&mut self.batch);
-        let checked = self.state.runtime.blocking(move || check(batch)).await?;
+        if !batch.is_empty() {
+            let checked = self.state.runtime.blocking(move || check(batch)).await?;
+            self.put(checked).await?;
+        }
+        // What deltas make is longer than they are: it goes to the disk part by part.
+        let mut deltas = std::mem::take(&mut self.deltas);
+        while !deltas.is_empty() {
+            let rest = deltas.split_off(first_part(&deltas));
+            let part = std::mem::replace(&mut deltas, rest);
+            let part_bytes: usize = part.iter().map(|delta| delta.delta.plain_len as usize).sum();
+            self.memory.grow_to(self.held_bytes() + part_bytes).await?;
+            let made = self.resolver.resolve(part).await?;
+            self.put(made).await?;
+        }
+        self.batch_bytes = 0;
+        self.memory.shrink_to(self.held_bytes());
+        Ok(())
+    }
+
+    /// Makes chunks durable that were checked.
+    async fn put(&mut self, checked: Vec<NewChunk>) -> Result<(), ServiceError> {
         self.received
             .chunks
             .extend(checked.iter().map(|new| (new.hash, new.chunk.plain_len)));
         let lease = self.state.chunks.put(checked).await?.0;
         self.received.lease = Some(self.received.lease.map_or(lease, |oldest| oldest.min(lease)));
-        self.batch_bytes = 0;
-        self.memory.shrink_to(self.held_bytes());
         Ok(())
     }
+}
+
+/// How many deltas, one at least, make no more than a batch.
+fn first_part(deltas: &[DeltaFrame]) -> usize {
+    let mut bytes = 0;
+    let fits = deltas.iter().take_while(|delta| {
+        bytes += delta.delta.plain_len as usize;
+        bytes <= BATCH_BYTES
+    });
+    fits.count().max(1)
 }
 
 fn check(batch: Vec<ChunkFrame>) -> Result<Vec<NewChunk>, ServiceError> {

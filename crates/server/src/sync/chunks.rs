@@ -29,7 +29,7 @@ pub(super) async fn chunks(
         .parse()
         .map_err(|_| ServiceError::bad("ns is no namespace id: 16 hex digits"))?;
     state.check_access(&caller, namespace).await?;
-    let received = upload::receive(&state, request, Ending::ChunksOnly).await?;
+    let received = upload::receive(&state, &caller, request, Ending::ChunksOnly).await?;
     upload::grant(&state, &caller, namespace, &received).await?;
     Ok(Reply(ChunksReply {
         count: received.frame_count,

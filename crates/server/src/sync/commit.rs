@@ -16,6 +16,6 @@ pub(super) async fn commit(
     caller: Caller,
     request: Request,
 ) -> Answer<CommitReply> {
-    let received = upload::receive(&state, request, Ending::Message).await?;
+    let received = upload::receive(&state, &caller, request, Ending::Message).await?;
     commit::commit(&state, &caller, received).await.map(Reply)
 }

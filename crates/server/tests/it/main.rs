@@ -5,6 +5,7 @@
 mod auth;
 mod browse;
 mod commit;
+mod deltas;
 mod events;
 mod fetch;
 mod serve;

@@ -294,6 +294,11 @@ impl Device<'_> {
         self.put_with(name, file, &[]).await
     }
 
+    /// Puts a long file into the root folder whose chunks, but not its pages, were uploaded before.
+    pub(crate) async fn put_with_pages(&self, name: &str, file: &TestFile) -> (NodeId, Seq) {
+        self.put_with(name, file, &file.pages).await
+    }
+
     async fn put_with(&self, name: &str, file: &TestFile, chunks: &[Frame]) -> (NodeId, Seq) {
         let node = NodeId::random(&OsEntropy);
         let request = self.request(vec![vec![file.create(node, name)]]);
