@@ -149,10 +149,10 @@ pub(super) async fn put_contents(
 ) -> Result<(), Fault> {
     for some in in_even_parts(contents) {
         let mut statement: QueryBuilder<Sqlite> =
-            QueryBuilder::new("INSERT OR REPLACE INTO content (file_id, size, manifest, content_hash) ");
+            QueryBuilder::new("INSERT OR REPLACE INTO content (prefix, size, manifest, content_hash) ");
         statement.push_values(some, |mut values, content| {
             values
-                .push_bind(&content.file_id.as_bytes()[..])
+                .push_bind(&content.file_id.as_bytes()[..8])
                 .push_bind(content.size.cast_signed())
                 .push_bind(content.manifest.encode())
                 .push_bind(&content.content_hash.as_bytes()[..]);

@@ -287,8 +287,8 @@ pub(super) async fn contents(
     for some in file_ids.chunks(CONTENTS_AT_ONCE) {
         let ids: serde_json::Value = some.iter().map(ToString::to_string).collect();
         let rows = sqlx::query(
-            "SELECT c.file_id, c.size, c.manifest, c.content_hash
-             FROM json_each($1) j CROSS JOIN content c ON c.file_id = unhex(j.value)",
+            "SELECT c.size, c.manifest, c.content_hash
+             FROM json_each($1) j CROSS JOIN content c ON c.prefix = substr(unhex(j.value), 1, 8)",
         )
         .bind(ids.to_string())
         .fetch_all(&mut *connection)
@@ -302,13 +302,13 @@ pub(super) async fn contents(
 }
 
 fn content(row: &SqliteRow) -> Result<FileContent, Fault> {
-    let file_id = FileId::from_slice(row.try_get(0)?).ok_or_else(|| Fault::damaged("file id"))?;
-    let manifest: &[u8] = row.try_get(2)?;
-    let content_hash = ContentHash::from_slice(row.try_get(3)?);
+    let size = row.try_get::<i64, _>(0)?.cast_unsigned();
+    let manifest = Manifest::decode(row.try_get(1)?).map_err(|error| Fault::Damaged(error.to_string()))?;
+    let content_hash = ContentHash::from_slice(row.try_get(2)?);
     Ok(FileContent {
-        size: row.try_get::<i64, _>(1)?.cast_unsigned(),
-        file_id,
-        manifest: Manifest::decode(manifest).map_err(|error| Fault::Damaged(error.to_string()))?,
+        size,
+        file_id: manifest.file_id(size),
+        manifest,
         content_hash: content_hash.ok_or_else(|| Fault::damaged("content hash"))?,
     })
 }
