@@ -90,7 +90,9 @@ impl Engine {
     /// [`EngineError`]; what was done until then is recorded.
     pub async fn sync(&self) -> EngineResult<PassReport> {
         let mut report = PassReport::default();
-        self.finish_intents(&mut report).await?;
+        if !self.finish_intents(&mut report).await? {
+            return Ok(report);
+        }
         self.settle_in_flight().await?;
         self.pull().await?;
         for _ in 0..PASSES {
@@ -99,6 +101,9 @@ impl Engine {
             let is_over = pass.steps == 0 || pass.done == 0;
             let is_stale = pass.is_stale;
             report.merge(pass);
+            if report.is_stuck {
+                return Ok(report);
+            }
             if is_stale {
                 self.pull().await?;
             }
@@ -131,6 +136,9 @@ impl Engine {
             let plan = self.plan(&hood);
             report.waiting += plan.waiting.len() as u64;
             self.carry_out(&hood, plan, &mut report).await?;
+            if report.is_stuck {
+                break;
+            }
         }
         Ok(report)
     }

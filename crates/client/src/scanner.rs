@@ -188,7 +188,11 @@ impl Scanner {
         Ok(report)
     }
 
-    async fn check_root(&self) -> Result<(), ScanError> {
+    /// Checks that the root is there and carries the marker, and opens it anew where it was mounted again.
+    ///
+    /// # Errors
+    /// [`ScanError::RootGone`].
+    pub(crate) async fn check_root(&self) -> Result<(), ScanError> {
         let marker = Arc::clone(&self.marker);
         self.on_disk(move |fs| fs.check_root(&marker))
             .await

@@ -158,7 +158,15 @@ impl Applier {
             results.push(match result {
                 Ok(()) => self.add_placed(&mut batch, item).await,
                 Err(error) if error.is_already_exists() => Err(ApplyError::Changed { path: item.path() }),
-                Err(error) => Err(error.into()),
+                Err(error) => {
+                    // It may or may not have happened, and may have left two names of one file.
+                    let (staged, at) = (item.staged.clone(), item.path());
+                    if self.on_disk(move |fs| fs.settle(&staged, &at)).await.is_err() {
+                        // Left to whoever finishes what is half done.
+                        batch.done_intents.clear();
+                    }
+                    Err(error.into())
+                }
             });
         }
         self.write(batch).await?;

@@ -20,12 +20,27 @@ impl Applier {
         for intent in self.state.intents(self.namespace).await? {
             self.replay(&intent).await?;
         }
+        self.clear_stage().await
+    }
+
+    /// Moves to the trash what nobody wants any more and an error left in the stage. No step may run meanwhile.
+    ///
+    /// # Errors
+    /// As the filesystem and the state say; what is left is tried again at the next call.
+    pub(crate) async fn clear_stage(&self) -> ApplyResult<()> {
+        let names = self.on_disk(|fs| fs.staged_names()).await?;
+        let mut strangers: Vec<String> = names
+            .into_iter()
+            .filter(|name| !name.starts_with(PARTIAL_PREFIX))
+            .collect();
+        if strangers.is_empty() || !self.state.intents(self.namespace).await?.is_empty() {
+            return Ok(());
+        }
         let waiting = self.state.displaced(self.namespace, usize::MAX).await?;
         let waiting: HashSet<String> = waiting.into_iter().map(|displaced| displaced.staged).collect();
-        for staged in self.on_disk(|fs| fs.staged_names()).await? {
-            if !staged.starts_with(PARTIAL_PREFIX) && !waiting.contains(&staged) {
-                self.on_disk(move |fs| fs.trash(&staged)).await?;
-            }
+        strangers.retain(|staged| !waiting.contains(staged));
+        for staged in strangers {
+            self.on_disk(move |fs| fs.trash(&staged)).await?;
         }
         Ok(())
     }

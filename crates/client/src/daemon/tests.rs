@@ -1,5 +1,6 @@
 //! A daemon in this process: real disk, state in memory, a server that is away.
 
+use std::io::ErrorKind;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::*;
 use crate::fs::faulty::Fault;
 use crate::progress::Progress;
 use crate::remote::fake::FakeRemote;
+use crate::scanner::Brake;
 use crate::scanner::tests::fixture::{Device, MARKER};
 use crate::state::ClientState;
 use crate::watcher::{Hint, WatchTrouble};
@@ -202,4 +204,36 @@ async fn another_folder_than_before_is_not_taken() {
         .err()
         .unwrap();
     assert!(matches!(error, DaemonError::FolderGone { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_looked_at_while_a_step_is_half_done() {
+    let device = Device::new();
+    device.write("a", "text");
+    let daemon = Daemon::assemble(parts(&device, Vec::new()), device.runtime.clone())
+        .await
+        .unwrap();
+    daemon.scanner.scan_all(Brake::On).await.unwrap();
+    let row = device.row("a").await;
+    // It is taken away, and whether it was cannot be found out: not by the step, the pass before its scan, or its sync.
+    device.fs.inject("displace", Fault::After(ErrorKind::Other));
+    for _ in 0..3 {
+        device.fs.inject("settle", Fault::Before(ErrorKind::Other));
+    }
+    assert!(daemon.engine.applier.remove(row.node).await.is_err());
+    assert!(!device.exists("a"));
+    let mut work = Work::everything();
+    daemon.settle(&mut work).await.unwrap();
+    assert!(work.has_setbacks());
+    assert_eq!(
+        device.find("a").await,
+        Some(row),
+        "that it is missing is no deletion"
+    );
+    // The disk works again; the server is away.
+    let settled = daemon.settle(&mut work).await;
+    assert!(matches!(settled, Err(DaemonError::Remote(_))));
+    assert_eq!(device.find("a").await, None);
+    let intents = device.state.intents(device.namespace).await.unwrap();
+    assert_eq!(intents, Vec::new());
 }

@@ -95,7 +95,10 @@ impl Daemon {
         work.is_busy = false;
         for _ in 0..ROUNDS {
             let is_scan = work.must_scan() || work.is_recheck_due;
-            if is_scan {
+            // What a half-done step has displaced is missing, and was deleted by nobody. The sync says what is wrong.
+            let is_blocked = !self.finish_steps().await?;
+            work.must_sync |= is_blocked || work.last.is_stuck;
+            if is_scan && !is_blocked {
                 self.set_activity(Activity::Scanning);
                 let is_all = work.everything;
                 let before = std::mem::take(&mut work.problems);
@@ -128,7 +131,7 @@ impl Daemon {
                 work.look_at(rescan);
                 work.look_at(self.merge_conflicts().await?);
             }
-            if !work.must_scan() && !work.must_sync {
+            if work.last.is_stuck || (!work.must_scan() && !work.must_sync) {
                 break;
             }
             if work.is_busy {
@@ -144,6 +147,18 @@ impl Daemon {
             self.status.send_modify(|status| status.full_passes += 1);
         }
         Ok(())
+    }
+
+    /// Finishes steps that an error left half done. Says whether none is left.
+    async fn finish_steps(&self) -> Result<bool, DaemonError> {
+        let (state, namespace) = (&self.engine.state, self.engine.namespace);
+        if state.intents(namespace).await?.is_empty() {
+            return Ok(true);
+        }
+        // The folder may have been away in between, and be another one for the system now.
+        let root = self.scanner.check_root().await;
+        root.map_err(|error| DaemonError::of_scan(error, &self.folder))?;
+        Ok(self.engine.finish_intents(&mut PassReport::default()).await?)
     }
 
     async fn scan(&self, work: &mut Work) -> Result<ScanReport, DaemonError> {

@@ -54,6 +54,9 @@ impl Engine {
                 continue;
             }
             self.place_arrivals(&mut arrivals, report).await?;
+            if report.is_stuck {
+                break;
+            }
             if matches!(step, Step::NameForServer { .. }) {
                 self.flush(&mut trees).await?;
             }
@@ -72,8 +75,13 @@ impl Engine {
                 }
             }
         }
-        self.place_arrivals(&mut arrivals, report).await?;
+        if !report.is_stuck {
+            self.place_arrivals(&mut arrivals, report).await?;
+        }
         self.flush(&mut trees).await?;
+        if report.is_stuck {
+            return Ok(());
+        }
         if is_displacing {
             // What waits for its second look has a bound.
             for folder in self.look_again().await? {
@@ -86,17 +94,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Finishes steps that an error left half done: their intents are still written down.
-    pub(super) async fn finish_intents(&self, report: &mut PassReport) -> EngineResult<()> {
+    /// Finishes steps that an error left half done: their intents are still written down. Says whether none is left; if
+    /// not, the report is stuck. What such a step has displaced may stand under the name of the next download, and may be
+    /// missing at its place.
+    pub(crate) async fn finish_intents(&self, report: &mut PassReport) -> EngineResult<bool> {
         if self.state.intents(self.namespace).await?.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         match self.applier.recover().await {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
             Err(ApplyError::State(error)) => Err(error.into()),
             Err(error) => {
                 report.set_back("", Reason::Disk, format!("{error}; it is tried again"), true);
-                Ok(())
+                report.is_stuck = true;
+                Ok(false)
             }
         }
     }
@@ -104,10 +115,13 @@ impl Engine {
     /// Drops downloads that were begun and are not wanted any more, and what lay in the trash for its time. That some of
     /// it may stay is no setback.
     pub(super) async fn sweep_stage(&self) {
+        if let Err(error) = self.applier.clear_stage().await {
+            tracing::debug!(%error, "the stage could not be cleared");
+        }
         let fs = Arc::clone(&self.fs);
         let before = self.runtime.clock.now().plus_millis(-TRASH_MS);
         let swept = self.runtime.blocking(move || {
-            // Nothing but downloads: whatever else is staged may be the only copy of somebody's bytes.
+            // Nothing but downloads: whatever else is staged may be the only copy of somebody's bytes, and goes to the trash.
             for staged in fs
                 .staged_names()?
                 .iter()
@@ -291,6 +305,10 @@ impl Engine {
                 format!("{error}; it is tried again"),
                 true,
             ),
+        }
+        if !report.is_stuck {
+            // Before any other step, and before anything is downloaded.
+            self.finish_intents(report).await?;
         }
         Ok(())
     }

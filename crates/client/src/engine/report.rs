@@ -43,6 +43,9 @@ pub struct PassReport {
     pub rescan: Vec<DiskPath>,
     /// Those of them in which the last pass was kept from a step by what it found there.
     pub(crate) obstacles: Vec<DiskPath>,
+    /// Whether a step is half done on the disk and can be neither finished nor undone now: until then the disk is not what
+    /// the trees say, so no scan and no other step may be made.
+    pub(crate) is_stuck: bool,
     /// Whether the server refused something because it has moved on.
     pub is_stale: bool,
     /// Ids of new nodes that the server has used already.
@@ -123,6 +126,7 @@ impl PassReport {
             0
         };
         self.is_stale = later.is_stale;
+        self.is_stuck = later.is_stuck;
     }
 
     /// Whether a stale pass without success is worth another one.

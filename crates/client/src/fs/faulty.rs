@@ -13,6 +13,8 @@ use crate::fs::{DirectoryEntry, DiskPath, Filesystem, FsError, FsResult, Metadat
 pub(crate) enum Fault {
     /// It fails before anything is done.
     Before(io::ErrorKind),
+    /// It is done, and says that it failed.
+    After(io::ErrorKind),
     /// It is done, and then the process dies: the call never returns.
     CrashAfter,
     /// Something else happens first.
@@ -51,6 +53,10 @@ impl FaultyFilesystem {
         match fault.map(|(_, fault)| fault) {
             None => work(),
             Some(Fault::Before(kind)) => Err(fail(kind)),
+            Some(Fault::After(kind)) => {
+                work()?;
+                Err(fail(kind))
+            }
             Some(Fault::CrashAfter) => {
                 work()?;
                 panic!("the process dies here");
