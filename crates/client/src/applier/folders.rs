@@ -1,12 +1,15 @@
 //! New folders, and attributes.
 
-use cairn_core::ids::NodeId;
+use cairn_core::ids::{FileId, NodeId};
 use cairn_core::node::NodeKind;
-use cairn_core::tree::Entry;
+use cairn_core::tree::{Entry, Substance};
 
 use super::{Applier, ApplyError, ApplyResult};
-use crate::fs::{DiskPath, FileKind};
-use crate::state::StateBatch;
+use crate::fs::{DiskPath, FileKind, FsError};
+use crate::state::{LocalChange, StateBatch, TreeChange};
+
+/// The content of a file that must be read again before anything can be said of it. No bytes have this name.
+const UNKNOWN: FileId = FileId::new([0; 32]);
 
 impl Applier {
     /// Makes a folder. An empty one that no node has is taken for it: that is what a crash leaves.
@@ -44,7 +47,9 @@ impl Applier {
         Ok(listed.is_ok_and(|entries| entries.is_empty()))
     }
 
-    /// Gives a file the attributes of an entry.
+    /// Gives a file the attributes of an entry. When that fails the file's bytes are in doubt: a disk that cannot write out
+    /// what a program wrote before may have forgotten it. Then its content is unknown until the next scan has read it, and
+    /// nothing counts as agreed upon, so that what it holds then does not replace the server's version.
     ///
     /// # Errors
     /// [`ApplyError::Changed`] when the file is not what the local tree says.
@@ -52,8 +57,25 @@ impl Applier {
         let (mut row, path) = self.local(node).await?;
         self.check_unchanged(&row, &path).await?;
         let (at, attributes) = (path.clone(), entry.attributes);
-        self.on_disk(move |fs| fs.set_attributes(&at, attributes.executable, attributes.mtime))
-            .await?;
+        let set = self
+            .on_disk(move |fs| fs.set_attributes(&at, attributes.executable, attributes.mtime))
+            .await;
+        if let Err(error) = set {
+            if is_of_disk(&error) && row.entry.substance == entry.substance {
+                row.is_unsure = true;
+                row.entry.substance = Substance::File {
+                    file_id: UNKNOWN,
+                    size: row.fingerprint.size,
+                };
+                let batch = StateBatch {
+                    local: vec![LocalChange::Put(row)],
+                    synced: vec![TreeChange::RemoveNode(node)],
+                    ..StateBatch::default()
+                };
+                self.write(batch).await?;
+            }
+            return Err(error.into());
+        }
         let found = self.look(&path).await?.filter(|found| {
             found.fingerprint.is_same_file(&row.fingerprint) && found.fingerprint.size == row.fingerprint.size
         });
@@ -68,4 +90,9 @@ impl Applier {
         self.add_row(&mut batch, row, Some(entry)).await?;
         self.write(batch).await
     }
+}
+
+/// Whether a call may have reached the disk before it failed.
+fn is_of_disk(error: &FsError) -> bool {
+    !error.is_not_found() && error.source.kind() != std::io::ErrorKind::PermissionDenied
 }

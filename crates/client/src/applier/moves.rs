@@ -5,7 +5,7 @@ use cairn_core::name::NodeName;
 use cairn_core::node::Place;
 
 use super::{Applier, ApplyError, ApplyResult, disk_name_for};
-use crate::fs::DiskPath;
+use crate::fs::{DiskPath, Metadata};
 use crate::state::{LocalRow, StateBatch};
 
 impl Applier {
@@ -18,11 +18,31 @@ impl Applier {
         let (to, disk_name) = self.target(place).await?;
         self.check_is_there(&row, &from).await?;
         if from != to {
-            let (source, target) = (from, to.clone());
+            let (source, target) = (from.clone(), to.clone());
             let moved = self.on_disk(move |fs| fs.rename(&source, &target)).await;
-            refuse_taken(moved, &to)?;
+            match refuse_taken(moved, &to) {
+                Err(ApplyError::Fs(error)) if self.has_moved(&row, &from, &to).await? => {
+                    // Were it not recorded, the next scan would take it for what the user wants.
+                    self.record_move(row, place, disk_name, &to).await?;
+                    return Err(error.into());
+                }
+                moved => moved?,
+            }
         }
         self.record_move(row, place, disk_name, &to).await
+    }
+
+    /// Whether a move that failed was made all the same; it is durable then.
+    async fn has_moved(&self, row: &LocalRow, from: &DiskPath, to: &DiskPath) -> ApplyResult<bool> {
+        let is_it = |found: Option<Metadata>| {
+            found.is_some_and(|found| found.fingerprint.is_same_file(&row.fingerprint))
+        };
+        if is_it(self.look(from).await?) || !is_it(self.look(to).await?) {
+            return Ok(false);
+        }
+        let (nothing, at) = (self.fresh_staged_name("moved"), to.clone());
+        self.on_disk(move |fs| fs.settle(&nothing, &at)).await?;
+        Ok(true)
     }
 
     /// Gives a node another name on this side: for a conflict, so that another may have its name. What both sides have

@@ -1,5 +1,6 @@
 mod crashes;
 mod displaced;
+mod failures;
 mod fixture;
 mod races;
 mod swap;

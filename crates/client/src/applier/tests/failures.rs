@@ -1,0 +1,103 @@
+//! Calls of the disk that fail, whatever they have done before.
+
+use std::io::ErrorKind;
+
+use cairn_core::ids::NodeId;
+use cairn_core::node::{LinkTarget, Place};
+use cairn_core::tree::Substance;
+
+use super::fixture::{EntryExt, Side, entry};
+use crate::applier::ApplyError;
+use crate::fs::Filesystem;
+use crate::fs::faulty::Fault;
+use crate::scanner::tests::fixture::name;
+use crate::state::ClientState;
+
+#[tokio::test]
+async fn a_move_that_was_made_before_it_failed_is_no_move_of_the_users() {
+    let side = Side::new();
+    let (node, mut remote) = side.synced_file("a", "text").await;
+    let place = Place {
+        parent: NodeId::ROOT,
+        name: name("b"),
+    };
+    remote.place = place.clone();
+    side.set_remote(node, remote).await;
+    side.device.fs.inject("rename", Fault::After(ErrorKind::Other));
+    let moved = side.applier().rename(node, &place).await;
+    assert!(matches!(moved, Err(ApplyError::Fs(_))));
+    assert_eq!(side.synced(node).await.unwrap().place, place);
+    assert_eq!(side.device.scan().await.changed, 0);
+
+    let back = Place {
+        parent: NodeId::ROOT,
+        name: name("a"),
+    };
+    side.device.fs.inject("rename", Fault::Before(ErrorKind::Other));
+    let moved = side.applier().rename(node, &back).await;
+    assert!(matches!(moved, Err(ApplyError::Fs(_))));
+    assert_eq!(side.local(node).await.entry.place, place, "it was not made");
+}
+
+#[tokio::test]
+async fn bytes_that_a_disk_may_have_forgotten_do_not_replace_the_servers() {
+    for (kind, is_in_doubt) in [(ErrorKind::Other, true), (ErrorKind::PermissionDenied, false)] {
+        let side = Side::new();
+        let (node, base) = side.synced_file("a", "text").await;
+        let wanted = entry("a").holding("text").executable();
+        side.device.fs.inject("set_attributes", Fault::After(kind));
+        let set = side.applier().set_attributes(node, &wanted).await;
+        assert!(matches!(set, Err(ApplyError::Fs(_))));
+        assert_eq!(side.local(node).await.is_unsure, is_in_doubt);
+        assert_eq!(side.synced(node).await, (!is_in_doubt).then(|| base.clone()));
+        let is_known = side.local(node).await.entry.substance == base.substance;
+        assert_ne!(is_known, is_in_doubt);
+        side.device.scan().await;
+        assert_eq!(side.local(node).await.entry.substance, base.substance);
+    }
+}
+
+#[tokio::test]
+async fn a_placement_that_cannot_be_settled_is_finished_later() {
+    let side = Side::new();
+    let node = side.node();
+    let wanted = entry("a").holding("remote");
+    side.stage("part-a", "remote", &wanted);
+    side.device.fs.inject("place", Fault::After(ErrorKind::Other));
+    side.device.fs.inject("settle", Fault::Before(ErrorKind::Other));
+    let placed = side.applier().place_file(node, &wanted, "part-a").await;
+    assert!(matches!(placed, Err(ApplyError::Fs(_))));
+    let intents = side.device.state.intents(side.device.namespace).await.unwrap();
+    assert_eq!(intents.len(), 1);
+    side.applier().recover().await.unwrap();
+    side.assert_settled().await;
+    assert_eq!(side.device.read("a"), "remote");
+    assert_eq!(side.synced(node).await, Some(wanted));
+}
+
+#[tokio::test]
+async fn a_staged_link_that_could_not_be_removed_is_cleared_away() {
+    let side = Side::new();
+    let mut linked = entry("link");
+    linked.substance = Substance::Symlink(LinkTarget::new("there").unwrap());
+    side.device.fs.inject("place", Fault::Before(ErrorKind::Other));
+    side.device.fs.inject("unstage", Fault::Before(ErrorKind::Other));
+    assert!(side.applier().place_link(side.node(), &linked).await.is_err());
+    assert_eq!(side.device.fs.staged_names().unwrap().len(), 1);
+    side.applier().clear_stage().await.unwrap();
+    side.assert_settled().await;
+}
+
+#[tokio::test]
+async fn what_a_half_done_step_needs_is_not_cleared_away() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a", "text").await;
+    side.device.fs.inject("displace", Fault::After(ErrorKind::Other));
+    side.device.fs.inject("settle", Fault::Before(ErrorKind::Other));
+    assert!(side.applier().remove(node).await.is_err());
+    side.applier().clear_stage().await.unwrap();
+    assert_eq!(side.device.fs.staged_names().unwrap().len(), 1);
+    side.applier().recover().await.unwrap();
+    side.assert_settled().await;
+    assert_eq!(side.waiting().await.len(), 1);
+}
