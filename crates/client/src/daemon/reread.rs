@@ -1,9 +1,10 @@
 //! Files that nothing says have changed are read again: after a start those that a loss of power may have damaged, and in
 //! the course of a month all of them.
 //!
-//! Other bytes under the same fingerprint are damage, or the write of a program that hides it; nobody can tell which. So the
-//! server's version comes back to the name, and what is on the disk becomes a conflicted copy beside it. What the server
-//! does not have is an edit as any other.
+//! Other bytes under the same fingerprint are damage, or the write of a program that hides it; nobody can tell which. Other
+//! bytes under a fingerprint from before it are what a disk went back to that lost power. So the server's version comes back
+//! to the name, and what is on the disk becomes a conflicted copy beside it. What the server does not have is an edit as any
+//! other.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 
 use super::heartbeat::UNWRITTEN_FOR;
 use super::{Daemon, DaemonError};
-use crate::fs::DiskPath;
+use crate::fs::{DiskPath, Fingerprint};
 use crate::scanner::reread::Reread;
 use crate::state::{LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
 
@@ -138,7 +139,7 @@ impl Daemon {
     /// Reads a file again. Returns whether it held bytes that nothing had told of. With `must_know`, one that could not be
     /// compared is read by the next scan, wherever that finds it.
     async fn read_once_more(&self, row: LocalRow, must_know: bool) -> Result<bool, DaemonError> {
-        if row.is_unsure {
+        if row.is_unsure && !must_know {
             return Ok(false);
         }
         let (state, namespace) = (&self.engine.state, self.engine.namespace);
@@ -148,9 +149,18 @@ impl Daemon {
         let path = DiskPath::from_names(names);
         match self.scanner.reread(path.clone(), &row).await {
             Reread::Same => Ok(false),
-            Reread::Silent(content) => self.take_other_bytes(row, content, path).await,
-            Reread::Changed | Reread::Gone | Reread::Unreadable => {
-                if must_know {
+            // Read within the tick of its last write: the next scan makes an edit of whatever followed.
+            Reread::Silent(_) if row.is_unsure => Ok(false),
+            Reread::Silent(content) => {
+                let known = row.fingerprint;
+                self.take_other_bytes(row, content, known, path).await
+            }
+            // A clock that was set back makes edits look so as well: of those that a start has not to do with the scan learns.
+            Reread::Older(content, found) if must_know => {
+                self.take_other_bytes(row, content, found.fingerprint, path).await
+            }
+            Reread::Older(..) | Reread::Changed | Reread::Gone | Reread::Unreadable => {
+                if must_know && !row.is_unsure {
                     self.doubt(row).await?;
                 }
                 Ok(false)
@@ -174,18 +184,20 @@ impl Daemon {
         Ok(self.engine.state.apply(self.engine.namespace, batch).await?)
     }
 
-    /// Takes down that a file holds other bytes than its fingerprint stands for.
+    /// Takes down that a file holds other bytes than are remembered of it, though nobody wrote them: `seen` is its
+    /// fingerprint.
     async fn take_other_bytes(
         &self,
         row: LocalRow,
         content: FileContent,
+        seen: Fingerprint,
         path: DiskPath,
     ) -> Result<bool, DaemonError> {
         let (state, namespace) = (&self.engine.state, self.engine.namespace);
         let _pass = self.pass.lock().await;
         let (fs, at) = (Arc::clone(&self.engine.fs), path.clone());
         let found = self.runtime.blocking(move || fs.metadata(&at)).await?;
-        let is_exact = found.is_some_and(|found| found.fingerprint == row.fingerprint);
+        let is_exact = found.is_some_and(|found| found.fingerprint == seen);
         // Of any difference, be it the change time's, the scan makes an edit.
         if !is_exact || !self.is_still(&row).await? {
             return Ok(false);
@@ -193,6 +205,10 @@ impl Daemon {
         let remote = state.remote(namespace, row.node).await?;
         let is_kept = remote.is_some_and(|remote| remote.substance == row.entry.substance);
         let mut found = row;
+        if seen.mtime != found.fingerprint.mtime {
+            found.entry.attributes.mtime = seen.mtime;
+        }
+        found.fingerprint = seen;
         found.entry.substance = Substance::File {
             file_id: content.file_id,
             size: content.size,

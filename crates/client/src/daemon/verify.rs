@@ -105,7 +105,7 @@ impl Daemon {
                         let shown = path.to_string();
                         match self.scanner.reread(path, &row).await {
                             Reread::Same => {}
-                            Reread::Silent(content) => {
+                            Reread::Silent(content) | Reread::Older(content, _) => {
                                 silent.insert(row.node, (content.file_id, content.size));
                             }
                             Reread::Changed | Reread::Gone => {

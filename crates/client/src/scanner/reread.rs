@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use cairn_core::node::FileContent;
+use cairn_core::time::Timestamp;
 
 use super::Scanner;
 use super::content::{self, ReadOutcome};
-use crate::fs::DiskPath;
+use crate::fs::{DiskPath, Fingerprint, Metadata};
 use crate::state::LocalRow;
 
 /// What a known file's bytes are now.
@@ -16,6 +17,8 @@ pub(crate) enum Reread {
     Same,
     /// Others, while times and size are as remembered.
     Silent(FileContent),
+    /// Others, of a state from before the one that is remembered: the disk has forgotten what was written since.
+    Older(FileContent, Metadata),
     /// Times or size say that it changed, or it is being written.
     Changed,
     /// It is gone.
@@ -47,6 +50,8 @@ impl Scanner {
                 // The change time is left out: nobody can set it back, so a write always shows there.
                 if found == row.entry.substance {
                     Reread::Same
+                } else if is_older(&metadata.fingerprint, row, self.runtime.clock.now()) {
+                    Reread::Older(content, metadata)
                 } else if !metadata.fingerprint.is_same_state(&row.fingerprint) {
                     Reread::Changed
                 } else {
@@ -58,4 +63,14 @@ impl Scanner {
             ReadOutcome::Failed(_) => Reread::Unreadable,
         }
     }
+}
+
+/// Whether a file's state is one from before that which is remembered. Whoever writes to a file sets its change time to now,
+/// and nobody can set it back. Within one tick of the clock a write leaves it as it was, so what was read in that tick must
+/// be surely older. Where what is remembered lies ahead of the clock, that was set back, and its times tell nothing.
+fn is_older(found: &Fingerprint, row: &LocalRow, now: Timestamp) -> bool {
+    let known = &row.fingerprint;
+    let is_ahead = known.ctime.seconds > now.as_millis().div_euclid(1_000);
+    let is_before = found.ctime < known.ctime || (found.ctime == known.ctime && !row.is_unsure);
+    !is_ahead && found.is_same_file(known) && found != known && is_before
 }

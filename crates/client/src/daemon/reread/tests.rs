@@ -84,6 +84,56 @@ async fn damage_after_a_start_leaves_the_server_its_version() {
 }
 
 #[tokio::test]
+async fn what_a_disk_went_back_to_leaves_the_server_its_version() {
+    for is_unsure in [false, true] {
+        let (device, daemon, mut row, found) = damaged().await;
+        let on_disk = row.fingerprint;
+        row.fingerprint.ctime.seconds += 1;
+        row.fingerprint.mtime.seconds += 1;
+        row.fingerprint.size += 1;
+        row.is_unsure = is_unsure;
+        device.put_row(row.clone()).await;
+        was_running_at(&device, 0).await;
+        assert!(daemon.reread_after_start().await);
+        let now = device.row(PATH).await;
+        assert_eq!(
+            (now.entry.substance, now.fingerprint),
+            (found, on_disk),
+            "{is_unsure}"
+        );
+        assert_eq!(now.entry.attributes.mtime, on_disk.mtime);
+        assert_eq!(synced(&device, &row).await, None);
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_after_the_clock_was_set_back_is_an_edit() {
+    let (device, daemon, mut row, _) = damaged().await;
+    row.fingerprint.ctime.seconds += 3_600;
+    row.fingerprint.size += 1;
+    device.put_row(row.clone()).await;
+    device.set_clock_ms((row.fingerprint.ctime.seconds - 1_000) * 1_000);
+    was_running_at(&device, 0).await;
+    assert!(daemon.reread_after_start().await);
+    assert!(device.row(PATH).await.is_unsure, "the scan reads it");
+    assert!(synced(&device, &row).await.is_some());
+}
+
+#[tokio::test]
+async fn what_was_written_while_nobody_looked_is_an_edit() {
+    let (device, daemon, mut row, _) = damaged().await;
+    row.fingerprint.ctime.seconds -= 1;
+    row.fingerprint.size += 1;
+    device.put_row(row.clone()).await;
+    was_running_at(&device, 0).await;
+    assert!(daemon.reread_after_start().await);
+    let now = device.row(PATH).await;
+    assert_eq!(now.entry, row.entry);
+    assert!(now.is_unsure, "the scan reads it");
+    assert!(synced(&device, &row).await.is_some());
+}
+
+#[tokio::test]
 async fn what_was_written_long_before_the_machine_went_off_is_not_read() {
     let (device, daemon, row, _) = damaged().await;
     let day = 24 * 3_600 * 1_000;
