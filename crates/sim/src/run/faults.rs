@@ -1,13 +1,17 @@
 //! What breaks on a stage, and who mends it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_client::state::ClientState;
+use cairn_core::ids::FileId;
 
 use super::stage::Stage;
 use crate::actions::{open, tree_of};
+use crate::content;
 use crate::device::SimDevice;
+use crate::disk::{SimDisk, UserEntry};
 use crate::network::NetworkFaults;
 use crate::script::Fault;
 use crate::watch::WatchFaults;
@@ -160,17 +164,30 @@ impl Stage {
         }
     }
 
-    /// What stood on the disk before and does not afterwards, the disk has lost: nobody could keep it.
+    /// What stood on the disk before and does not afterwards, the disk has lost: nobody could keep it. What was written to a
+    /// file in the last moment before it was replaced may stand in the stage only, and be lost from there.
     fn lose_power(&self, device: &Arc<SimDevice>, down_ms: u64) {
-        let before = tree_of(device.disk()).contents();
+        let (tree_before, all_before) = (tree_of(device.disk()).contents(), held_by(device.disk()));
         self.let_go(device.number());
         device.power_loss(Some(Duration::from_millis(down_ms)));
-        let after = tree_of(device.disk()).contents();
+        let (tree_after, all_after) = (tree_of(device.disk()).contents(), held_by(device.disk()));
         let mut notes = open(&self.notes);
-        for content in before.difference(&after) {
+        let from_tree = tree_before.difference(&tree_after);
+        for content in from_tree.chain(all_before.difference(&all_after)) {
             notes.ledger.lost(*content);
         }
     }
+}
+
+/// The contents of all files of a disk, those in `.cairn` among them.
+fn held_by(disk: &SimDisk) -> BTreeSet<FileId> {
+    let files = disk.user().whole_tree().into_values();
+    files
+        .filter_map(|entry| match entry {
+            UserEntry::File { bytes, .. } => Some(content::name_of(&bytes)),
+            _ => None,
+        })
+        .collect()
 }
 
 const fn device_of(fault: &Fault) -> Option<usize> {

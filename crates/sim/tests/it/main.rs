@@ -3,6 +3,7 @@
 mod attributes;
 mod conflicts;
 mod content;
+mod disks;
 mod lessons;
 mod liveness;
 mod mutants;

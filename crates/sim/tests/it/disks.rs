@@ -1,0 +1,153 @@
+//! Disks that fail, or lose their power, in the middle of a step: scripts as they were found, under the seed that they name.
+
+use cairn_sim::run::{Tracing, run};
+use cairn_sim::script::Script;
+
+fn holds(text: &str) {
+    let script: Script = text.parse().expect("a script of this file can be read");
+    let outcome = run(&script, Tracing::End);
+    if let Some(failure) = outcome.failure {
+        panic!("{failure}\n{}\n{script}", outcome.lines.join("\n"));
+    }
+}
+
+#[test]
+fn a_half_done_step_is_finished_before_the_next_download_takes_its_name() {
+    holds(
+        r#"seed 500106
+        device
+        device
+        device
+        7 +4085 d0 twin #19 "d1" 26
+        22 calls=1,56 d2 rename #22 "trailing. "
+        30 +79 d0 rename #1 "report (conflict).txt"
+        32 +81 ! server-crash 1803
+        36 calls=0,57 d0 new #8 "notes.md" 1955
+        37 +0 d1 overwrite #10 725
+        38 +0 d2 save-by-rename #10 3
+        39 +0 ! disk-error 2 59 1
+        40 +522 d2 rename #39 "folder""#,
+    );
+}
+
+#[test]
+fn a_staged_link_does_not_stay_where_the_disk_failed() {
+    holds(
+        r#"seed 502889
+        device
+        device fold no-links step=1000000000
+        device
+        23 calls=0,34 ! disk-error 1 3 6
+        28 +265 d2 symlink #41 "d3" "../b.txt"
+        30 calls=2,37 ! disk-full 2 1830"#,
+    );
+}
+
+#[test]
+fn a_file_that_lost_its_bytes_with_the_power_does_not_empty_it_everywhere() {
+    holds(
+        r#"seed 502337
+        device reuse stopped
+        device
+        24 calls=1,41 d1 make-folder #24 "Folder"
+        26 calls=0,17 d1 folder-to-file #42 90
+        28 settled ! wait 10
+        30 calls=0,52 d0 hard-link #4 #57 "straße"
+        34 calls=1,2 ! power-loss 0 1152
+        35 +15 ! power-loss 1 273"#,
+    );
+}
+
+#[test]
+fn a_file_that_went_back_with_the_power_is_no_edit() {
+    holds(
+        r#"seed 10181
+        device no-exchange reuse unordered
+        device fold nfd no-exchange reuse
+        0 +0 d1 make-folder #56 "a b"
+        1 +31 ! kill-at-call 1 56 1346
+        2 calls=0,28 d1 make-folder #52 "folder"
+        3 +0 d1 make-folder #41 "c"
+        6 calls=1,26 ! watcher-off 0
+        7 +0 d0 move #17 #29
+        15 calls=1,32 d1 case-rename #51
+        22 +2508 d0 twin #3 "d3" 39
+        23 +0 d1 twin #3 "d3" 39
+        30 settled ! wait 10
+        31 calls=0,59 ! power-loss 1 1593
+        33 +38 ! power-loss 0 718"#,
+    );
+}
+
+#[test]
+fn what_was_in_the_stage_is_lost_with_the_power_as_well() {
+    holds(
+        r#"seed 100142
+        device nfd no-exchange no-links reuse unordered stopped
+        device nfd no-links no-exec reuse
+        14 calls=1,50 d1 new #55 "a.txt" 1370
+        21 settled ! wait 10
+        27 +73 d1 append #26 16
+        30 +0 d0 twin #16 "A.txt" 2
+        32 calls=0,27 d1 hold #57
+        33 calls=0,20 d0 patch #43 true
+        46 +0 ! power-loss 0 187"#,
+    );
+}
+
+#[test]
+fn a_file_that_a_failed_sync_emptied_does_not_empty_it_everywhere() {
+    holds(
+        r#"seed 702255
+        device fold nfd
+        device
+        1 calls=1,25 ! sync-error 1
+        2 +0 d0 make-folder #37 "trailing. "
+        3 +0 d0 new #19 "CON" 0
+        5 +24 d1 make-folder #58 "report (conflict).txt"
+        9 calls=1,52 d1 twin #26 "report (conflict).txt" 1
+        10 +20 ! sync-error 1
+        12 calls=1,52 d0 exec #29
+        13 +1493 d0 make-folder #7 "A.txt""#,
+    );
+}
+
+#[test]
+fn a_file_that_a_failed_sync_set_back_is_no_edit() {
+    holds(
+        r#"seed 702332
+        device no-exchange no-exec reuse unordered step=1000000
+        device fold nfd reuse
+        device unordered
+        device
+        3 +0 d2 new #2 "c" 71
+        4 +283 ! sync-error 3
+        10 +0 d0 overwrite #24 15
+        11 +0 ! disk-error 2 1 3
+        15 +0 ! disk-full 1 298
+        16 calls=3,25 ! disk-room 1
+        17 calls=3,32 ! writable 3
+        19 calls=0,56 ! disk-error 2 13 1
+        21 +0 ! sync-error 3
+        22 +0 d3 twin #15 "C" 0
+        23 +0 d0 twin #15 "C" 0
+        26 calls=1,47 d3 new #45 "report (conflict).txt" 21"#,
+    );
+}
+
+#[test]
+fn a_move_that_failed_after_it_was_made_is_no_move_of_the_users() {
+    holds(
+        r#"seed 702455
+        turns
+        device nfd no-exchange no-exec step=2000000000
+        device
+        0 +0 d1 new #59 "folder" 418
+        2 settled d1 new #35 "e\u{301}te\u{301}" 1999
+        4 settled d0 new #7 "A.txt" 417
+        7 settled d1 move-over #3 #58
+        15 settled ! sync-error 0
+        16 +0 d1 swap #32 #23
+        17 +1330 ! read-only 1"#,
+    );
+}
