@@ -134,7 +134,9 @@ impl Network {
 
     /// Whether a device is connected.
     pub fn is_connected(&self, device: usize) -> bool {
-        self.links.get(device).is_some_and(|link| !lock(link).is_cancelled())
+        self.links
+            .get(device)
+            .is_some_and(|link| !lock(link).is_cancelled())
     }
 
     /// Ends all partitions and faults.
@@ -218,7 +220,11 @@ impl Transport for SimTransport {
         );
         // Whoever drops this call takes its connection along.
         let guard = exchange.gone.clone().drop_guard();
-        let (answer, link, plan) = (self.carry(&exchange, request), exchange.link.clone(), exchange.plan);
+        let (answer, link, plan) = (
+            self.carry(&exchange, request),
+            exchange.link.clone(),
+            exchange.plan,
+        );
         let result = tokio::select! {
             biased;
             () = link.cancelled() => Err(Broken::Partition),

@@ -9,8 +9,8 @@ use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::plan::Plan;
 use super::Broken;
+use super::plan::Plan;
 use crate::trace::Trace;
 
 /// Blocks that may be on their way at once.

@@ -334,7 +334,9 @@ mod tests {
         let path = folder.path().join("state.db");
         let (mut writer, readers) = open(&path).await.unwrap();
         let (one, other) = (content(1), content(2));
-        batch::put_contents(&mut writer, &[one.clone()]).await.unwrap();
+        batch::put_contents(&mut writer, std::slice::from_ref(&one))
+            .await
+            .unwrap();
         sqlx::query("INSERT INTO content (prefix, size, manifest, content_hash) VALUES ($1, 8, $2, $3)")
             .bind(&one.file_id.as_bytes()[..8])
             .bind(other.manifest.encode())
