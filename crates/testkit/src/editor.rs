@@ -1,14 +1,14 @@
 //! A user at work in a folder while it is being synced: random changes from a seed, and a record of what must survive.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use blake3::Hash;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use crate::ledger::Ledger;
 use crate::random::Random;
 use crate::tree::hash_file;
 
@@ -17,38 +17,10 @@ pub const PUTS: &str = "puts";
 
 /// Files in a folder that is deleted whole, at most.
 const FEW: usize = 20;
-
-/// Contents that somebody wrote and nobody replaced or deleted: each must be in some file at the end.
-///
-/// Every content is written once, so that its hash stands for it.
-#[derive(Debug, Clone, Default)]
-pub struct Ledger(Arc<Mutex<HashSet<Hash>>>);
-
-impl Ledger {
-    fn written(&self, content: Hash) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(content);
-    }
-
-    fn given_up(&self, content: &Hash) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(content);
-    }
-
-    /// All of them.
-    pub fn contents(&self) -> Vec<Hash> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .copied()
-            .collect()
-    }
-}
+/// Files and folders above which the editor takes away rather than adds, so that hours of work stay a folder that a
+/// listing reads at once.
+const MOST_FILES: usize = 400;
+const MOST_FOLDERS: usize = 80;
 
 /// Works in one folder.
 ///
@@ -95,7 +67,11 @@ impl Editor {
             .context("there is the folder itself")?
             .clone();
         let file = self.random.pick(&files).cloned();
-        let choice = self.random.below(20);
+        let choice = match self.random.below(20) {
+            0..=6 if files.len() > MOST_FILES => 14,
+            16..=17 if folders.len() > MOST_FOLDERS => 18,
+            choice => choice,
+        };
         // Each of these may fail because the daemon moved or removed the path a moment ago.
         let outcome = match (choice, file) {
             (0..=6, _) | (_, None) => self.create(&folder),
@@ -103,7 +79,9 @@ impl Editor {
             (11..=13, Some(file)) => self.rename_to(&file, &folder, "file"),
             (14..=15, Some(file)) => self.delete(&file),
             (16..=17, Some(_)) => self.make_folder(&folder),
-            (18, Some(_)) if self.random.below(4) == 0 => self.delete_folder(&folder),
+            (18, Some(_)) if folders.len() > MOST_FOLDERS || self.random.below(4) == 0 => {
+                self.delete_folder(&folder)
+            }
             (_, Some(_)) => self.move_folder(&folders, &folder),
         };
         drop(outcome);
@@ -129,7 +107,7 @@ impl Editor {
         let name = self.fresh_name("file");
         let (draft, content) = self.draft()?;
         renameat_with(CWD, &draft, CWD, folder.join(name), RenameFlags::NOREPLACE)?;
-        self.ledger.written(content);
+        self.ledger.written(&self.name, content);
         Ok(())
     }
 
@@ -137,15 +115,17 @@ impl Editor {
     fn replace(&mut self, file: &Path) -> Result<()> {
         self.made += 1;
         let (draft, content) = self.draft()?;
+        let before = self.ledger.now();
         renameat_with(CWD, &draft, CWD, file, RenameFlags::EXCHANGE)?;
-        self.ledger.written(content);
-        self.throw_away(&draft)
+        self.ledger.written(&self.name, content);
+        self.throw_away(&draft, before)
     }
 
     fn delete(&mut self, file: &Path) -> Result<()> {
         let out = self.desk.join("out");
+        let before = self.ledger.now();
         fs::rename(file, &out)?;
-        self.throw_away(&out)
+        self.throw_away(&out, before)
     }
 
     fn delete_folder(&mut self, folder: &Path) -> Result<()> {
@@ -154,16 +134,18 @@ impl Editor {
             return Ok(());
         }
         let out = self.desk.join("out folder");
+        let before = self.ledger.now();
         fs::rename(folder, &out)?;
         let (_, files) = walk(&out);
         for file in files {
-            self.ledger.given_up(&hash_file(&file)?);
+            self.ledger.given_up(&self.name, hash_file(&file)?, before);
         }
         Ok(fs::remove_dir_all(&out)?)
     }
 
-    fn throw_away(&self, file: &Path) -> Result<()> {
-        self.ledger.given_up(&hash_file(file)?);
+    /// Looks at what was taken away, and removes it.
+    fn throw_away(&self, file: &Path, before: Duration) -> Result<()> {
+        self.ledger.given_up(&self.name, hash_file(file)?, before);
         Ok(fs::remove_file(file)?)
     }
 

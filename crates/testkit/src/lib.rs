@@ -11,6 +11,8 @@ pub mod chaos;
 pub mod deadline;
 pub mod device;
 pub mod editor;
+pub mod history;
+pub mod ledger;
 pub mod process;
 pub mod proxy;
 pub mod random;

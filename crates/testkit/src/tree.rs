@@ -6,7 +6,7 @@ mod realistic;
 pub use awkward::awkward_names;
 pub use realistic::{Shape, long_file, realistic};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fmt::{self, Write};
 use std::fs::{self, File};
@@ -140,9 +140,16 @@ impl Listing {
 
     /// Whether some file has this content.
     pub fn holds(&self, content: &Hash) -> bool {
-        self.0
-            .values()
-            .any(|item| matches!(item, Item::File { hash, .. } if hash == content))
+        self.contents().contains(content)
+    }
+
+    /// The contents of all files.
+    pub fn contents(&self) -> HashSet<Hash> {
+        let hashes = self.0.values().filter_map(|item| match item {
+            Item::File { hash, .. } => Some(*hash),
+            _ => None,
+        });
+        hashes.collect()
     }
 
     /// One line for each path where the two differ; `-` what only this one has, `+` what only the other has.

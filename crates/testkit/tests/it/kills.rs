@@ -1,14 +1,14 @@
 //! A few power cuts at random moments; `cargo xtask proof kills` makes many more.
 
 use anyhow::{Context, Result, ensure};
-use cairn_testkit::chaos::{Plan, run};
+use cairn_testkit::chaos::{Extent, Plan, run};
 use cairn_testkit::world::World;
 
 fn survives(seed: u64) -> Result<()> {
     let mut world = World::new()?;
     let plan = Plan {
         seed,
-        kills: 8,
+        extent: Extent::Kills(8),
         longest_life_ms: 1_500,
     };
     let report = run(&mut world, plan).with_context(|| format!("seed {seed}"))?;

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 
 use anyhow::{Result, ensure};
-use cairn_testkit::editor::{Editor, Ledger};
+use cairn_testkit::editor::Editor;
+use cairn_testkit::ledger::Ledger;
 use cairn_testkit::proxy::Proxy;
 use cairn_testkit::tree::{Shape, assert_same, realistic};
 use cairn_testkit::world::World;

@@ -16,13 +16,13 @@ use anyhow::{Context, Result, bail};
 use self::table::{Table, say};
 
 const USAGE: &str = "\
-usage: proof NAME [--count N] [--seed S] [--dir DIR]
+usage: proof NAME [--count N] [--minutes M] [--seed S] [--dir DIR]
 
   crates        the sources of all crates that this machine has, on two devices
   awkward       1,000 files with awkward names
   big-2g        one file of 2 GiB
   big-5g        one file of 5 GiB: memory below 200 MB, and a cut upload and download that go on
-  kills         two devices, random edits, random SIGKILLs (--count of them, 50; --seed)
+  kills         two devices, random edits, random SIGKILLs (--count of them, 50, or for --minutes; --seed)
   small-files   10,000 files of 100 KB: requests and commits per file
   million       what 1,000,000 small files cost a device (--count of them)
   latency       a file of 100 KB saved until it is seen on the other device (--count times, 100)
@@ -32,6 +32,7 @@ usage: proof NAME [--count N] [--seed S] [--dir DIR]
 /// What the command line says.
 struct Options {
     count: Option<u64>,
+    minutes: Option<u64>,
     seed: u64,
     dir: PathBuf,
 }
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
 fn options(words: &[String]) -> Result<Options> {
     let mut options = Options {
         count: None,
+        minutes: None,
         seed: 20_261_122,
         dir: std::env::temp_dir(),
     };
@@ -71,6 +73,7 @@ fn options(words: &[String]) -> Result<Options> {
             .with_context(|| format!("{word} needs a value\n{USAGE}"))?;
         match word.as_str() {
             "--count" => options.count = Some(value.parse().context("--count is a number")?),
+            "--minutes" => options.minutes = Some(value.parse().context("--minutes is a number")?),
             "--seed" => options.seed = value.parse().context("--seed is a number")?,
             "--dir" => options.dir = value.into(),
             _ => bail!("{word} is no option\n{USAGE}"),
@@ -85,7 +88,11 @@ fn proof(name: &str, options: &Options) -> Result<Table> {
         "awkward" => trees::awkward(&options.dir),
         "big-2g" => trees::big(&options.dir),
         "big-5g" => big::run(&options.dir),
-        "kills" => kills::run(&options.dir, options.seed, options.count.unwrap_or(50)),
+        "kills" => kills::run(
+            &options.dir,
+            options.seed,
+            kills::extent(options.count, options.minutes)?,
+        ),
         "small-files" => small_files::run(&options.dir, options.count.unwrap_or(10_000)),
         "million" => million::run(&options.dir, options.count.unwrap_or(1_000_000)),
         "latency" => latency::run(&options.dir, options.count.unwrap_or(100)),
