@@ -1,5 +1,7 @@
 //! No file is lost by a server, a disk or a clock that is not what it was.
 
+mod apart;
+
 use crate::support::{passes, paths, size};
 
 #[test]

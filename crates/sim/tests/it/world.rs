@@ -27,7 +27,7 @@ fn tree(world: &World, device: usize) -> Vec<(String, Vec<u8>)> {
 }
 
 #[track_caller]
-fn assert_same(world: &World) {
+pub(crate) fn assert_same(world: &World) {
     assert_eq!(world.failures(), [], "{}", tail(world));
     let first = tree(world, 0);
     for device in 1..world.devices().len() {
@@ -42,12 +42,12 @@ fn assert_same(world: &World) {
     }
 }
 
-fn tail(world: &World) -> String {
+pub(crate) fn tail(world: &World) -> String {
     let lines = world.trace().lines();
     lines[lines.len().saturating_sub(60)..].join("\n")
 }
 
-async fn rest(world: &World) {
+pub(crate) async fn rest(world: &World) {
     if let Err(error) = world.quiesce(LIMIT).await {
         panic!("seed {}: {error}\n{}", world.seed(), tail(world));
     }
