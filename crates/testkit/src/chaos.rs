@@ -1,6 +1,7 @@
 //! Power cuts at random moments while people work, and what must be true afterwards.
 
 mod lives;
+mod polls;
 mod report;
 mod verdict;
 
@@ -14,8 +15,9 @@ use anyhow::{Context, Result, ensure};
 use blake3::Hash;
 
 use self::lives::{Lives, SERVER};
+use self::polls::Polls;
 pub use self::report::{Promised, Report};
-use self::verdict::{Left, judge};
+use self::verdict::{Left, Past, judge};
 use crate::deadline::{Observed, Stopwatch, eventually, pause};
 use crate::device::{Device, PATIENCE};
 use crate::editor::{Editor, PUTS};
@@ -28,15 +30,15 @@ use crate::world::{EMAIL, PASSWORD, World};
 
 /// How long two daemons may take to agree after the last kill.
 const SETTLE: Duration = Duration::from_secs(120);
-/// How long a content has to stand, while its device and the server run, to be safe from its own writer: the longest
-/// time for which changes are gathered (2 s), one look of as long before it, and time to read and to send on a busy
-/// machine.
-pub(crate) const STOOD: Duration = Duration::from_secs(5);
+/// How often each device is asked how it is.
+const POLL_EVERY: Duration = Duration::from_millis(500);
+/// Puts that follow one another closely; later ones are rare, so that a long run does not become one about transfers.
+const CLOSE_PUTS: u64 = 200;
 /// How long people work before they rest and ask whether all is in sync.
 const WORK: Duration = Duration::from_secs(12);
 /// How long they wait for the answer.
 const REST_SECONDS: &str = "5";
-/// One of so many lives is a long one, so that a content may stand for as long as [`STOOD`].
+/// One of so many lives is a long one, so that a daemon gets through what a start has to do.
 const LONG_LIVES: u64 = 4;
 /// How many times longer it may be.
 const LONGER: u64 = 5;
@@ -75,9 +77,9 @@ struct Notes {
 
 /// Two devices keep a folder in sync while two people edit and a third puts files, and everything is killed again and
 /// again. At the end the folders must be equal, hold every content that nobody took away and nothing that nobody made;
-/// every content that was taken away must be in a file or in a version of the server if it had stood for [`STOOD`] while
-/// its device and the server ran, or its device had said that all is in sync, or it had come to the other device; and
-/// every put that was acknowledged must be readable.
+/// every content that was taken away must be in a file or in a version of the server if its device had made a whole pass
+/// while it stood, or had said that all is in sync, or it had come to the other device; and every put that was
+/// acknowledged must be readable.
 ///
 /// # Errors
 /// Whatever of that is not so.
@@ -99,6 +101,7 @@ pub fn run(world: &mut World, plan: Plan) -> Result<Report> {
     let notes = Notes::default();
     let mut report = Report::default();
     let mut lives = Lives::default();
+    let polls = <[Polls; 2]>::default();
     let mut putting = random.fork();
     let mut daemons = thread::scope(|scope| {
         let workers: Vec<_> = editors
@@ -107,6 +110,7 @@ pub fn run(world: &mut World, plan: Plan) -> Result<Report> {
             .collect();
         let putting = scope.spawn(|| put(&putter, &mut putting, &notes));
         let asking = scope.spawn(|| ask(&devices, &ledger, &notes));
+        let polling = scope.spawn(|| poll(&devices, &polls, &ledger, &notes));
         let mut killer = Killer {
             world,
             devices: &devices,
@@ -116,7 +120,7 @@ pub fn run(world: &mut World, plan: Plan) -> Result<Report> {
         };
         let outcome = killer.kill_again_and_again(plan, &mut random);
         notes.stop.store(true, Ordering::SeqCst);
-        for worker in workers.into_iter().chain([putting, asking]) {
+        for worker in workers.into_iter().chain([putting, asking, polling]) {
             worker.join().ok().context("a worker panicked")??;
         }
         outcome
@@ -140,8 +144,12 @@ pub fn run(world: &mut World, plan: Plan) -> Result<Report> {
         listing: &listing,
         versions: &history::contents(world.server.address()?, EMAIL, PASSWORD)?,
     };
-    let writers = [devices[0].name(), devices[1].name()];
-    judge(&left, &ledger, &writers, &lives, &mut report)?;
+    let past = Past {
+        writers: [devices[0].name(), devices[1].name()],
+        lives: &lives,
+        polls: &polls,
+    };
+    judge(&left, &ledger, &past, &mut report)?;
     report.puts_acknowledged = read_back(&putter, notes)?;
     Ok(report)
 }
@@ -189,7 +197,8 @@ fn put(device: &Device, random: &mut Random, notes: &Notes) -> Result<()> {
         } else {
             notes.puts_failed.fetch_add(1, Ordering::SeqCst);
         }
-        pause(Duration::from_millis(random.below(200)));
+        let longest = if number < CLOSE_PUTS { 200 } else { 4_000 };
+        pause(Duration::from_millis(random.below(longest)));
     }
     Ok(())
 }
@@ -213,6 +222,21 @@ fn ask(devices: &[Device; 2], ledger: &Ledger, notes: &Notes) -> Result<()> {
         }
         notes.rest.store(false, Ordering::SeqCst);
         working = Stopwatch::start();
+    }
+    Ok(())
+}
+
+/// Asks each device how it is, as often as that makes sense. One that does not run says nothing.
+fn poll(devices: &[Device; 2], polls: &[Polls; 2], ledger: &Ledger, notes: &Notes) -> Result<()> {
+    while !notes.stop.load(Ordering::SeqCst) {
+        for (device, polls) in devices.iter().zip(polls) {
+            let asked = ledger.now();
+            let told = device.run(&["status", "--json"])?;
+            if told.code == Some(0) {
+                polls.note(asked, ledger.now(), &serde_json::from_slice(&told.stdout)?);
+            }
+        }
+        pause(POLL_EVERY);
     }
     Ok(())
 }

@@ -25,6 +25,13 @@ impl Lives {
         }
     }
 
+    /// When the life ends in which `member` is at this moment; far away when it was not killed.
+    pub(super) fn end_of_life(&self, member: usize, at: Duration) -> Option<Duration> {
+        let mut lives = self.0[member].iter();
+        let life = lives.find(|(from, to)| *from <= at && to.is_none_or(|to| at < to))?;
+        Some(life.1.unwrap_or(Duration::MAX))
+    }
+
     /// The longest time without a break, between two moments, in which a device and the server ran.
     pub(super) fn longest_calm(&self, device: usize, since: Duration, until: Duration) -> Duration {
         let mut longest = Duration::ZERO;

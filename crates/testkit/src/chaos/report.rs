@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::STOOD;
-
 /// What did happen.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
@@ -43,7 +41,7 @@ pub struct Report {
 pub struct Promised {
     /// All of them.
     pub all: usize,
-    /// They stood for [`STOOD`] while their device and the server ran.
+    /// Their device made a whole pass while they stood, and nothing was left to do at its end.
     pub stood: usize,
     /// The device said that it is in sync while they stood.
     pub reported: usize,
@@ -92,15 +90,14 @@ impl fmt::Display for Report {
             (
                 "taken away later",
                 format!(
-                    "{all}: all are in files or versions ({stood} stood {} s, {reported} were reported in sync, \
-                     {travelled} were taken away on the other device)",
-                    STOOD.as_secs()
+                    "{all}: all are in files or versions ({stood} stood for a pass, {reported} were reported in sync, \
+                     {travelled} were taken away on the other device)"
                 ),
             ),
             (
                 "taken away at once",
                 format!(
-                    "{} that no version has; the longest stood {:.1} s",
+                    "{} that no version has; the longest stood {:.1} s beside processes that ran",
                     self.unsaved,
                     self.unsaved_stood.as_secs_f64()
                 ),

@@ -5,12 +5,23 @@ use std::collections::HashSet;
 use anyhow::{Context, Result, ensure};
 use blake3::Hash;
 
-use super::STOOD;
 use super::lives::Lives;
+use super::polls::Polls;
 use super::report::Report;
 use crate::editor::PUTS;
 use crate::ledger::{Entry, Ledger};
 use crate::tree::Listing;
+
+/// Lost contents that are named.
+const SHOWN: usize = 20;
+
+/// What is known of the time before.
+pub(super) struct Past<'a> {
+    /// The devices' names, in the order of their lives.
+    pub(super) writers: [&'a str; 2],
+    pub(super) lives: &'a Lives,
+    pub(super) polls: &'a [Polls; 2],
+}
 
 /// What is left when all has settled.
 pub(super) struct Left<'a> {
@@ -20,17 +31,11 @@ pub(super) struct Left<'a> {
     pub(super) versions: &'a HashSet<Hash>,
 }
 
-/// Judges what people wrote by what is left; `writers` are the devices' names, in the order of their lives.
+/// Judges what people wrote by what is left.
 ///
 /// # Errors
 /// What is lost, or was never written.
-pub(super) fn judge(
-    left: &Left<'_>,
-    ledger: &Ledger,
-    writers: &[&str],
-    lives: &Lives,
-    report: &mut Report,
-) -> Result<()> {
+pub(super) fn judge(left: &Left<'_>, ledger: &Ledger, past: &Past<'_>, report: &mut Report) -> Result<()> {
     nothing_is_strange(left.listing, ledger)?;
     let (mut lost, mut lost_versions) = (Vec::new(), Vec::new());
     let files = left.listing.contents();
@@ -44,16 +49,17 @@ pub(super) fn judge(
             }
             continue;
         };
-        let device = writers.iter().position(|name| *name == entry.writer);
+        let device = past.writers.iter().position(|name| *name == entry.writer);
         let device = device.context("somebody wrote who has no device")?;
-        let calm = lives.longest_calm(device + 1, entry.since, *gone);
+        let has_stood = past.polls[device].cover(device + 1, past.lives, entry.since, *gone);
         let is_kept = is_in_file || left.versions.contains(&content);
-        if count_promise(&entry, calm >= STOOD, report) {
+        if count_promise(&entry, has_stood, report) {
             if !is_kept {
                 lost_versions.push(described(&content, &entry));
             }
         } else if !is_kept {
             report.unsaved += 1;
+            let calm = past.lives.longest_calm(device + 1, entry.since, *gone);
             report.unsaved_stood = report.unsaved_stood.max(calm);
         }
     }
@@ -63,14 +69,14 @@ pub(super) fn judge(
         "{} of {} contents that nobody took away are in no file:\n{}",
         lost.len(),
         report.survived,
-        lost.join("\n")
+        shown(&lost)
     );
     ensure!(
         lost_versions.is_empty(),
         "{} of {} contents that were taken away later are in no file and in no version:\n{}",
         lost_versions.len(),
         report.promised.all,
-        lost_versions.join("\n")
+        shown(&lost_versions)
     );
     Ok(())
 }
@@ -94,6 +100,15 @@ fn count_promise(entry: &Entry, has_stood: bool, report: &mut Report) -> bool {
     let is_promised = has_stood || entry.is_reported || has_travelled;
     promised.all += usize::from(is_promised);
     is_promised
+}
+
+fn shown(lines: &[String]) -> String {
+    lines
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn described(content: &Hash, entry: &Entry) -> String {
