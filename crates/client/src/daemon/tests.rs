@@ -1,5 +1,7 @@
 //! A daemon in this process: real disk, state in memory, a server that is away.
 
+mod listing;
+
 use std::io::ErrorKind;
 use std::sync::mpsc;
 use std::time::Duration;

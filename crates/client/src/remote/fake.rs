@@ -1,6 +1,6 @@
 //! A server in memory, for the tests of what speaks to one. It checks what a real one checks, and fails on request.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -45,7 +45,7 @@ struct Inner {
     faults: Faults,
 }
 
-/// What goes wrong, once each.
+/// What goes wrong, once each, and what is said when it is asked for the tree.
 #[derive(Default)]
 pub(crate) struct Faults {
     /// `have` says yes to everything.
@@ -64,6 +64,10 @@ pub(crate) struct Faults {
     pub(crate) damages: Option<ChunkHash>,
     /// Runs when the next chunks arrive.
     pub(crate) on_put: Option<Box<dyn FnOnce() + Send>>,
+    /// What the journal says, in turn; the last of it stays. Nothing: the server is away.
+    pub(crate) changes: VecDeque<ChangesReply>,
+    /// The pages of a listing, in turn; after them the server is away.
+    pub(crate) listing: VecDeque<NodesReply>,
 }
 
 /// Counters that never go back.
@@ -381,11 +385,18 @@ impl Remote for FakeRemote {
     }
 
     async fn changes(&self, _: ChangesRequest) -> RemoteResult<ChangesReply> {
-        Err(Self::unreachable())
+        let changes = &mut self.lock().faults.changes;
+        let next = if changes.len() > 1 {
+            changes.pop_front()
+        } else {
+            changes.front().cloned()
+        };
+        next.ok_or_else(Self::unreachable)
     }
 
     async fn nodes(&self, _: NodesRequest) -> RemoteResult<NodesReply> {
-        Err(Self::unreachable())
+        let page = self.lock().faults.listing.pop_front();
+        page.ok_or_else(Self::unreachable)
     }
 
     async fn children(&self, _: ChildrenRequest) -> RemoteResult<NodesReply> {
@@ -425,7 +436,7 @@ impl Remote for FakeRemote {
     }
 
     async fn report_cursor(&self, _: CursorReport) -> RemoteResult<CursorReply> {
-        Err(Self::unreachable())
+        Ok(CursorReply::Accepted)
     }
 
     async fn events(&self) -> RemoteResult<BoxStream<'static, RemoteResult<Event>>> {

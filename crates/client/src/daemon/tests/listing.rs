@@ -1,0 +1,92 @@
+//! A listing of the server's tree that a lost connection cuts.
+
+use cairn_api::sync::{ChangesReply, NodesReply};
+use cairn_core::ids::{ChainHash, Incarnation, NodeId};
+use cairn_core::name::NodeName;
+use cairn_core::node::{Attributes, Content, Node, Place};
+use cairn_core::rev::{Cursor, Seq};
+
+use super::{Daemon, Device, FakeRemote, parts};
+use crate::daemon::{DaemonError, DaemonParts};
+
+fn cursor(device: &Device, incarnation: u8, seq: i64) -> Cursor {
+    Cursor {
+        namespace: device.namespace,
+        incarnation: Incarnation::new([incarnation; 16]),
+        seq: Seq::new(seq).unwrap(),
+        chain: ChainHash::new([incarnation; 32]),
+    }
+}
+
+fn nothing_new(cursor: Cursor) -> ChangesReply {
+    ChangesReply::Page {
+        entries: Vec::new(),
+        cursor,
+        has_more: false,
+    }
+}
+
+fn folder(name: &str) -> Node {
+    let seq = Seq::new(1).unwrap();
+    Node {
+        id: NodeId::new(1_000_000).unwrap(),
+        place: Place {
+            parent: NodeId::ROOT,
+            name: NodeName::new(name).unwrap(),
+        },
+        content: Content::Directory,
+        attributes: Attributes::default(),
+        place_seq: seq,
+        content_seq: seq,
+        attributes_seq: seq,
+    }
+}
+
+#[tokio::test]
+async fn a_listing_that_was_cut_is_gone_on_with_as_a_merge() {
+    let device = Device::new();
+    device.write("mine", "x");
+    let remote = std::sync::Arc::new(FakeRemote::default());
+    let parts = DaemonParts {
+        remote: std::sync::Arc::clone(&remote) as _,
+        ..parts(&device, Vec::new())
+    };
+    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    remote.faults(|says| {
+        says.changes = [cursor(&device, 1, 0), cursor(&device, 1, 1)]
+            .map(nothing_new)
+            .into();
+    });
+    daemon.run_once().await.unwrap();
+    assert_eq!(remote.commits().len(), 1);
+
+    // Another server, which has never heard of the file, and is gone after the first page of its tree.
+    let head = cursor(&device, 9, 5);
+    remote.faults(|says| {
+        says.changes = [ChangesReply::NotOnChain { head }].into();
+        says.listing = [NodesReply {
+            nodes: vec![folder("theirs")],
+            has_more: true,
+        }]
+        .into();
+    });
+    let cut = daemon.run_once().await;
+    assert!(matches!(cut, Err(DaemonError::Remote(_))), "{cut:?}");
+
+    // Nobody remembers why it was listed.
+    remote.faults(|says| {
+        says.changes = [nothing_new(head)].into();
+        says.listing = [NodesReply {
+            nodes: Vec::new(),
+            has_more: false,
+        }]
+        .into();
+    });
+    daemon.run_once().await.unwrap();
+    assert!(device.path("theirs").is_dir());
+    assert!(
+        device.path("mine").exists(),
+        "what the other server lacks is sent, not deleted"
+    );
+    assert_eq!(remote.commits().len(), 2);
+}
