@@ -3,7 +3,9 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use cairn_testkit::device::Device;
+use cairn_testkit::deadline::{Observed, eventually};
+use cairn_testkit::device::{Device, PATIENCE};
+use cairn_testkit::random::Random;
 use cairn_testkit::tree::assert_same;
 use cairn_testkit::world::World;
 use serde_json::Value;
@@ -198,5 +200,55 @@ fn limits_are_kept_across_commands() -> Result<()> {
     ensure!(refused.code == Some(2), "{}", refused.stderr);
     let off = json(&ada, &["limit", "--off"])?;
     ensure!(off["up"].is_null() && off["down"].is_null(), "{off}");
+    Ok(())
+}
+
+#[test]
+fn a_running_daemon_resolves() -> Result<()> {
+    let adas = BASE.replace("one", "ONE");
+    let (_world, ada, bob) = conflicting(&adas, &BASE.replace("seven", "SEVEN"))?;
+    let _daemon = bob.start()?;
+    bob.run(&["wait", "--timeout", "30"])?.success()?;
+    let copy = only(&bob)?["copy"]["path"].as_str().context("a path")?.to_owned();
+    json(
+        &bob,
+        &["conflicts", "resolve", "notes/plan.txt", "--keep", "merged"],
+    )?;
+    bob.run(&["wait", "--timeout", "30"])?.success()?;
+    let merged = adas.replace("seven", "SEVEN");
+    assert_eq!(bob.read("notes/plan.txt")?, merged.as_bytes());
+    ensure!(!bob.path(&copy).exists() && listed(&bob)?.is_empty());
+    ada.sync_once()?;
+    assert_eq!(ada.read("notes/plan.txt")?, merged.as_bytes());
+    assert_same(&ada, &bob)?;
+    let gone = bob.run(&["conflicts", "resolve", &copy, "--keep", "mine"])?;
+    ensure!(gone.code == Some(5), "{gone}");
+    Ok(())
+}
+
+#[test]
+fn a_running_daemon_keeps_to_a_limit_until_it_is_lifted() -> Result<()> {
+    let world = World::new()?;
+    let (ada, bob) = (world.device("ada")?, world.device("bob")?);
+    let daemon = ada.start()?;
+    ada.run(&["wait", "--timeout", "30"])?.success()?;
+    let set = json(&ada, &["limit", "--up", "10K"])?;
+    assert_eq!(set["up"], 10_240);
+    // At that rate it takes three minutes.
+    ada.write("large", Random::new(1).bytes(2_000_000))?;
+    ada.run(&["wait", "--timeout", "4"])?.exits(1)?;
+    ensure!(ada.status()?["limits"]["up"] == 10_240, "{}", ada.status()?);
+    json(&ada, &["limit", "--off"])?;
+    ada.run(&["wait", "--timeout", "50"])?.success()?;
+    bob.sync_once()?;
+    assert_same(&ada, &bob)?;
+    // It outlasts the daemon to which it was told.
+    json(&ada, &["limit", "--down", "1M"])?;
+    ada.run(&["stop"])?.success()?;
+    eventually(PATIENCE, "the daemon ends", || {
+        Ok(Observed::when(!daemon.is_running(), || "it runs".to_owned()))
+    })?;
+    let _daemon = ada.start()?;
+    assert_eq!(json(&ada, &["limit"])?["down"], 1_048_576);
     Ok(())
 }

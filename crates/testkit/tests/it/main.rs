@@ -16,3 +16,4 @@ mod tls;
 mod up_command;
 mod verify;
 mod walk;
+mod why;
