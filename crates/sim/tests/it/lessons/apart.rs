@@ -20,23 +20,15 @@ async fn pair(seed: u64) -> World {
 }
 
 /// Waits in virtual time.
-#[track_caller]
-fn until<'a>(
-    world: &'a World,
-    what: &'a str,
-    holds: impl Fn() -> bool + 'a,
-) -> impl Future<Output = ()> + 'a {
-    async move {
-        let waiting = async {
-            while !holds() {
-                world.run_for(LOOK_EVERY).await;
-            }
-        };
-        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-            let statuses: Vec<Option<Status>> =
-                world.devices().iter().map(|device| device.status()).collect();
-            panic!("{what} does not come about: {statuses:?}\n{}", tail(world));
+async fn until(world: &World, what: &str, holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            world.run_for(LOOK_EVERY).await;
         }
+    };
+    if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+        let statuses: Vec<Option<Status>> = world.devices().iter().map(|device| device.status()).collect();
+        panic!("{what} does not come about: {statuses:?}\n{}", tail(world));
     }
 }
 
@@ -56,8 +48,10 @@ fn code_of(world: &World, device: usize, path: &str) -> Option<String> {
 /// New files go both ways.
 async fn others_travel(world: &World, round: &str) {
     let (mine, theirs) = (format!("mine {round}"), format!("theirs {round}"));
-    world.device(0).user().write(&mine, mine.as_bytes()).unwrap();
-    world.device(1).user().write(&theirs, theirs.as_bytes()).unwrap();
+    for (device, name) in [(0, &mine), (1, &theirs)] {
+        let written = world.device(device).user().write(name, name.as_bytes());
+        written.expect("nothing is in the way of a new file");
+    }
     until(world, &format!("what is sent beside it ({round})"), || {
         has(world, 1, &mine, mine.as_bytes()) && has(world, 0, &theirs, theirs.as_bytes())
     })
