@@ -30,9 +30,8 @@ impl Polls {
         let Some(passes) = status["passes"].as_u64() else {
             return;
         };
-        let is_clean = status["pending"] == 0
-            && status["held_deletes"] == 0
-            && status["problems"].as_array().is_some_and(Vec::is_empty);
+        // Nothing pending is not enough: a file that is being written is left for the next pass.
+        let is_clean = status["in_sync"] == true && status["held_deletes"] == 0;
         let mut polls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         polls.push(Poll {
             asked,
@@ -78,7 +77,7 @@ mod tests {
         lives.begin(1, at(21));
         let polls = Polls::default();
         let note = |second: u64, passes: u64, pending: u64| {
-            let status = json!({ "passes": passes, "pending": pending, "held_deletes": 0, "problems": [] });
+            let status = json!({ "passes": passes, "in_sync": pending == 0, "held_deletes": 0 });
             polls.note(at(second), at(second), &status);
         };
         note(5, 1, 0);
