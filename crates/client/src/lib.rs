@@ -1,6 +1,7 @@
 //! The sync daemon as a library.
 
 pub mod applier;
+pub(crate) mod base;
 pub mod conflicts;
 pub mod control;
 pub mod daemon;

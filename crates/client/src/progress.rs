@@ -22,6 +22,8 @@ pub enum Route {
     Devices,
     /// Which chunks need not be sent.
     Have,
+    /// What to make deltas against.
+    Signatures,
     /// Chunks ahead of a commit.
     Chunks,
     /// Commits.
@@ -46,13 +48,14 @@ pub enum Route {
 
 impl Route {
     /// Every route, in the order of the counters.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Hello,
         Self::Login,
         Self::Logout,
         Self::Whoami,
         Self::Devices,
         Self::Have,
+        Self::Signatures,
         Self::Chunks,
         Self::Commit,
         Self::Changes,
@@ -75,6 +78,7 @@ impl Route {
             Self::Whoami => path::WHOAMI,
             Self::Devices => path::DEVICES,
             Self::Have => path::HAVE,
+            Self::Signatures => path::SIGNATURES,
             Self::Chunks => path::CHUNKS,
             Self::Commit => path::COMMIT,
             Self::Changes => path::CHANGES,

@@ -8,11 +8,11 @@ pub mod transport;
 
 use async_trait::async_trait;
 use cairn_api::error::ApiError;
-use cairn_api::frame::ChunkFrame;
+use cairn_api::frame::{ChunkFrame, Frame};
 use cairn_api::sync::{
     ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CursorReply, CursorReport, Devices, Event,
-    Fetch, FetchStart, Have, NodesReply, NodesRequest, Resolve, ResolveReply, TreeHashReply, TreeHashRequest,
-    Whoami,
+    Fetch, FetchStart, Have, NodesReply, NodesRequest, Resolve, ResolveReply, Signatures, TreeHashReply,
+    TreeHashRequest, Whoami,
 };
 use cairn_core::ids::NamespaceId;
 use futures::stream::BoxStream;
@@ -115,8 +115,17 @@ pub trait Remote: Send + Sync + 'static {
     /// Asks which chunks need not be sent.
     async fn have(&self, request: Have) -> RemoteResult<Vec<bool>>;
 
+    /// Asks for the signatures of chunks; `None` for those that the server does not give.
+    async fn signatures(&self, request: Signatures) -> RemoteResult<Vec<Option<Vec<u8>>>>;
+
     /// Sends chunks, at most [`cairn_core::limits::BODY_BYTES`] in all; they are durable when this returns.
-    async fn put_chunks(&self, namespace: NamespaceId, chunks: Vec<ChunkFrame>) -> RemoteResult<()>;
+    async fn put_chunks(&self, namespace: NamespaceId, chunks: Vec<ChunkFrame>) -> RemoteResult<()> {
+        let frames = chunks.into_iter().map(Frame::Chunk).collect();
+        self.put_frames(namespace, frames).await
+    }
+
+    /// Sends chunks, whole or as deltas, as [`Self::put_chunks`] does.
+    async fn put_frames(&self, namespace: NamespaceId, frames: Vec<Frame>) -> RemoteResult<()>;
 
     /// Sends an encoded [`cairn_api::sync::CommitRequest`] with the chunks that go along.
     async fn commit(&self, chunks: Vec<ChunkFrame>, request: Vec<u8>) -> RemoteResult<CommitReply>;

@@ -13,7 +13,8 @@ mod tests;
 mod triple;
 
 use async_trait::async_trait;
-use cairn_core::ids::{ChainHash, FileId, NamespaceId, NodeId, OpId};
+use cairn_core::ids::{ChainHash, ChunkHash, FileId, NamespaceId, NodeId, OpId};
+use cairn_core::manifest::EncodedPage;
 use cairn_core::name::NodeName;
 use cairn_core::node::{FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
@@ -241,6 +242,12 @@ pub trait ClientState: Send + Sync + 'static {
 
     /// Contents by file id, in the order asked.
     async fn contents(&self, file_ids: &[FileId]) -> StateResult<Vec<Option<FileContent>>>;
+
+    /// Remembers pages of long manifests. A memory aid: they may be forgotten once no content has them.
+    async fn keep_pages(&self, pages: &[EncodedPage]) -> StateResult<()>;
+
+    /// Pages of long manifests, in the order asked.
+    async fn pages(&self, hashes: &[ChunkHash]) -> StateResult<Vec<Option<Vec<u8>>>>;
 
     /// A local file with this content, to copy from instead of fetching.
     async fn local_with_content(

@@ -4,6 +4,8 @@
 //! caller's, who plans anew from the trees. A cut upload resumes because the server is asked what it has.
 
 mod commit;
+mod deltas;
+mod hot;
 mod large;
 mod small;
 mod walk;
@@ -22,6 +24,7 @@ use cairn_core::rev::{Cursor, Seq};
 use cairn_core::runtime::Runtime;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+pub use self::hot::HotSignatures;
 use self::walk::WalkError;
 use crate::fs::{DiskPath, Filesystem, Fingerprint, FsError};
 use crate::progress::Progress;
@@ -162,6 +165,8 @@ pub struct Uploader {
     pub namespace: NamespaceId,
     /// What is counted.
     pub progress: Arc<Progress>,
+    /// What deltas were or may soon be made against.
+    pub hot: HotSignatures,
 }
 
 /// Which chunks of a piece the server said it misses.

@@ -11,6 +11,7 @@ use cairn_client::state::{ClientState, Counts, InFlight, Intent, LocalRow, State
 use cairn_core::ids::{
     AccountId, ChainHash, ChunkHash, ContentHash, DeviceId, FileId, Incarnation, NamespaceId, NodeId,
 };
+use cairn_core::manifest::EncodedPage;
 use cairn_core::name::{NameKey, NodeName};
 use cairn_core::node::{FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
@@ -170,6 +171,7 @@ gated! {
         read remote_path(namespace: NamespaceId, node: NodeId) -> StateResult<Option<Vec<String>>>;
         read local_at(namespace: NamespaceId, path: &[String]) -> StateResult<Option<LocalRow>>;
         read contents(file_ids: &[FileId]) -> StateResult<Vec<Option<FileContent>>>;
+        read pages(hashes: &[ChunkHash]) -> StateResult<Vec<Option<Vec<u8>>>>;
         read local_with_content(namespace: NamespaceId, file_id: FileId) -> StateResult<Option<LocalRow>>;
         read unfinished_listing(namespace: NamespaceId) -> StateResult<Option<(Cursor, Option<NodeId>)>>;
         read in_flight(namespace: NamespaceId) -> StateResult<Option<InFlight>>;
@@ -187,6 +189,7 @@ gated! {
         read close() -> ();
         write exclude(namespace: NamespaceId, node: NodeId, path: Option<&str>) -> StateResult<()>;
         write apply(namespace: NamespaceId, batch: StateBatch) -> StateResult<()>;
+        write keep_pages(pages: &[EncodedPage]) -> StateResult<()>;
         write begin_listing(namespace: NamespaceId, at: Cursor) -> StateResult<()>;
         write add_to_listing(namespace: NamespaceId, nodes: &[Node]) -> StateResult<()>;
         write finish_listing(namespace: NamespaceId, is_merge: bool) -> StateResult<()>;

@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_api::error::{ApiError, ErrorCode};
-use cairn_api::frame::{ChunkFrame, Frame};
+use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::{
     ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CommitRequest, CursorReply, CursorReport,
     Devices, Event, Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, Have, NodesReply, NodesRequest,
-    Resolve, ResolveReply, TreeHashReply, TreeHashRequest, Whoami, from_cbor,
+    Resolve, ResolveReply, Signatures, TreeHashReply, TreeHashRequest, Whoami, from_cbor,
 };
-use cairn_codec::{EncodedChunk, decode_chunk, encode_chunk};
+use cairn_codec::{EncodedChunk, decode_chunk, decode_delta, encode_chunk};
 use cairn_core::change::{GroupOutcome, Op, Refusal};
+use cairn_core::delta::Signature;
 use cairn_core::file_hasher::FileHasher;
 use cairn_core::ids::{ChainHash, ChunkHash, Incarnation, NamespaceId, NodeId, OpId};
 use cairn_core::limits;
@@ -56,7 +57,9 @@ pub(crate) struct Faults {
     pub(crate) loses_commit: bool,
     /// The next commit is turned down.
     pub(crate) rejects: Option<ErrorCode>,
-    /// `put_chunks` fails after this many.
+    /// Signatures are of other chunks than were asked for.
+    pub(crate) mixes_signatures: bool,
+    /// Chunks and pages that arrive fail after this many requests.
     pub(crate) puts_left: Option<u64>,
     /// Fetches are cut after this many chunks.
     pub(crate) frames_left: Option<u64>,
@@ -77,6 +80,9 @@ pub(crate) struct Counted {
     pub(crate) hashes_asked: AtomicU64,
     pub(crate) puts: AtomicU64,
     pub(crate) chunks_put: AtomicU64,
+    pub(crate) deltas_put: AtomicU64,
+    pub(crate) bytes_put: AtomicU64,
+    pub(crate) signatures: AtomicU64,
     pub(crate) fetches: AtomicU64,
     pub(crate) bytes_fetched: AtomicU64,
     pub(crate) bytes_in_flight: AtomicU64,
@@ -197,6 +203,26 @@ impl Inner {
         }
     }
 
+    fn made(&self, delta: &DeltaFrame) -> RemoteResult<ChunkFrame> {
+        let mut base = Vec::new();
+        for hash in &delta.base {
+            base.extend_from_slice(&decode_chunk(&self.chunks[hash], hash).unwrap());
+        }
+        match decode_delta(&delta.delta, &base, &delta.hash) {
+            Ok(bytes) => Ok(ChunkFrame {
+                hash: delta.hash,
+                is_page: delta.is_page,
+                chunk: encode_chunk(&bytes),
+            }),
+            Err(_) => Err(RemoteError::Refused(ApiError {
+                code: ErrorCode::DeltaRefused,
+                message: "no".to_owned(),
+                request_id: "1".to_owned(),
+                retry_after_ms: None,
+            })),
+        }
+    }
+
     fn apply(&mut self, group: &[Op]) -> GroupOutcome {
         let mut missing = HashSet::new();
         for op in group {
@@ -311,8 +337,38 @@ impl Remote for FakeRemote {
         Ok(request.hashes.iter().map(have).collect())
     }
 
-    async fn put_chunks(&self, _: NamespaceId, chunks: Vec<ChunkFrame>) -> RemoteResult<()> {
-        let bytes: u64 = chunks.iter().map(|chunk| chunk.chunk.bytes.len() as u64).sum();
+    async fn signatures(&self, request: Signatures) -> RemoteResult<Vec<Option<Vec<u8>>>> {
+        assert!(request.hashes.len() <= limits::SIGNATURES);
+        self.counted
+            .signatures
+            .fetch_add(request.hashes.len() as u64, Ordering::SeqCst);
+        let inner = self.lock();
+        let mixes = inner.faults.mixes_signatures;
+        let signature = |hash: &ChunkHash| {
+            let chunk = inner.chunks.get(hash)?;
+            let mut plaintext = decode_chunk(chunk, hash).unwrap().to_vec();
+            if mixes {
+                plaintext.rotate_left(512);
+            }
+            Some(Signature::of(&plaintext).encode())
+        };
+        Ok(request.hashes.iter().map(signature).collect())
+    }
+
+    async fn put_frames(&self, _: NamespaceId, frames: Vec<Frame>) -> RemoteResult<()> {
+        let bytes: u64 = frames.iter().map(|frame| frame.wire_len() as u64).sum();
+        self.counted.bytes_put.fetch_add(bytes, Ordering::SeqCst);
+        let mut chunks = Vec::new();
+        for frame in frames {
+            match frame {
+                Frame::Chunk(chunk) => chunks.push(chunk),
+                Frame::Delta(delta) => {
+                    self.counted.deltas_put.fetch_add(1, Ordering::SeqCst);
+                    chunks.push(self.lock().made(&delta)?);
+                }
+                Frame::Message(_) | Frame::End => panic!("no chunk"),
+            }
+        }
         let now = self.counted.bytes_in_flight.fetch_add(bytes, Ordering::SeqCst) + bytes;
         self.counted.most_in_flight.fetch_max(now, Ordering::SeqCst);
         // Lets the sender begin as many more as it likes.

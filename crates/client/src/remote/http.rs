@@ -15,7 +15,8 @@ use cairn_api::frame::{ChunkFrame, Frame};
 use cairn_api::sync::{
     CBOR, ChangesReply, ChangesRequest, ChildrenRequest, ChunksReply, CommitReply, CursorReply, CursorReport,
     Devices, Event, FRAMES, Fetch, Have, HaveReply, Hello, Login, LoginReply, NodesReply, NodesRequest,
-    PROTOCOL_VERSION, Resolve, ResolveReply, TreeHashReply, TreeHashRequest, Whoami, from_cbor, to_cbor,
+    PROTOCOL_VERSION, Resolve, ResolveReply, Signatures, SignaturesReply, TreeHashReply, TreeHashRequest,
+    Whoami, from_cbor, to_cbor,
 };
 use cairn_core::ids::NamespaceId;
 use cairn_core::limits::HEARTBEAT_SECONDS;
@@ -349,10 +350,20 @@ impl Remote for HttpRemote {
         Err(self.caller.server.malformed(what))
     }
 
-    async fn put_chunks(&self, namespace: NamespaceId, chunks: Vec<ChunkFrame>) -> RemoteResult<()> {
+    async fn signatures(&self, request: Signatures) -> RemoteResult<Vec<Option<Vec<u8>>>> {
+        let asked = request.hashes.len();
+        let reply: SignaturesReply = self.caller.ask(Route::Signatures, &request).await?;
+        if reply.signatures.len() == asked {
+            let signatures = reply.signatures.into_iter();
+            return Ok(signatures.map(|signature| signature.map(Into::into)).collect());
+        }
+        let what = format!("asked for {asked} signatures, it gave {}", reply.signatures.len());
+        Err(self.caller.server.malformed(what))
+    }
+
+    async fn put_frames(&self, namespace: NamespaceId, frames: Vec<Frame>) -> RemoteResult<()> {
         let path = format!("{}?ns={namespace}", Route::Chunks.path());
-        let sent = chunks.len();
-        let frames = chunks.into_iter().map(Frame::Chunk).collect();
+        let sent = frames.len();
         let reply: ChunksReply = self.caller.post_frames(Route::Chunks, &path, frames).await?;
         if reply.count as usize == sent {
             return Ok(());

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use cairn_core::ids::{ChainHash, FileId, NamespaceId, NodeId};
+use cairn_core::ids::{ChainHash, ChunkHash, FileId, NamespaceId, NodeId};
+use cairn_core::manifest::EncodedPage;
 use cairn_core::name::NodeName;
 use cairn_core::node::{Content, FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
@@ -29,6 +30,7 @@ pub struct MemoryState {
 struct Inner {
     spaces: HashMap<NamespaceId, Space>,
     contents: BTreeMap<FileId, FileContent>,
+    pages: BTreeMap<ChunkHash, Vec<u8>>,
     settings: BTreeMap<String, String>,
     activity: VecDeque<(Timestamp, String, String)>,
 }
@@ -201,6 +203,19 @@ impl ClientState for MemoryState {
                 .map(|id| inner.contents.get(id).cloned())
                 .collect()
         }))
+    }
+
+    async fn keep_pages(&self, pages: &[EncodedPage]) -> StateResult<()> {
+        self.with(|inner| {
+            for page in pages {
+                inner.pages.insert(page.hash, page.bytes.clone());
+            }
+        });
+        Ok(())
+    }
+
+    async fn pages(&self, hashes: &[ChunkHash]) -> StateResult<Vec<Option<Vec<u8>>>> {
+        Ok(self.with(|inner| hashes.iter().map(|hash| inner.pages.get(hash).cloned()).collect()))
     }
 
     async fn local_with_content(

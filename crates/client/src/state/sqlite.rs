@@ -10,6 +10,7 @@ mod fault;
 mod files;
 mod inbox;
 mod listing;
+mod pages;
 mod reads;
 mod row;
 mod source;
@@ -20,7 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use cairn_core::ids::{ChainHash, FileId, NamespaceId, NodeId};
+use cairn_core::ids::{ChainHash, ChunkHash, FileId, NamespaceId, NodeId};
+use cairn_core::manifest::EncodedPage;
 use cairn_core::name::NodeName;
 use cairn_core::node::{FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
@@ -315,6 +317,25 @@ impl ClientState for SqliteState {
         let result = async {
             let mut reader = self.readers.acquire().await?;
             reads::contents(&mut reader, file_ids).await
+        };
+        self.checked(result.await)
+    }
+
+    async fn keep_pages(&self, pages: &[EncodedPage]) -> StateResult<()> {
+        let result = async {
+            let mut writer = self.writer().await;
+            let mut transaction = writer.connection()?.begin_with("BEGIN IMMEDIATE").await?;
+            pages::keep(&mut transaction, pages).await?;
+            transaction.commit().await?;
+            Ok(())
+        };
+        self.checked(result.await)
+    }
+
+    async fn pages(&self, hashes: &[ChunkHash]) -> StateResult<Vec<Option<Vec<u8>>>> {
+        let result = async {
+            let mut reader = self.readers.acquire().await?;
+            pages::read(&mut reader, hashes).await
         };
         self.checked(result.await)
     }

@@ -1,4 +1,4 @@
-//! Large files: their chunks go ahead of the commit, a window at a time.
+//! Large files: their chunks go ahead of the commit, a window at a time. Of an edit only what is new is looked at further.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -6,9 +6,11 @@ use std::sync::Arc;
 use cairn_api::frame::ChunkFrame;
 use cairn_codec::encode_chunk;
 use cairn_core::ids::ChunkHash;
+use cairn_core::manifest::EncodedPage;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use super::deltas::{Against, NewChunk};
 use super::small::{chunks_of, is_inline};
 use super::walk::{FileWalk, PlainChunk, WalkError, check_unchanged};
 use super::{Batch, FileToSend, PieceOutcome, Queued, Sent, UploadError, Uploader};
@@ -28,6 +30,8 @@ enum Wanted {
     AllBut(Arc<HashSet<ChunkHash>>),
     /// These alone: the server named them.
     Only(Arc<HashSet<ChunkHash>>),
+    /// All but those of the version before, against which the others are sent.
+    Against(Arc<Against>),
 }
 
 /// A file that waits, with the place of its piece in the run.
@@ -35,6 +39,8 @@ struct Waiting {
     member: usize,
     file: FileToSend,
     wanted: Wanted,
+    /// How far the version before was followed.
+    aligned: usize,
 }
 
 /// What was read of a file.
@@ -60,12 +66,13 @@ impl Uploader {
                 biased;
                 Some(sent) = under_way.next(), if !under_way.is_empty() => sent?,
                 Some(step) = advance(&mut reading), if may_read && reading.is_some() => {
-                    let ReadStep { waiting: now, walk, window } = step;
+                    let ReadStep { waiting: mut now, walk, window } = step;
                     let mut has_more = false;
                     match window {
                         Ok(Some(window)) => {
                             has_more = true;
-                            let window = fresh(window, &now.wanted, &mut recent, self);
+                            self.keep_pages(&window, &now.wanted).await?;
+                            let window = fresh(window, &mut now, &mut recent, self);
                             let wanted = now.wanted.clone();
                             under_way.push(Box::pin(self.send_window(window, wanted)));
                         }
@@ -95,28 +102,54 @@ impl Uploader {
 
     /// The files of a run with what to send of them. Also in a namespace that holds nothing yet the server is asked: an
     /// upload that was cut before its commit left chunks there, and 32 bytes are little beside a chunk. Those whose chunks are listed in the metadata are asked about
-    /// here, so that a file which is on the server is not even read.
+    /// here, so that a file which is on the server is not even read; those whose version before is remembered are not.
     async fn wait_list(&self, run: &[Queued]) -> Result<VecDeque<Waiting>, UploadError> {
-        let asked = run
-            .iter()
-            .filter(|queued| matches!(queued.missing, Sent::Unknown))
-            .flat_map(|queued| &queued.piece.files)
-            .flat_map(chunks_of)
-            .map(|entry| entry.hash);
-        let had = Arc::new(self.ask(asked).await?);
-        let files = run.iter().enumerate().flat_map(|(member, queued)| {
-            let had = &had;
-            queued.piece.files.iter().map(move |file| Waiting {
-                member,
-                file: file.clone(),
-                wanted: match &queued.missing {
+        let mut files = VecDeque::new();
+        for (member, queued) in run.iter().enumerate() {
+            for file in &queued.piece.files {
+                let wanted = match &queued.missing {
                     Sent::AllBut(missing) => Wanted::Only(Arc::clone(missing)),
-                    Sent::Unknown if is_inline(file) => Wanted::AllBut(Arc::clone(had)),
-                    Sent::Unknown => Wanted::Ask,
-                },
+                    Sent::Unknown => match self.against(queued, file).await? {
+                        Some(against) => Wanted::Against(against),
+                        None => Wanted::Ask,
+                    },
+                };
+                files.push_back(Waiting {
+                    member,
+                    file: file.clone(),
+                    wanted,
+                    aligned: 0,
+                });
+            }
+        }
+        let is_asked = |waiting: &Waiting| matches!(waiting.wanted, Wanted::Ask) && is_inline(&waiting.file);
+        let asked = files.iter().filter(|waiting| is_asked(waiting));
+        let asked = asked.flat_map(|waiting| chunks_of(&waiting.file));
+        let had = Arc::new(self.ask(asked.map(|entry| entry.hash)).await?);
+        for waiting in files.iter_mut().filter(|waiting| is_asked(waiting)) {
+            waiting.wanted = Wanted::AllBut(Arc::clone(&had));
+        }
+        Ok(files)
+    }
+
+    /// Remembers the pages of a window, for the edit that comes next.
+    async fn keep_pages(&self, window: &[PlainChunk], wanted: &Wanted) -> Result<(), UploadError> {
+        let is_known = |chunk: &PlainChunk| match wanted {
+            Wanted::Against(against) => against.contains(&chunk.hash),
+            Wanted::Ask | Wanted::AllBut(_) | Wanted::Only(_) => false,
+        };
+        let pages: Vec<_> = window
+            .iter()
+            .filter(|chunk| chunk.is_page && !is_known(chunk))
+            .map(|chunk| EncodedPage {
+                hash: chunk.hash,
+                bytes: chunk.bytes.to_vec(),
             })
-        });
-        Ok(files.collect())
+            .collect();
+        if !pages.is_empty() {
+            self.state.keep_pages(&pages).await?;
+        }
+        Ok(())
     }
 
     /// Reads the next window of a file, opening it first.
@@ -130,10 +163,15 @@ impl Uploader {
     }
 
     /// Sends what is wanted of a window. Its plaintext is let go of chunk by chunk as it is encoded.
-    async fn send_window(&self, window: Vec<PlainChunk>, wanted: Wanted) -> Result<(), UploadError> {
-        let bytes: u64 = window.iter().map(content_len).sum();
+    async fn send_window(&self, window: Vec<NewChunk>, wanted: Wanted) -> Result<(), UploadError> {
+        let bytes: u64 = window.iter().map(|chunk| content_len(&chunk.plain)).sum();
+        if let Wanted::Against(against) = &wanted {
+            self.send_against(window, against).await?;
+            self.progress.up.bytes(bytes);
+            return Ok(());
+        }
         let had = match &wanted {
-            Wanted::Ask => self.ask(window.iter().map(|chunk| chunk.hash)).await?,
+            Wanted::Ask => self.ask(window.iter().map(|chunk| chunk.plain.hash)).await?,
             _ => HashSet::new(),
         };
         let frames = self
@@ -141,6 +179,7 @@ impl Uploader {
             .blocking(move || -> Vec<ChunkFrame> {
                 window
                     .into_iter()
+                    .map(|chunk| chunk.plain)
                     .filter(|chunk| !had.contains(&chunk.hash))
                     .map(|chunk| ChunkFrame {
                         hash: chunk.hash,
@@ -168,6 +207,7 @@ async fn advance(reading: &mut Option<BoxFuture<'static, ReadStep>>) -> Option<R
 fn read(fs: &Arc<dyn Filesystem>, waiting: Waiting, walk: Option<FileWalk>) -> ReadStep {
     let is_had = |hash| match &waiting.wanted {
         Wanted::AllBut(had) => had.contains(hash),
+        Wanted::Against(against) => against.contains(hash),
         Wanted::Ask | Wanted::Only(_) => false,
     };
     if walk.is_none()
@@ -205,22 +245,33 @@ fn read(fs: &Arc<dyn Filesystem>, waiting: Waiting, walk: Option<FileWalk>) -> R
 /// Drops the chunks that are known not to be wanted, and those that were sent lately: a file of zeros is one chunk.
 fn fresh(
     window: Vec<PlainChunk>,
-    wanted: &Wanted,
+    waiting: &mut Waiting,
     recent: &mut HashSet<ChunkHash>,
     uploader: &Uploader,
-) -> Vec<PlainChunk> {
+) -> Vec<NewChunk> {
     if recent.len() > RECENT_HASHES {
         recent.clear();
     }
-    let (fresh, known): (Vec<_>, Vec<_>) = window.into_iter().partition(|chunk| {
-        let is_wanted = match wanted {
+    let bases = match &waiting.wanted {
+        Wanted::Against(against) => against.align(&mut waiting.aligned, &window),
+        _ => vec![Vec::new(); window.len()],
+    };
+    let chunks = window
+        .into_iter()
+        .zip(bases)
+        .map(|(plain, base)| NewChunk { plain, base });
+    let (fresh, known): (Vec<_>, Vec<_>) = chunks.partition(|chunk| {
+        let hash = chunk.plain.hash;
+        let is_wanted = match &waiting.wanted {
             Wanted::Ask => true,
-            Wanted::AllBut(had) => !had.contains(&chunk.hash),
-            Wanted::Only(missing) => missing.contains(&chunk.hash),
+            Wanted::AllBut(had) => !had.contains(&hash),
+            Wanted::Only(missing) => missing.contains(&hash),
+            Wanted::Against(against) => !against.contains(&hash),
         };
-        is_wanted && recent.insert(chunk.hash)
+        is_wanted && recent.insert(hash)
     });
-    uploader.progress.up.bytes(known.iter().map(content_len).sum());
+    let known_bytes = known.iter().map(|chunk| content_len(&chunk.plain)).sum();
+    uploader.progress.up.bytes(known_bytes);
     fresh
 }
 

@@ -13,7 +13,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row};
 
 use super::fault::Fault;
-use super::row;
+use super::{pages, row};
 use crate::state::{StateError, StateResult};
 
 /// How long a connection waits for another process's lock, as that of a backup.
@@ -25,13 +25,14 @@ const CONTENTS_BEFORE_SWEEP: i64 = 100_000;
 /// A file of fewer pages is not packed: it is small as it is. 16 MB.
 const PAGES_WORTH_PACKING: i64 = 4_096;
 /// Every schema, oldest first; a released one is never edited. The version is the count.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001_trees.sql"),
     include_str!("../migrations/0002_inbox.sql"),
     include_str!("../migrations/0003_excluded.sql"),
     include_str!("../migrations/0004_statistics.sql"),
     include_str!("../migrations/0005_checkpoints.sql"),
     include_str!("../migrations/0006_packed.sql"),
+    include_str!("../migrations/0007_pages.sql"),
 ];
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -59,6 +60,7 @@ pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool), 
     migrate(&mut writer).await?;
     check(&mut writer).await?;
     sweep_contents(&mut writer).await?;
+    pages::sweep(&mut writer).await?;
     pack(&mut writer, PAGES_WORTH_PACKING).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
