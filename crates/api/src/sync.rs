@@ -508,7 +508,7 @@ pub struct FetchItem {
 }
 
 /// A part of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum FetchPart {
     /// A run of chunks by index.
     #[n(0)]
@@ -523,6 +523,28 @@ pub enum FetchPart {
     /// The pages of the manifest, every page before those below it, from left to right. None for an inline manifest.
     #[n(1)]
     Pages,
+    /// A run of chunks by index, for a device that has others: each comes as a delta against them, joined in this order, where
+    /// that is shorter.
+    #[n(2)]
+    ChunksFrom {
+        /// The first.
+        #[n(0)]
+        first: u64,
+        /// How many; those beyond the end are left out.
+        #[n(1)]
+        count: u64,
+        /// What the device has: chunks of the namespace, as many as a delta's base may have.
+        #[cbor(n(2), with = "crate::wire")]
+        base: Vec<ChunkHash>,
+    },
+    /// As [`Self::Pages`], for a device that has the pages of an older content of the node: without those, and the others as
+    /// deltas against them where that is shorter.
+    #[n(3)]
+    PagesFrom {
+        /// The entry that wrote the older content.
+        #[cbor(n(0), with = "crate::wire")]
+        base: Seq,
+    },
 }
 
 /// Opens an item of the reply to [`Fetch`].

@@ -126,6 +126,18 @@ impl Base {
         self.find(hash, 0).is_some() || self.pages.iter().any(|page| page.hash == *hash)
     }
 
+    /// Where a chunk of it stands: the bytes in front of it, and its length.
+    pub(crate) fn place_of(&self, hash: &ChunkHash) -> Option<(u64, usize)> {
+        let index = self.find(hash, 0)?;
+        Some((*self.offsets.get(index)?, self.chunks.get(index)?.len as usize))
+    }
+
+    /// The bytes of one of its pages.
+    pub(crate) fn page(&self, hash: &ChunkHash) -> Option<&[u8]> {
+        let page = self.pages.iter().find(|page| page.hash == *hash)?;
+        Some(&page.bytes)
+    }
+
     /// For each chunk of the new version, in order, what to make a delta of it against; empty for those that are old. `next`
     /// is where the old version goes on behind what was matched last: it is carried from one call to the next.
     pub(crate) fn align(&self, next: &mut usize, new: &[ChunkEntry]) -> Vec<Vec<ChunkHash>> {

@@ -3,6 +3,8 @@
 mod assemble;
 mod incoming;
 mod large;
+mod older;
+mod pages;
 mod small;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ pub mod transport;
 
 use async_trait::async_trait;
 use cairn_api::error::ApiError;
-use cairn_api::frame::{ChunkFrame, Frame};
+use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::{
     ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CursorReply, CursorReport, Devices, Event,
     Fetch, FetchStart, Have, NodesReply, NodesRequest, Resolve, ResolveReply, Signatures, TreeHashReply,
@@ -98,6 +98,8 @@ pub enum Fetched {
     Start(FetchStart),
     /// A chunk or a page of it; the name has not been checked.
     Chunk(ChunkFrame),
+    /// The same as a delta, for a part that asks for it.
+    Delta(DeltaFrame),
 }
 
 /// The server of one account. Every call has a deadline and is tried once: the caller decides what to do again.

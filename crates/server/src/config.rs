@@ -15,7 +15,7 @@ pub struct ServerConfig {
     pub body_least_bytes_per_second: u64,
     /// How long a reader of a download may take nothing.
     pub download_stall_timeout: Duration,
-    /// Downloads that are streamed at once; each keeps up to 2 MiB of chunks ahead.
+    /// Downloads that are streamed at once; each keeps up to 2 MiB of chunks ahead, and 1 MiB that patches are made from.
     pub max_downloads: usize,
     /// How long running requests may go on after a stop was asked for.
     pub drain_timeout: Duration,

@@ -6,5 +6,6 @@ pub(crate) mod commit;
 pub(crate) mod contents;
 pub(crate) mod deltas;
 pub(crate) mod fetch;
+mod patches;
 pub(crate) mod tree_hash;
 pub(crate) mod upload;

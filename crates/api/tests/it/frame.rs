@@ -1,12 +1,12 @@
 //! Frames, however the bytes are cut on their way.
 
 use bytes::{Bytes, BytesMut};
-use cairn_api::frame::{ChunkFrame, Frame, FrameError, FrameReader};
-use cairn_codec::{decode_chunk, encode_chunk};
+use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame, FrameError, FrameReader};
+use cairn_codec::{DeltaForm, EncodedDelta, decode_chunk, encode_chunk};
 use cairn_core::ids::ChunkHash;
 use cairn_core::limits;
 use proptest::collection::vec;
-use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
+use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::Index;
 
 fn chunk(plaintext: &[u8], is_page: bool) -> ChunkFrame {
@@ -23,7 +23,36 @@ fn frame() -> impl Strategy<Value = Frame> {
             .prop_map(|(bytes, is_page)| Frame::Chunk(chunk(&bytes, is_page))),
         (any::<u8>(), 1..50_000usize).prop_map(|(byte, len)| Frame::Chunk(chunk(&vec![byte; len], false))),
         vec(any::<u8>(), 0..300).prop_map(|bytes| Frame::Message(Bytes::from(bytes))),
+        delta().prop_map(Frame::Delta),
     ]
+}
+
+fn delta() -> impl Strategy<Value = DeltaFrame> {
+    let form = prop_oneof![
+        Just(DeltaForm::Steps),
+        Just(DeltaForm::ZstdSteps),
+        Just(DeltaForm::Patch)
+    ];
+    let hash = || any::<[u8; 32]>().prop_map(ChunkHash::new);
+    let bytes = vec(any::<u8>(), 0..900);
+    (
+        hash(),
+        any::<bool>(),
+        vec(hash(), 1..=16),
+        form,
+        1..=262_144u32,
+        bytes,
+    )
+        .prop_map(|(hash, is_page, base, form, plain_len, bytes)| DeltaFrame {
+            hash,
+            is_page,
+            base,
+            delta: EncodedDelta {
+                form,
+                plain_len,
+                bytes: bytes.into(),
+            },
+        })
 }
 
 fn encoded(frames: &[Frame]) -> BytesMut {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::sync::{
     ChangesReply, CommitReply, CommitRequest, Event, Fetch, FetchItem, FetchPart, Have, NodesReply,
-    from_cbor, to_cbor, value_from_cbor, value_to_cbor,
+    Signatures, SignaturesReply, from_cbor, to_cbor, value_from_cbor, value_to_cbor,
 };
 use minicbor::{Decode, Encode};
 use proptest::collection::vec;
@@ -55,9 +55,14 @@ proptest! {
         namespace in namespace(), node in node_id(), content_seq in seq(), hashes in vec(hash(), 0..9),
         first in any::<u64>(), count in any::<u64>(),
     ) {
-        let items = [FetchPart::Pages, FetchPart::Chunks { first, count }]
+        let base = FetchPart::ChunksFrom { first, count, base: hashes.clone() };
+        let pages = FetchPart::PagesFrom { base: content_seq };
+        let items = [FetchPart::Pages, FetchPart::Chunks { first, count }, base, pages]
             .map(|part| FetchItem { node, content_seq, part });
         arrives(&Fetch { namespace, items: items.to_vec() });
+        arrives(&Signatures { hashes: hashes.clone() });
+        let signatures = hashes.iter().map(|hash| (count % 2 == 0).then(|| hash.as_bytes().to_vec().into()));
+        arrives(&SignaturesReply { signatures: signatures.collect() });
         arrives(&Have { namespace, hashes });
         arrives(&Event::Head { namespace, seq: content_seq });
     }

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use cairn_codec::decode_chunk;
+use cairn_codec::{decode_chunk, decode_delta};
 use cairn_core::ids::ChunkHash;
 use cairn_core::limits::CHUNK_MAX_BYTES;
 use cairn_core::manifest::PlacedChunk;
 
 use super::Wanted;
+use super::incoming::Part;
+use super::older::Older;
 use crate::fs::{DiskPath, Filesystem, FsResult, ReadFile, StageFile};
 use crate::remote::RemoteError;
 
@@ -18,7 +20,9 @@ pub(super) type SharedStage = Arc<Mutex<Box<dyn StageFile>>>;
 /// A chunk as it arrived, with its place.
 pub(super) struct Arrived {
     pub(super) placed: PlacedChunk,
-    pub(super) frame: cairn_api::frame::ChunkFrame,
+    pub(super) part: Part,
+    /// What a delta is applied to.
+    pub(super) base: Vec<Bytes>,
 }
 
 /// Why chunks that arrived were not written.
@@ -43,8 +47,8 @@ impl From<WriteError> for super::DownloadError {
 
 /// Decodes chunks, checks each against the manifest, and writes them.
 pub(super) fn write_chunks(stage: &SharedStage, arrived: &[Arrived]) -> Result<(), WriteError> {
-    for Arrived { placed, frame } in arrived {
-        let plaintext = decode(frame, &placed.entry.hash, placed.entry.len)?;
+    for Arrived { placed, part, base } in arrived {
+        let plaintext = decode(part, base, &placed.entry.hash, placed.entry.len)?;
         stage
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -54,19 +58,24 @@ pub(super) fn write_chunks(stage: &SharedStage, arrived: &[Arrived]) -> Result<(
     Ok(())
 }
 
-fn decode(frame: &cairn_api::frame::ChunkFrame, hash: &ChunkHash, len: u32) -> Result<Bytes, WriteError> {
-    match decode_chunk(&frame.chunk, hash) {
-        Ok(plaintext) if plaintext.len() == len as usize && !frame.is_page => Ok(plaintext),
+fn decode(part: &Part, base: &[Bytes], hash: &ChunkHash, len: u32) -> Result<Bytes, WriteError> {
+    let (decoded, is_page) = match part {
+        Part::Whole(frame) => (decode_chunk(&frame.chunk, hash), frame.is_page),
+        Part::Delta(frame) => (decode_delta(&frame.delta, &base.concat(), hash), frame.is_page),
+    };
+    match decoded {
+        Ok(plaintext) if plaintext.len() == len as usize && !is_page => Ok(plaintext),
         _ => Err(WriteError::Damaged),
     }
 }
 
-/// Fills a staged file from what it holds already and from a local file with the same content; returns the chunks that
-/// are still missing. Whatever is found is believed only after hashing.
+/// Fills a staged file from what it holds already, from a local file with the same content and from the older version; returns
+/// the chunks that are still missing. Whatever is found is believed only after hashing.
 pub(super) fn fill_from_disk(
     fs: &dyn Filesystem,
     wanted: &Wanted,
     source: Option<&DiskPath>,
+    older: Option<&Older>,
     chunks: Vec<PlacedChunk>,
 ) -> FsResult<(SharedStage, Vec<PlacedChunk>)> {
     let held = fs
@@ -74,6 +83,7 @@ pub(super) fn fill_from_disk(
         .map_or(0, |metadata| metadata.fingerprint.size);
     // A source that is gone meanwhile is no failure: the server has it all.
     let mut source = source.and_then(|path| fs.open(path).ok());
+    let mut old_file = older.and_then(|older| fs.open(&older.path).ok());
     let mut stage = fs.stage(&wanted.staged)?;
     let mut buffer = vec![0; CHUNK_MAX_BYTES];
     let mut missing = Vec::new();
@@ -85,7 +95,10 @@ pub(super) fn fill_from_disk(
                 continue;
             }
         }
-        if copied(source.as_deref_mut(), &chunk, piece) {
+        let old_place = older.and_then(|older| older.base.place_of(&chunk.entry.hash));
+        let is_copied = copied(source.as_deref_mut(), chunk.offset, &chunk, piece)
+            || old_place.is_some_and(|(offset, _)| copied(old_file.as_deref_mut(), offset, &chunk, piece));
+        if is_copied {
             stage.write_at(chunk.offset, piece)?;
         } else {
             missing.push(chunk);
@@ -95,11 +108,16 @@ pub(super) fn fill_from_disk(
 }
 
 /// Reads a chunk from a local file; whether it is the right one.
-fn copied(source: Option<&mut (dyn ReadFile + 'static)>, chunk: &PlacedChunk, piece: &mut [u8]) -> bool {
+fn copied(
+    source: Option<&mut (dyn ReadFile + 'static)>,
+    offset: u64,
+    chunk: &PlacedChunk,
+    piece: &mut [u8],
+) -> bool {
     let Some(source) = source else { return false };
     // A file that cannot be read is as good as none.
     source
-        .read_at(chunk.offset, piece)
+        .read_at(offset, piece)
         .is_ok_and(|len| is_whole(chunk, &piece[..len]))
 }
 

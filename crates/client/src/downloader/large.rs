@@ -1,26 +1,32 @@
 //! One large file, by runs of chunks.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use cairn_api::sync::{Fetch, FetchItem, FetchPart, FetchStatus};
-use cairn_codec::decode_chunk;
-use cairn_core::ids::ChunkHash;
 use cairn_core::limits::{BODY_BYTES, COMMIT_BATCH_OPS, FILE_CHUNKS};
 use cairn_core::manifest::{Manifest, ManifestError, ManifestReader, PlacedChunk, Step};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 
 use super::assemble::{Arrived, SharedStage, fill_from_disk, finish, write_chunks};
-use super::incoming::{Incoming, malformed};
+use super::incoming::{Incoming, Part, malformed};
+use super::older::{Held, Missing, Older, plan};
+use super::pages::Pages;
 use super::small::abandon;
 use super::{DownloadError, Downloaded, Downloader, REQUESTS, Wanted, inline_chunks};
+use crate::fs::FsResult;
 
 /// Bytes of the file in one request.
 const REQUEST_BYTES: u64 = BODY_BYTES as u64;
 /// Bytes that are gathered before they are decoded and written, each time on another thread.
 const WRITE_BYTES: usize = 1024 * 1024;
+
+/// Where what is fetched of a file goes, and what it is made from.
+struct Place<'a> {
+    wanted: &'a Wanted,
+    stage: &'a SharedStage,
+    held: &'a Held,
+}
 
 impl Downloader {
     /// Fetches one file. What was written before a failure stays in the stage and is not fetched again.
@@ -44,20 +50,34 @@ impl Downloader {
     }
 
     async fn assemble_large(&self, wanted: Wanted, requests: &Semaphore) -> Result<(), DownloadError> {
-        let chunks = self.chunk_list(&wanted, requests).await?;
+        let older = self.older(&wanted).await?;
+        let chunks = self.chunk_list(&wanted, older.clone(), requests).await?;
         let source = self.local_source(&wanted.content).await?;
         let wanted = Arc::new(wanted);
-        let (stage, missing) = {
+        let (stage, missing, held) = {
             let (fs, wanted) = (Arc::clone(&self.fs), Arc::clone(&wanted));
-            self.runtime
-                .blocking(move || fill_from_disk(fs.as_ref(), &wanted, source.as_ref(), chunks))
-                .await?
+            let fill = move || -> FsResult<_> {
+                let older = older.as_deref();
+                let entries: Vec<_> = chunks.iter().map(|chunk| chunk.entry).collect();
+                let (stage, missing) = fill_from_disk(fs.as_ref(), &wanted, source.as_ref(), older, chunks)?;
+                let (missing, held) = plan(fs.as_ref(), older, &entries, missing);
+                Ok((stage, missing, held))
+            };
+            self.runtime.blocking(fill).await?
         };
-        let missing_bytes: u64 = missing.iter().map(|chunk| u64::from(chunk.entry.len)).sum();
+        let missing_bytes: u64 = missing
+            .iter()
+            .map(|chunk| u64::from(chunk.placed.entry.len))
+            .sum();
         self.progress
             .down
             .bytes(wanted.content.size.saturating_sub(missing_bytes));
-        self.fetch_runs(&wanted, missing, &stage, requests).await?;
+        let place = Place {
+            wanted: &wanted,
+            stage: &stage,
+            held: &held,
+        };
+        self.fetch_runs(&place, missing, requests).await?;
         self.runtime.blocking(move || finish(&stage, &wanted)).await?;
         Ok(())
     }
@@ -66,6 +86,7 @@ impl Downloader {
     async fn chunk_list(
         &self,
         wanted: &Wanted,
+        older: Option<Arc<Older>>,
         requests: &Semaphore,
     ) -> Result<Vec<PlacedChunk>, DownloadError> {
         let content = &wanted.content;
@@ -77,29 +98,25 @@ impl Downloader {
         }
         let mut reader = ManifestReader::new(&content.manifest, content.size)?;
         let _permit = requests.acquire().await;
-        let item = FetchItem {
-            node: wanted.node,
-            content_seq: wanted.content_seq,
-            part: FetchPart::Pages,
-        };
-        let mut pages = Pages::open(self, item).await?;
+        let mut pages = Pages::open(self, wanted, older).await?;
         let mut chunks = Vec::new();
         loop {
             match reader.step() {
                 Step::Chunk(chunk) => chunks.push(chunk),
-                Step::Need(hash) => reader.give(&pages.get(hash).await?)?,
-                Step::End => return Ok(chunks),
+                Step::Need(hash) => reader.give(&pages.get(self, hash).await?)?,
+                Step::End => break,
             }
         }
+        pages.keep(self).await?;
+        Ok(chunks)
     }
 
     /// Fetches missing chunks, several requests at once. After a failure no request is begun, but those under way go on:
     /// what arrives need not come again.
     async fn fetch_runs(
         &self,
-        wanted: &Wanted,
-        missing: Vec<PlacedChunk>,
-        stage: &SharedStage,
+        place: &Place<'_>,
+        missing: Vec<Missing>,
         requests: &Semaphore,
     ) -> Result<(), DownloadError> {
         let mut first_error = None;
@@ -108,7 +125,7 @@ impl Downloader {
         loop {
             while under_way.len() < REQUESTS && first_error.is_none() {
                 let Some(runs) = waiting.next() else { break };
-                under_way.push(self.fetch_request(wanted, runs, stage, requests));
+                under_way.push(self.fetch_request(place, runs, requests));
             }
             match under_way.next().await {
                 Some(Ok(())) => {}
@@ -123,20 +140,25 @@ impl Downloader {
     /// Fetches one request's worth of chunks into the stage, also those before a failure.
     async fn fetch_request(
         &self,
-        wanted: &Wanted,
-        runs: Vec<Vec<PlacedChunk>>,
-        stage: &SharedStage,
+        place: &Place<'_>,
+        runs: Vec<Vec<Missing>>,
         requests: &Semaphore,
     ) -> Result<(), DownloadError> {
         let _permit = requests.acquire().await;
         let items = runs.iter().filter_map(|run| {
-            let part = FetchPart::Chunks {
-                first: run.first()?.index,
-                count: run.len() as u64,
+            let Missing { placed, base } = run.first()?;
+            let (first, count) = (placed.index, run.len() as u64);
+            let part = match base.is_empty() {
+                true => FetchPart::Chunks { first, count },
+                false => FetchPart::ChunksFrom {
+                    first,
+                    count,
+                    base: base.clone(),
+                },
             };
             Some(FetchItem {
-                node: wanted.node,
-                content_seq: wanted.content_seq,
+                node: place.wanted.node,
+                content_seq: place.wanted.content_seq,
                 part,
             })
         });
@@ -146,16 +168,16 @@ impl Downloader {
         };
         let mut incoming = Incoming::open(self.remote.as_ref(), request).await?;
         let mut arrived = Vec::new();
-        let received = self.receive_runs(&mut incoming, runs, stage, &mut arrived).await;
-        let written = self.write_run(stage, arrived).await;
+        let received = self.receive_runs(&mut incoming, runs, place, &mut arrived).await;
+        let written = self.write_run(place.stage, arrived).await;
         received.and(written)
     }
 
     async fn receive_runs(
         &self,
         incoming: &mut Incoming,
-        runs: Vec<Vec<PlacedChunk>>,
-        stage: &SharedStage,
+        runs: Vec<Vec<Missing>>,
+        place: &Place<'_>,
         arrived: &mut Vec<Arrived>,
     ) -> Result<(), DownloadError> {
         let mut arrived_bytes = 0;
@@ -165,12 +187,20 @@ impl Downloader {
             if start.frames != run.len() as u64 {
                 return Err(malformed("an item has another number of chunks than was asked for").into());
             }
-            for placed in run {
-                let frame = incoming.chunk().await?;
+            for Missing { placed, base } in run {
+                let part = incoming.part().await?;
+                if matches!(&part, Part::Delta(delta) if delta.base != base) {
+                    return Err(malformed("a delta is against something else than was said").into());
+                }
+                // No copies: the bytes are shared.
+                let base = base
+                    .iter()
+                    .filter_map(|hash| place.held.get(hash).cloned())
+                    .collect();
                 arrived_bytes += placed.entry.len as usize;
-                arrived.push(Arrived { placed, frame });
+                arrived.push(Arrived { placed, part, base });
                 if arrived_bytes >= WRITE_BYTES {
-                    self.write_run(stage, std::mem::take(arrived)).await?;
+                    self.write_run(place.stage, std::mem::take(arrived)).await?;
                     arrived_bytes = 0;
                 }
             }
@@ -195,7 +225,7 @@ impl Downloader {
     }
 }
 
-fn check_status(status: FetchStatus) -> Result<(), DownloadError> {
+pub(super) fn check_status(status: FetchStatus) -> Result<(), DownloadError> {
     match status {
         FetchStatus::Found => Ok(()),
         FetchStatus::NotFound => Err(DownloadError::NotFound),
@@ -203,12 +233,12 @@ fn check_status(status: FetchStatus) -> Result<(), DownloadError> {
     }
 }
 
-/// Cuts missing chunks into requests, each a list of runs without gaps.
-fn requests_for(missing: Vec<PlacedChunk>) -> Vec<Vec<Vec<PlacedChunk>>> {
-    let mut requests: Vec<Vec<Vec<PlacedChunk>>> = Vec::new();
+/// Cuts missing chunks into requests, each a list of runs without gaps and with one base.
+fn requests_for(missing: Vec<Missing>) -> Vec<Vec<Vec<Missing>>> {
+    let mut requests: Vec<Vec<Vec<Missing>>> = Vec::new();
     let mut room = 0;
     for chunk in missing {
-        let len = u64::from(chunk.entry.len);
+        let len = u64::from(chunk.placed.entry.len);
         let open = requests
             .last_mut()
             .filter(|request| room >= len && request.len() < COMMIT_BATCH_OPS);
@@ -219,69 +249,14 @@ fn requests_for(missing: Vec<PlacedChunk>) -> Vec<Vec<Vec<PlacedChunk>>> {
         };
         room -= len;
         match request.last_mut() {
-            Some(run) if run.last().is_some_and(|last| last.index + 1 == chunk.index) => run.push(chunk),
+            Some(run) if run.last().is_some_and(|last| goes_on(last, &chunk)) => run.push(chunk),
             _ => request.push(vec![chunk]),
         }
     }
     requests
 }
 
-/// The pages of a manifest as they arrive.
-struct Pages {
-    incoming: Incoming,
-    left: u64,
-    /// Pages that came before they were needed: none from a server that sends them in the order of reading.
-    held: HashMap<ChunkHash, Bytes>,
-    /// The page that was needed last: a file of zeros is one page over and over.
-    last: Option<(ChunkHash, Bytes)>,
-}
-
-impl Pages {
-    async fn open(downloader: &Downloader, item: FetchItem) -> Result<Self, DownloadError> {
-        let request = Fetch {
-            namespace: downloader.namespace,
-            items: vec![item],
-        };
-        let mut incoming = Incoming::open(downloader.remote.as_ref(), request).await?;
-        let start = incoming.start(0).await?;
-        check_status(start.status)?;
-        if start.frames > FILE_CHUNKS as u64 {
-            return Err(malformed("a manifest has more pages than chunks are allowed").into());
-        }
-        Ok(Self {
-            incoming,
-            left: start.frames,
-            held: HashMap::new(),
-            last: None,
-        })
-    }
-
-    async fn get(&mut self, hash: ChunkHash) -> Result<Bytes, DownloadError> {
-        if let Some((last, bytes)) = &self.last
-            && *last == hash
-        {
-            return Ok(bytes.clone());
-        }
-        let bytes = match self.held.get(&hash) {
-            Some(bytes) => bytes.clone(),
-            None => self.receive(hash).await?,
-        };
-        self.last = Some((hash, bytes.clone()));
-        Ok(bytes)
-    }
-
-    /// Reads on until the page comes.
-    async fn receive(&mut self, hash: ChunkHash) -> Result<Bytes, DownloadError> {
-        while self.left > 0 {
-            self.left -= 1;
-            let frame = self.incoming.chunk().await?;
-            let bytes =
-                decode_chunk(&frame.chunk, &frame.hash).map_err(|_| super::assemble::WriteError::Damaged)?;
-            if frame.hash == hash {
-                return Ok(bytes);
-            }
-            self.held.insert(frame.hash, bytes);
-        }
-        Err(malformed("a page of the manifest is missing").into())
-    }
+/// Whether a missing chunk belongs to the run that ends with another.
+fn goes_on(last: &Missing, next: &Missing) -> bool {
+    last.placed.index + 1 == next.placed.index && last.base == next.base
 }

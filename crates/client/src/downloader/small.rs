@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::assemble::{Arrived, fill_from_disk, finish, write_chunks};
-use super::incoming::{Incoming, malformed};
+use super::incoming::{Incoming, Part, malformed};
 use super::{DownloadError, Downloaded, Downloader, Wanted, inline_chunks};
 use crate::fs::{DiskPath, Filesystem};
 
@@ -168,7 +168,7 @@ fn from_disk(fs: &dyn Filesystem, wanted: &Wanted, source: Option<&DiskPath>) ->
         Ok(chunks) => chunks,
         Err(error) => return done(Err(error)),
     };
-    match fill_from_disk(fs, wanted, source, chunks) {
+    match fill_from_disk(fs, wanted, source, None, chunks) {
         Ok((stage, missing)) if missing.is_empty() => done(finish(&stage, wanted).map_err(DownloadError::Fs)),
         Ok(_) => Local::Missing,
         Err(error) => done(Err(error.into())),
@@ -206,8 +206,9 @@ async fn receive(
     };
     let mut arrived = Vec::with_capacity(chunks.len());
     for placed in chunks {
-        let frame = incoming.chunk().await?;
-        arrived.push(Arrived { placed, frame });
+        let part = Part::Whole(incoming.chunk().await?);
+        let base = Vec::new();
+        arrived.push(Arrived { placed, part, base });
     }
     Ok(Ok(arrived))
 }

@@ -11,7 +11,9 @@ use super::*;
 use crate::fs::os::OsFilesystem;
 use crate::remote::fake::{Counted, FakeRemote, chunked, noise, test_runtime};
 use crate::state::memory::MemoryState;
-use crate::state::{LocalChange, LocalRow, StateBatch};
+use crate::state::{LocalChange, LocalRow, StateBatch, TreeChange};
+use cairn_core::ids::ChunkHash;
+use cairn_core::manifest::{EncodedPage, Page};
 
 struct Bench {
     folder: TempDir,
@@ -300,4 +302,127 @@ async fn a_manifest_of_other_bytes_is_refused() {
     wanted.content.file_id = chunked(b"other").0.file_id;
     let results = bench.download(&[wanted]).await;
     assert!(matches!(results[0].1, Err(DownloadError::OtherFile)));
+}
+
+impl Bench {
+    /// Puts an older version of a file into the folder, the state and the server's history.
+    async fn older(&self, id: i64, bytes: &[u8], knows_pages: bool) {
+        let (node, seq) = (NodeId::new(id).unwrap(), Seq::new(id - 1).unwrap());
+        let content = self.remote.store(node, seq, bytes);
+        let name = format!("f{id}");
+        fs::write(self.folder.path().join(&name), bytes).unwrap();
+        let path = DiskPath::root().join(&name);
+        let entry = Entry {
+            place: Place {
+                parent: NodeId::ROOT,
+                name: NodeName::new(&name).unwrap(),
+            },
+            substance: Substance::File {
+                file_id: content.file_id,
+                size: content.size,
+            },
+            attributes: Attributes::default(),
+            place_seq: seq,
+            content_seq: seq,
+        };
+        let row = LocalRow {
+            node,
+            entry: entry.clone(),
+            disk_name: None,
+            fingerprint: self.downloader.fs.metadata(&path).unwrap().unwrap().fingerprint,
+            is_unsure: false,
+        };
+        let batch = StateBatch {
+            local: vec![LocalChange::Put(row)],
+            synced: vec![TreeChange::Put(node, entry)],
+            contents: vec![content],
+            ..StateBatch::default()
+        };
+        let state = &self.downloader.state;
+        state.apply(self.downloader.namespace, batch).await.unwrap();
+        let pages = chunked(bytes)
+            .1
+            .into_iter()
+            .filter(|bytes| Page::decode(bytes).is_ok());
+        let pages: Vec<_> = pages
+            .map(|bytes| EncodedPage {
+                hash: ChunkHash::of(&bytes),
+                bytes,
+            })
+            .collect();
+        if knows_pages {
+            state.keep_pages(&pages).await.unwrap();
+        }
+    }
+
+    fn fetched(&self) -> u64 {
+        Counted::get(&self.remote.counted.bytes_fetched)
+    }
+}
+
+#[tokio::test]
+async fn of_an_edit_only_what_changed_comes() {
+    let bench = bench();
+    let old = noise(80, 40 << 20);
+    bench.older(70, &old, true).await;
+    let mut new = old.clone();
+    new[20 << 20] ^= 1;
+    new.splice(30 << 20..30 << 20, noise(81, 100));
+    let wanted = bench.wanted(70, &new);
+    assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
+    assert!(bench.staged(&wanted) == new);
+    assert!(bench.fetched() < 1_500, "{} bytes", bench.fetched());
+    // What came is remembered: the next version is compared with this one.
+    let pages = chunked(&new)
+        .1
+        .into_iter()
+        .filter(|bytes| Page::decode(bytes).is_ok());
+    let names: Vec<_> = pages.map(|bytes| ChunkHash::of(&bytes)).collect();
+    let kept = bench.downloader.state.pages(&names).await.unwrap();
+    assert!(kept.iter().all(Option::is_some));
+}
+
+#[tokio::test]
+async fn without_the_pages_of_the_older_version_the_file_comes_whole() {
+    let bench = bench();
+    let old = noise(82, 30 << 20);
+    bench.older(70, &old, false).await;
+    let mut new = old;
+    new[20 << 20] ^= 1;
+    let wanted = bench.wanted(70, &new);
+    assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
+    assert!(bench.staged(&wanted) == new);
+}
+
+#[tokio::test]
+async fn an_older_version_that_is_another_meanwhile_is_not_believed() {
+    let bench = bench();
+    let old = noise(83, 3 << 20);
+    bench.older(70, &old, true).await;
+    fs::write(bench.folder.path().join("f70"), noise(84, 3 << 20)).unwrap();
+    let mut new = old;
+    new[1 << 20] ^= 1;
+    let wanted = bench.wanted(70, &new);
+    assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
+    assert!(bench.staged(&wanted) == new);
+    assert!(bench.fetched() >= 3 << 20);
+}
+
+#[tokio::test]
+async fn a_spoilt_delta_is_found_out() {
+    let bench = bench();
+    let old = noise(85, 3 << 20);
+    bench.older(70, &old, true).await;
+    let mut new = old;
+    new[1 << 20] ^= 1;
+    let wanted = bench.wanted(70, &new);
+    bench.remote.faults(|faults| faults.spoils_deltas = true);
+    let results = bench.download(std::slice::from_ref(&wanted)).await;
+    assert!(
+        matches!(&results[0].1, Err(DownloadError::Remote(_))),
+        "{results:?}"
+    );
+    bench.remote.faults(|faults| faults.spoils_deltas = false);
+    assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
+    assert!(bench.staged(&wanted) == new);
 }

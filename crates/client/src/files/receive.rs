@@ -117,7 +117,9 @@ impl RemoteFiles {
                 FetchStatus::Found if start.frames == count => Ok(reply),
                 FetchStatus::Found => Err(FilesError::OtherContent),
             },
-            Some(Ok(Fetched::Chunk(_))) => Err(malformed("a chunk came before the item").into()),
+            Some(Ok(Fetched::Chunk(_) | Fetched::Delta(_))) => {
+                Err(malformed("a chunk came before the item").into())
+            }
             Some(Err(error)) => Err(error.into()),
             None => Err(malformed("the reply is empty").into()),
         }
@@ -137,7 +139,7 @@ async fn window(
                 bytes += frame.chunk.plain_len as usize;
                 frames.push(frame);
             }
-            Some(Ok(Fetched::Start(_))) => {
+            Some(Ok(Fetched::Start(_) | Fetched::Delta(_))) => {
                 return (frames, Some(malformed("an item that was not asked for")));
             }
             Some(Err(error)) => return (frames, Some(error)),

@@ -13,7 +13,7 @@ use cairn_api::sync::{
     Devices, Event, Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, Have, NodesReply, NodesRequest,
     Resolve, ResolveReply, Signatures, TreeHashReply, TreeHashRequest, Whoami, from_cbor,
 };
-use cairn_codec::{EncodedChunk, decode_chunk, decode_delta, encode_chunk};
+use cairn_codec::{EncodedChunk, decode_chunk, decode_delta, encode_chunk, encode_patch};
 use cairn_core::change::{GroupOutcome, Op, Refusal};
 use cairn_core::delta::Signature;
 use cairn_core::file_hasher::FileHasher;
@@ -63,6 +63,8 @@ pub(crate) struct Faults {
     pub(crate) puts_left: Option<u64>,
     /// Fetches are cut after this many chunks.
     pub(crate) frames_left: Option<u64>,
+    /// Deltas arrive damaged.
+    pub(crate) spoils_deltas: bool,
     /// This chunk arrives damaged.
     pub(crate) damages: Option<ChunkHash>,
     /// Runs when the next chunks arrive.
@@ -286,8 +288,28 @@ impl Inner {
             return vec![start(FetchStatus::NotFound, 0)];
         };
         let (pages, chunks) = self.walk(&content).unwrap();
-        let (hashes, is_page) = match item.part {
+        let mut base = Vec::new();
+        let (hashes, is_page) = match item.part.clone() {
             FetchPart::Pages => (pages, true),
+            FetchPart::PagesFrom { base: seq } => {
+                let old = self.contents.get(&(item.node, seq));
+                let old = old.map_or_else(Vec::new, |old| self.walk(old).unwrap().0);
+                base = old.iter().filter(|page| !pages.contains(page)).copied().collect();
+                (
+                    pages.into_iter().filter(|page| !old.contains(page)).collect(),
+                    true,
+                )
+            }
+            FetchPart::ChunksFrom {
+                first,
+                count,
+                base: from,
+            } => {
+                base = from;
+                let first = (first as usize).min(chunks.len());
+                let last = (first + count as usize).min(chunks.len());
+                (chunks[first..last].to_vec(), false)
+            }
             FetchPart::Chunks { first, count } => {
                 let first = (first as usize).min(chunks.len());
                 let last = (first + count as usize).min(chunks.len());
@@ -306,7 +328,26 @@ impl Inner {
                 bytes[middle] ^= 1;
                 chunk.bytes = Bytes::from(bytes);
             }
-            frames.push(Ok(Fetched::Chunk(ChunkFrame { hash, is_page, chunk })));
+            let whole = ChunkFrame { hash, is_page, chunk };
+            if base.is_empty() {
+                frames.push(Ok(Fetched::Chunk(whole)));
+                continue;
+            }
+            let mut joined = Vec::new();
+            for hash in &base {
+                joined.extend_from_slice(&decode_chunk(&self.chunks[hash], hash).unwrap());
+            }
+            let mut delta =
+                encode_patch(&joined, &decode_chunk(&self.chunks[&hash], &hash).unwrap()).unwrap();
+            if self.faults.spoils_deltas {
+                delta.bytes = Bytes::from_static(b"no zstd");
+            }
+            frames.push(Ok(Fetched::Delta(DeltaFrame {
+                hash,
+                is_page,
+                base: base.clone(),
+                delta,
+            })));
         }
         frames
     }
@@ -474,6 +515,10 @@ impl Remote for FakeRemote {
         let mut frames = Vec::new();
         for (index, item) in request.items.iter().enumerate() {
             for frame in inner.frames_of(index, item) {
+                if let Ok(Fetched::Delta(delta)) = &frame {
+                    let bytes = delta.delta.bytes.len() as u64;
+                    self.counted.bytes_fetched.fetch_add(bytes, Ordering::SeqCst);
+                }
                 if let Ok(Fetched::Chunk(chunk)) = &frame {
                     if let Some(left) = &mut inner.faults.frames_left {
                         let Some(fewer) = left.checked_sub(1) else {

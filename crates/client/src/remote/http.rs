@@ -309,7 +309,7 @@ fn decode_fetched(frame: Frame) -> Result<Fetched, String> {
         Frame::Message(bytes) => from_cbor(&bytes)
             .map(Fetched::Start)
             .map_err(|error| error.to_string()),
-        Frame::Delta(_) => Err("a delta came that nobody asked for".to_owned()),
+        Frame::Delta(delta) => Ok(Fetched::Delta(delta)),
         Frame::End => Err("an end frame came where none is".to_owned()),
     }
 }

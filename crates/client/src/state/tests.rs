@@ -1,6 +1,7 @@
 mod conformance;
 mod crash;
 mod inbox;
+mod pages;
 mod plans;
 mod random;
 mod world;

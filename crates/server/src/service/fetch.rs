@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use cairn_api::frame::{ChunkFrame, Frame};
 use cairn_api::sync::{Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, to_cbor};
 use cairn_chunks::ChunkError;
-use cairn_codec::EncodedChunk;
 use cairn_core::ids::{ChunkHash, NamespaceId};
 use cairn_core::limits;
 use cairn_core::node::{Content, FileContent};
@@ -16,6 +15,7 @@ use futures::stream::FuturesOrdered;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::contents::{ChunkWalk, damaged, pages_of};
+use super::patches::{self, NewPages};
 use crate::auth::Caller;
 use crate::error::ServiceError;
 use crate::memory;
@@ -97,7 +97,7 @@ impl Sender {
         let Some(Content::File(file)) = revision.map_err(ServiceError::from)?.map(|node| node.content) else {
             return self.start(index, FetchStatus::NotFound, 0).await;
         };
-        let mut run = match Run::open(state, &file, item.part).await {
+        let mut run = match Run::open(state, namespace, item, &file).await {
             Ok(run) => run,
             Err(error) => return self.refuse(index, error).await,
         };
@@ -112,22 +112,16 @@ impl Sender {
         loop {
             while ahead.len() + reads.len() < READ_AHEAD {
                 let Some(hash) = run.next(state).await? else { break };
-                reads.push_back(read(state, hash));
+                reads.push_back(frame(state, Arc::clone(&run.form), hash));
             }
-            let chunk = match ahead.pop_front() {
-                Some(chunk) => chunk,
+            let frame = match ahead.pop_front() {
+                Some(frame) => frame,
                 None => match reads.next().await {
-                    Some(chunk) => chunk?,
+                    Some(frame) => frame?,
                     None => return Ok(()),
                 },
             };
-            let (hash, chunk) = chunk;
-            self.send(&Frame::Chunk(ChunkFrame {
-                hash,
-                is_page: run.is_pages,
-                chunk,
-            }))
-            .await?;
+            self.send(&frame).await?;
         }
     }
 
@@ -161,37 +155,67 @@ impl Sender {
 struct Run {
     source: Source,
     left: u64,
-    is_pages: bool,
+    form: Arc<Form>,
 }
 
 enum Source {
     Chunks(Box<ChunkWalk>),
-    Pages(std::vec::IntoIter<ChunkHash>),
+    Pages(VecDeque<ChunkHash>),
+}
+
+/// How chunks or pages go out.
+enum Form {
+    /// As they are stored.
+    Whole,
+    /// The same, of pages.
+    WholePages,
+    /// As patches against chunks that the device has.
+    From(patches::Base),
+    /// As patches against pages that the device has.
+    NewPages(NewPages),
 }
 
 impl Run {
-    async fn open(state: &State, file: &FileContent, part: FetchPart) -> Result<Self, ServiceError> {
-        match part {
-            FetchPart::Chunks { first, count } => {
-                let walk =
-                    ChunkWalk::from_chunk(file, first).map_err(|error| damaged(root_of(file), &error))?;
-                let left = file.manifest.chunk_count().saturating_sub(first).min(count);
-                Ok(Self {
-                    source: Source::Chunks(Box::new(walk)),
-                    left,
-                    is_pages: false,
-                })
+    async fn open(
+        state: &State,
+        namespace: NamespaceId,
+        item: &FetchItem,
+        file: &FileContent,
+    ) -> Result<Self, ServiceError> {
+        match &item.part {
+            FetchPart::Chunks { first, count } => Self::chunks(file, *first, *count, Form::Whole),
+            FetchPart::ChunksFrom { first, count, base } => {
+                let base = patches::base(state, namespace, base.clone()).await?;
+                Self::chunks(file, *first, *count, base.map_or(Form::Whole, Form::From))
             }
             FetchPart::Pages => {
                 let pages = pages_of(state, file).await?;
                 let left = pages.len() as u64;
                 Ok(Self {
-                    source: Source::Pages(pages.into_iter()),
+                    source: Source::Pages(pages.into()),
                     left,
-                    is_pages: true,
+                    form: Arc::new(Form::WholePages),
+                })
+            }
+            FetchPart::PagesFrom { base } => {
+                let mut new = NewPages::find(state, namespace, item.node, *base, file).await?;
+                let pages = std::mem::take(&mut new.pages);
+                Ok(Self {
+                    left: pages.len() as u64,
+                    source: Source::Pages(pages),
+                    form: Arc::new(Form::NewPages(new)),
                 })
             }
         }
+    }
+
+    fn chunks(file: &FileContent, first: u64, count: u64, form: Form) -> Result<Self, ServiceError> {
+        let walk = ChunkWalk::from_chunk(file, first).map_err(|error| damaged(root_of(file), &error))?;
+        Ok(Self {
+            source: Source::Chunks(Box::new(walk)),
+            left: file.manifest.chunk_count().saturating_sub(first).min(count),
+            form: Arc::new(form),
+        })
     }
 
     async fn next(&mut self, state: &State) -> Result<Option<ChunkHash>, ServiceError> {
@@ -201,18 +225,18 @@ impl Run {
         self.left -= 1;
         match &mut self.source {
             Source::Chunks(walk) => Ok(walk.next(state).await?.map(|entry| entry.hash)),
-            Source::Pages(pages) => Ok(pages.next()),
+            Source::Pages(pages) => Ok(pages.pop_front()),
         }
     }
 
     /// Reads the first few, all at once.
-    async fn first(&mut self, state: &State) -> Result<VecDeque<(ChunkHash, EncodedChunk)>, ServiceError> {
+    async fn first(&mut self, state: &State) -> Result<VecDeque<Frame>, ServiceError> {
         let mut reads = FuturesOrdered::new();
         while reads.len() < READ_AHEAD {
             let Some(hash) = self.next(state).await? else {
                 break;
             };
-            reads.push_back(read(state, hash));
+            reads.push_back(frame(state, Arc::clone(&self.form), hash));
         }
         let mut chunks = VecDeque::with_capacity(reads.len());
         while let Some(chunk) = reads.next().await {
@@ -222,10 +246,21 @@ impl Run {
     }
 }
 
-async fn read(state: &State, hash: ChunkHash) -> Result<(ChunkHash, EncodedChunk), ServiceError> {
+/// A chunk or a page as it goes out.
+async fn frame(state: &State, form: Arc<Form>, hash: ChunkHash) -> Result<Frame, ServiceError> {
+    if let Form::NewPages(pages) = form.as_ref() {
+        return pages.frame(state, hash).await;
+    }
     let chunk = state.chunks.get(&hash).await?;
     let chunk = chunk.ok_or_else(|| damaged(hash, &"it is not in the chunk store"))?;
-    Ok((hash, chunk))
+    if let Form::From(base) = form.as_ref() {
+        return patches::patched(state, base, hash, chunk).await;
+    }
+    Ok(Frame::Chunk(ChunkFrame {
+        hash,
+        is_page: matches!(form.as_ref(), Form::WholePages),
+        chunk,
+    }))
 }
 
 fn root_of(file: &FileContent) -> ChunkHash {

@@ -3,16 +3,19 @@
 use bytes::Bytes;
 use cairn_api::error::ErrorCode;
 use cairn_api::frame::{DeltaFrame, Frame};
-use cairn_api::sync::{ChunksReply, CommitReply, Signatures, SignaturesReply, path};
+use cairn_api::sync::{
+    ChunksReply, CommitReply, FetchItem, FetchPart, FetchStatus, Signatures, SignaturesReply, path,
+};
 use cairn_chunks::ChunkStore;
-use cairn_codec::{DeltaForm, EncodedDelta, encode_delta, encode_patch};
-use cairn_core::change::GroupOutcome;
+use cairn_codec::{DeltaForm, EncodedDelta, decode_chunk, decode_delta, encode_delta, encode_patch};
+use cairn_core::change::{GroupOutcome, Op};
 use cairn_core::delta::Signature;
 use cairn_core::ids::ChunkHash;
 use cairn_core::limits;
+use cairn_core::node::{Attributes, Content};
 
 use crate::support::{
-    Device, TestFile, World, assert_refused, body, chunk, chunks_path, hash_of, item, new_node,
+    Device, TestFile, World, assert_refused, body, chunk, chunks_path, hash_of, item, new_node, start_of,
 };
 
 fn noise(seed: &str, len: usize) -> Vec<u8> {
@@ -105,9 +108,8 @@ async fn a_commit_may_bring_deltas_of_chunks_and_pages() {
             let (Frame::Chunk(old), Frame::Chunk(new)) = (old, new) else {
                 panic!("they are chunks")
             };
-            let plain = |frame: &cairn_api::frame::ChunkFrame| {
-                cairn_codec::decode_chunk(&frame.chunk, &frame.hash).unwrap()
-            };
+            let plain =
+                |frame: &cairn_api::frame::ChunkFrame| decode_chunk(&frame.chunk, &frame.hash).unwrap();
             sent.push(Frame::Delta(DeltaFrame {
                 hash: new.hash,
                 is_page: new.is_page,
@@ -320,4 +322,219 @@ async fn asking_for_many_signatures_is_limited() {
         &device.post(path::SIGNATURES, &question).await,
         ErrorCode::RateLimited,
     );
+}
+
+/// A long file in two versions on the server, the second with one byte changed.
+struct Edited {
+    old: TestFile,
+    new: TestFile,
+    items: [FetchItem; 2],
+}
+
+async fn edited(device: &Device<'_>) -> Edited {
+    let mut bytes = noise("a long file", 25 << 20);
+    let old = TestFile::new(&bytes);
+    bytes[12 << 20] ^= 1;
+    let new = TestFile::new(&bytes);
+    for part in old.chunks.chunks(60) {
+        device.upload(device.root, part).await.ok::<ChunksReply>();
+    }
+    let (node, seq) = device.put_with_pages("file", &old).await;
+    let known: Vec<ChunkHash> = old.all().iter().map(hash_of).collect();
+    let fresh: Vec<Frame> = new
+        .all()
+        .into_iter()
+        .filter(|frame| !known.contains(&hash_of(frame)))
+        .collect();
+    let edit = Op::Edit {
+        node,
+        content: Content::File(new.content.clone()),
+        attributes: Attributes::default(),
+        base_content: seq,
+    };
+    let reply: CommitReply = device
+        .commit(&fresh, &device.request(vec![vec![edit]]))
+        .await
+        .ok();
+    let GroupOutcome::Applied { seqs } = &reply.groups[0] else {
+        panic!("{reply:?}")
+    };
+    Edited {
+        old,
+        new,
+        items: [item(node, seq), item(node, seqs[0])],
+    }
+}
+
+fn plain(frame: &Frame) -> Vec<u8> {
+    match frame {
+        Frame::Chunk(frame) => decode_chunk(&frame.chunk, &frame.hash).unwrap().to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Makes what a delta frame stands for from the frames of an older version.
+fn made(frame: &Frame, old: &[Frame]) -> Vec<u8> {
+    let Frame::Delta(delta) = frame else {
+        panic!("{frame:?}")
+    };
+    let find = |hash: &ChunkHash| old.iter().find(|frame| hash_of(frame) == *hash).unwrap();
+    let base: Vec<u8> = delta.base.iter().flat_map(|hash| plain(find(hash))).collect();
+    decode_delta(&delta.delta, &base, &delta.hash).unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn an_edit_comes_as_what_changed() {
+    let world = World::new();
+    let device = world.device("ada@example.org").await;
+    let Edited { old, new, items } = edited(&device).await;
+    let [older, newer] = items;
+
+    // The pages that are new, the long ones as deltas.
+    let part = FetchPart::PagesFrom {
+        base: older.content_seq,
+    };
+    let frames = device
+        .fetch(vec![FetchItem {
+            part,
+            ..newer.clone()
+        }])
+        .await;
+    let pages = &frames[1..frames.len() - 1];
+    assert_eq!(start_of(&frames[0]).frames as usize, pages.len());
+    let expected: Vec<_> = new
+        .pages
+        .iter()
+        .filter(|page| !old.pages.contains(page))
+        .map(plain)
+        .collect();
+    assert_eq!(pages.len(), expected.len());
+    for page in pages {
+        assert!(page.wire_len() < 250, "{}", page.wire_len());
+        // The root lists few pages: it is short enough as it is.
+        let bytes = match page {
+            Frame::Chunk(_) => plain(page),
+            _ => made(page, &old.pages),
+        };
+        assert!(expected.contains(&bytes));
+    }
+
+    // The chunk that is new, from the one in its place.
+    let index = new
+        .chunks
+        .iter()
+        .position(|chunk| !old.chunks.contains(chunk))
+        .unwrap();
+    let part = |base| FetchPart::ChunksFrom {
+        first: index as u64,
+        count: 1,
+        base,
+    };
+    let base = vec![hash_of(&old.chunks[index])];
+    let asked = FetchItem {
+        part: part(base),
+        ..newer
+    };
+    let frames = device.fetch(vec![asked]).await;
+    assert!(frames[1].wire_len() < 150, "{}", frames[1].wire_len());
+    assert_eq!(made(&frames[1], &old.chunks), plain(&new.chunks[index]));
+}
+
+#[tokio::test]
+async fn what_is_no_base_leaves_chunks_and_pages_whole() {
+    let world = World::new();
+    let device = world.device("ada@example.org").await;
+    let Edited { old, new, items } = edited(&device).await;
+    let [_, newer] = items;
+    let index = new
+        .chunks
+        .iter()
+        .position(|chunk| !old.chunks.contains(chunk))
+        .unwrap();
+    let part = |base| FetchPart::ChunksFrom {
+        first: index as u64,
+        count: 1,
+        base,
+    };
+    let base = vec![hash_of(&old.chunks[index])];
+    // What is no base of the namespace's, or none at all, leaves the chunk whole.
+    for base in [
+        vec![],
+        vec![ChunkHash::of(b"not here")],
+        vec![base[0]; 17],
+        [base, vec![ChunkHash::of(b"not here")]].concat(),
+    ] {
+        let frames = device
+            .fetch(vec![FetchItem {
+                part: part(base),
+                ..newer.clone()
+            }])
+            .await;
+        assert_eq!(frames[1], new.chunks[index]);
+    }
+    // A content that never was leaves all pages.
+    let part = FetchPart::PagesFrom {
+        base: newer.content_seq.next(),
+    };
+    let frames = device
+        .fetch(vec![FetchItem {
+            part,
+            ..newer.clone()
+        }])
+        .await;
+    assert_eq!(start_of(&frames[0]).frames as usize, new.pages.len());
+    assert_eq!(start_of(&frames[0]).status, FetchStatus::Found);
+    let mut found: Vec<_> = frames[1..frames.len() - 1].iter().map(plain).collect();
+    let mut expected: Vec<_> = new.pages.iter().map(plain).collect();
+    found.sort();
+    expected.sort();
+    assert!(found == expected);
+}
+
+#[tokio::test]
+async fn another_accounts_chunks_are_no_base_of_a_download() {
+    let world = World::new();
+    let ada = world.device("ada@example.org").await;
+    let eve = world.device("eve@example.org").await;
+    let (old, new) = versions();
+    ada.put("secret", &TestFile::new(&old)).await;
+    let file = TestFile::new(&new);
+    let (node, seq) = eve.put("guess", &file).await;
+    let part = FetchPart::ChunksFrom {
+        first: 0,
+        count: 1,
+        base: vec![ChunkHash::of(&old)],
+    };
+    let frames = eve
+        .fetch(vec![FetchItem {
+            part,
+            ..item(node, seq)
+        }])
+        .await;
+    assert_eq!(frames[1], file.chunks[0], "how alike they are is not told");
+}
+
+#[tokio::test]
+async fn a_download_without_its_base_comes_whole() {
+    let world = World::new();
+    let device = world.device("ada@example.org").await;
+    let (old, new) = versions();
+    device.put("old", &TestFile::new(&old)).await;
+    let file = TestFile::new(&new);
+    let (node, seq) = device.put("new", &file).await;
+    world.chunks.rotten.lock().unwrap().insert(ChunkHash::of(&old));
+    let part = FetchPart::ChunksFrom {
+        first: 0,
+        count: 9,
+        base: vec![ChunkHash::of(&old)],
+    };
+    let asked = FetchItem {
+        part,
+        ..item(node, seq)
+    };
+    let frames = device.fetch(vec![asked.clone()]).await;
+    assert_eq!(frames[1], file.chunks[0]);
+    world.chunks.rotten.lock().unwrap().insert(ChunkHash::of(&new));
+    let frames = device.fetch(vec![asked]).await;
+    assert_eq!(start_of(&frames[0]).status, FetchStatus::Damaged);
 }

@@ -3,6 +3,7 @@
 mod attributes;
 mod conflicts;
 mod content;
+mod deltas;
 mod disks;
 mod lessons;
 mod liveness;

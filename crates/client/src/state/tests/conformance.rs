@@ -1,7 +1,6 @@
 //! What both kinds of state must do.
 
-use cairn_core::ids::{ChunkHash, NamespaceId, NodeId, OpId};
-use cairn_core::manifest::EncodedPage;
+use cairn_core::ids::{NamespaceId, NodeId, OpId};
 use cairn_core::rev::Seq;
 use cairn_core::time::Timestamp;
 
@@ -585,29 +584,5 @@ async fn files_are_gone_through_in_order() {
         assert_eq!(files(Some(2_000_000), Some(11), 9).await, [12]);
         let found = state.local_files(ns(), None, None, 1).await.unwrap();
         assert_eq!(found, rows[1..2]);
-    }
-}
-
-#[tokio::test]
-async fn pages_are_read_back_in_the_order_asked() {
-    for subject in subjects().await {
-        let pages: Vec<_> = (0..300u32)
-            .map(|n| EncodedPage {
-                hash: ChunkHash::of(&n.to_le_bytes()),
-                bytes: n.to_le_bytes().repeat(100),
-            })
-            .collect();
-        subject.state.keep_pages(&pages[..299]).await.unwrap();
-        subject.state.keep_pages(&pages[200..299]).await.unwrap();
-        let asked: Vec<_> = pages.iter().rev().map(|page| page.hash).collect();
-        let read = subject.state.pages(&asked).await.unwrap();
-        assert_eq!(read.len(), 300);
-        assert_eq!(read[0], None, "{}", subject.name);
-        let expected = pages[..299].iter().rev().map(|page| Some(page.bytes.clone()));
-        assert!(read[1..].iter().cloned().eq(expected), "{}", subject.name);
-        assert_eq!(
-            subject.state.pages(&[]).await.unwrap(),
-            Vec::<Option<Vec<u8>>>::new()
-        );
     }
 }

@@ -4,14 +4,12 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use cairn_core::ids::{ChunkHash, NodeId};
-use cairn_core::manifest::{EncodedPage, Page};
+use cairn_core::ids::NodeId;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
 use super::world::{at_seq, content, cursor, file, folder, id, ns, row};
-use crate::remote::fake::{chunked, noise};
 use crate::state::sqlite::{SqliteState, set_aside};
 use crate::state::{ClientState, LocalChange, StateBatch, StateError, TreeChange};
 
@@ -266,34 +264,4 @@ async fn a_missing_folder_is_no_damage() {
         SqliteState::open(&missing).await,
         Err(StateError::Unavailable { .. })
     ));
-}
-
-#[tokio::test]
-async fn pages_that_no_content_has_are_dropped_in_time() {
-    let home = TempDir::new().unwrap();
-    let path = home.path().join("state.db");
-    let state = SqliteState::open(&path).await.unwrap();
-    let (content, chunks) = chunked(&noise(90, 30 << 20));
-    let page = |bytes: Vec<u8>| EncodedPage {
-        hash: ChunkHash::of(&bytes),
-        bytes,
-    };
-    let is_page = |bytes: &Vec<u8>| Page::decode(bytes).is_ok();
-    let needed: Vec<_> = chunks.into_iter().filter(is_page).map(page).collect();
-    assert!(needed.len() > 2);
-    let others: Vec<_> = (0..20_000u32).map(|n| page(n.to_le_bytes().to_vec())).collect();
-    let batch = StateBatch {
-        contents: vec![content],
-        ..StateBatch::default()
-    };
-    state.apply(ns(), batch).await.unwrap();
-    state.keep_pages(&others).await.unwrap();
-    state.keep_pages(&needed).await.unwrap();
-    state.close().await;
-    let state = SqliteState::open(&path).await.unwrap();
-    let names = |pages: &[EncodedPage]| pages.iter().map(|page| page.hash).collect::<Vec<_>>();
-    let kept = state.pages(&names(&needed)).await.unwrap();
-    assert!(kept.iter().all(Option::is_some), "what a content needs stays");
-    let kept = state.pages(&names(&others)).await.unwrap();
-    assert!(kept.iter().all(Option::is_none), "nobody needs the others");
 }
