@@ -4,6 +4,7 @@ use cairn_core::ids::{FileId, NodeId};
 use cairn_core::node::NodeKind;
 use cairn_core::tree::{Entry, Substance};
 
+use super::place::Standing;
 use super::{Applier, ApplyError, ApplyResult};
 use crate::fs::{DiskPath, FileKind, FsError};
 use crate::state::{LocalChange, StateBatch, TreeChange};
@@ -33,7 +34,14 @@ impl Applier {
             return Err(ApplyError::Changed { path });
         };
         let mut batch = StateBatch::default();
-        let row = self.placed_row(node, entry, found.fingerprint);
+        let row = self.placed_row(
+            node,
+            entry,
+            Standing {
+                fingerprint: found.fingerprint,
+                is_unsure: false,
+            },
+        );
         self.add_row(&mut batch, row, Some(entry)).await?;
         self.write(batch).await
     }

@@ -3,6 +3,7 @@
 use cairn_core::ids::NodeId;
 use cairn_core::name::NodeName;
 use cairn_core::node::Place;
+use cairn_core::tree::Substance;
 
 use super::{Applier, ApplyError, ApplyResult, disk_name_for};
 use crate::fs::{DiskPath, Metadata};
@@ -125,7 +126,9 @@ impl Applier {
         row.entry.place = place.clone();
         row.disk_name = disk_name;
         // Where it was written to meanwhile the old fingerprint stays, and the next scan sees it.
-        row.fingerprint = self.current(path, row.fingerprint).await?;
+        let standing = self.standing(path, row.fingerprint).await?;
+        row.fingerprint = standing.fingerprint;
+        row.is_unsure |= standing.is_unsure && matches!(row.entry.substance, Substance::File { .. });
         let remote = self.state.remote(self.namespace, row.node).await?;
         let mut batch = StateBatch::default();
         let remote = remote.filter(|remote| remote.place == *place);

@@ -9,10 +9,20 @@ use cairn_core::tree::{Entry, Substance};
 use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult, Placement, disk_name_for};
 use crate::fs::{DiskPath, Fingerprint};
+use crate::scanner::is_unsure;
 use crate::state::StateBatch;
 
 /// Files behind one intent and in one transaction.
 const BATCH: usize = 1_000;
+
+/// What was found where something was moved to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    /// The state to remember.
+    pub(super) fingerprint: Fingerprint,
+    /// Whether, of a file, only its bytes can tell that nobody has written to it.
+    pub(super) is_unsure: bool,
+}
 
 impl Applier {
     /// Puts a staged file where nothing is.
@@ -180,17 +190,28 @@ impl Applier {
                 staged: item.staged.clone(),
             });
         };
-        let fingerprint = self.current(&item.path(), incoming).await?;
-        let row = self.placed_row(node, &entry, fingerprint);
+        let standing = self.standing(&item.path(), incoming).await?;
+        let row = self.placed_row(node, &entry, standing);
         self.add_row(batch, row, Some(&entry)).await
     }
 
-    /// The fingerprint of what is at a path while it is still in the state that is known, else the known one: then the
-    /// next scan sees the difference.
-    pub(super) async fn current(&self, path: &DiskPath, known: Fingerprint) -> ApplyResult<Fingerprint> {
-        Ok(match self.look(path).await? {
+    /// What is at a path to which something was just moved that was in the state `known`. If that is not what is there the
+    /// known state is remembered: then the next scan sees the difference.
+    ///
+    /// A move sets the change time, and with it hides what somebody did between the move and this look: other bytes with
+    /// the old times, another exec bit. So a file counts as read only where the change time is the old one, and beyond the
+    /// tick in which it could have been written unseen.
+    pub(super) async fn standing(&self, path: &DiskPath, known: Fingerprint) -> ApplyResult<Standing> {
+        let found = self.look(path).await?;
+        let fingerprint = match found {
             Some(found) if found.fingerprint.is_same_state(&known) => found.fingerprint,
             _ => known,
+        };
+        let now = self.runtime.clock.now();
+        let is_recent = is_unsure(&fingerprint, now, self.fs.timestamp_step_ns());
+        Ok(Standing {
+            fingerprint,
+            is_unsure: fingerprint != known || is_recent,
         })
     }
 }

@@ -5,10 +5,9 @@ use cairn_core::node::Attributes;
 use cairn_core::rev::Seq;
 use cairn_core::tree::{Entry, Substance};
 
+use super::place::Standing;
 use super::step::Step;
 use super::{Applier, ApplyResult, disk_name_for};
-use crate::fs::Fingerprint;
-use crate::scanner::is_recent;
 use crate::state::{Intent, LocalChange, LocalRow, StateBatch, TreeChange};
 
 impl Applier {
@@ -54,17 +53,14 @@ impl Applier {
     }
 
     /// The row of a node whose content was just put on the disk.
-    ///
-    /// Only a recent modification time makes it unsure: a later write would change it, and with it the fingerprint.
-    pub(super) fn placed_row(&self, node: NodeId, entry: &Entry, fingerprint: Fingerprint) -> LocalRow {
+    pub(super) fn placed_row(&self, node: NodeId, entry: &Entry, standing: Standing) -> LocalRow {
         let is_file = matches!(entry.substance, Substance::File { .. });
-        let now = self.runtime.clock.now();
         LocalRow {
             node,
             entry: local_entry(entry),
             disk_name: disk_name_for(&entry.place.name, entry.place.parent == NodeId::ROOT),
-            is_unsure: is_file && is_recent(fingerprint.mtime, now, self.fs.timestamp_step_ns()),
-            fingerprint,
+            is_unsure: is_file && standing.is_unsure,
+            fingerprint: standing.fingerprint,
         }
     }
 }

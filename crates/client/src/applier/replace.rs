@@ -1,5 +1,7 @@
 //! New content at a place that has some.
 
+use std::sync::Arc;
+
 use cairn_core::ids::NodeId;
 use cairn_core::name::NodeName;
 use cairn_core::tree::{Entry, Substance};
@@ -8,6 +10,7 @@ use super::record::local_entry;
 use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult, Keep};
 use crate::fs::{DiskPath, FsError, Metadata};
+use crate::scanner::reread::{Reread, reread};
 use crate::state::inbox::{AgreedVersion, ConflictReason, ConflictRow};
 use crate::state::{LocalChange, LocalRow, StateBatch};
 
@@ -77,15 +80,30 @@ impl Applier {
         replaced
     }
 
-    /// Checks that a file is in the state that was scanned, beyond doubt.
+    /// Checks that a file is in the state that was scanned, beyond doubt: where its times cannot tell it is read.
     pub(super) async fn check_unchanged(&self, row: &LocalRow, path: &DiskPath) -> ApplyResult<()> {
         let found = self.look(path).await?;
-        let is_as_scanned = found.is_some_and(|found| found.fingerprint == row.fingerprint) && !row.is_unsure;
-        if is_as_scanned {
+        let is_as_scanned = found.is_some_and(|found| found.fingerprint == row.fingerprint);
+        if is_as_scanned && (!row.is_unsure || self.holds_the_same(row, path).await) {
             Ok(())
         } else {
             Err(ApplyError::Changed { path: path.clone() })
         }
+    }
+
+    /// Whether a file's bytes are still those that are remembered of it.
+    async fn holds_the_same(&self, row: &LocalRow, path: &DiskPath) -> bool {
+        let (fs, clock) = (Arc::clone(&self.fs), Arc::clone(&self.runtime.clock));
+        let (row, path) = (row.clone(), path.clone());
+        // Whoever is dropped waits no longer for the rest of a long file.
+        let waiting = Arc::new(());
+        let awaited = Arc::downgrade(&waiting);
+        let read = self
+            .runtime
+            .blocking(move || reread(&*fs, &*clock, &path, &row, &|| awaited.strong_count() > 0));
+        let read = read.await;
+        drop(waiting);
+        matches!(read, Reread::Same)
     }
 
     /// Ends a replacement wherever it stands: before the swap it is undone, after it it is finished.
@@ -129,7 +147,7 @@ impl Applier {
                         node: kept,
                         entry,
                         disk_name: None,
-                        fingerprint: self.current(&at, expected).await?,
+                        fingerprint: self.standing(&at, expected).await?.fingerprint,
                         // The move has set the change time, so a write since the look that set the others back is to be
                         // found by its bytes.
                         is_unsure: true,
@@ -145,7 +163,7 @@ impl Applier {
                 }
             }
         }
-        let mut row = self.placed_row(node, &entry, self.current(&path, incoming).await?);
+        let mut row = self.placed_row(node, &entry, self.standing(&path, incoming).await?);
         if let Some(old) = old {
             // The place is another step's affair.
             row.entry.place = old.entry.place;

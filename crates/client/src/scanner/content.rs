@@ -97,12 +97,12 @@ fn try_read(
 /// Whether a write after `observed` could leave the fingerprint as it is: times are kept in steps, and a second write
 /// within the step of the first changes none of them. Times far in the future are no such case: a write would change
 /// them. *Source:* git, "racy-git".
-pub(super) fn is_unsure(fingerprint: &Fingerprint, observed: Timestamp, step_ns: u64) -> bool {
+pub(crate) fn is_unsure(fingerprint: &Fingerprint, observed: Timestamp, step_ns: u64) -> bool {
     is_recent(fingerprint.mtime, observed, step_ns) || is_recent(fingerprint.ctime, observed, step_ns)
 }
 
 /// Whether a write after `observed` could set a file's time to this one again.
-pub(crate) fn is_recent(time: Mtime, observed: Timestamp, step_ns: u64) -> bool {
+fn is_recent(time: Mtime, observed: Timestamp, step_ns: u64) -> bool {
     let time = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
     let observed = i128::from(observed.as_millis()) * 1_000_000;
     (observed - i128::from(step_ns)..observed + CLOCK_LEAD_NS).contains(&time)

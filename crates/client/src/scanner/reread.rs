@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use cairn_core::node::FileContent;
+use cairn_core::runtime::Clock;
 use cairn_core::time::Timestamp;
+use cairn_core::tree::Substance;
 
 use super::Scanner;
 use super::content::{self, ReadOutcome};
-use crate::fs::{DiskPath, Fingerprint, Metadata};
+use crate::fs::{DiskPath, Filesystem, Fingerprint, Metadata};
 use crate::state::LocalRow;
 
 /// What a known file's bytes are now.
@@ -34,34 +36,46 @@ impl Scanner {
         // Whoever is dropped waits no longer for the rest of a long file.
         let waiting = Arc::new(());
         let awaited = Arc::downgrade(&waiting);
-        let read = self
+        let row = row.clone();
+        let reread = self
             .runtime
-            .blocking(move || content::read(&*fs, &*clock, &path, &|| awaited.strong_count() > 0));
-        let outcome = read.await;
+            .blocking(move || reread(&*fs, &*clock, &path, &row, &|| awaited.strong_count() > 0));
+        let reread = reread.await;
         drop(waiting);
-        match outcome {
-            ReadOutcome::Read {
-                content, metadata, ..
-            } => {
-                let found = cairn_core::tree::Substance::File {
-                    file_id: content.file_id,
-                    size: content.size,
-                };
-                // The change time is left out: nobody can set it back, so a write always shows there.
-                if found == row.entry.substance {
-                    Reread::Same
-                } else if is_older(&metadata.fingerprint, row, self.runtime.clock.now()) {
-                    Reread::Older(content, metadata)
-                } else if !metadata.fingerprint.is_same_state(&row.fingerprint) {
-                    Reread::Changed
-                } else {
-                    Reread::Silent(content)
-                }
+        reread
+    }
+}
+
+/// Reads a file, as long as somebody waits for it, and compares it with what is remembered of it.
+pub(crate) fn reread(
+    fs: &dyn Filesystem,
+    clock: &dyn Clock,
+    path: &DiskPath,
+    row: &LocalRow,
+    is_awaited: &dyn Fn() -> bool,
+) -> Reread {
+    match content::read(fs, clock, path, is_awaited) {
+        ReadOutcome::Read {
+            content, metadata, ..
+        } => {
+            let found = Substance::File {
+                file_id: content.file_id,
+                size: content.size,
+            };
+            // The change time is left out: nobody can set it back, so a write always shows there.
+            if found == row.entry.substance {
+                Reread::Same
+            } else if is_older(&metadata.fingerprint, row, clock.now()) {
+                Reread::Older(content, metadata)
+            } else if !metadata.fingerprint.is_same_state(&row.fingerprint) {
+                Reread::Changed
+            } else {
+                Reread::Silent(content)
             }
-            ReadOutcome::Busy => Reread::Changed,
-            ReadOutcome::Gone => Reread::Gone,
-            ReadOutcome::Failed(_) => Reread::Unreadable,
         }
+        ReadOutcome::Busy => Reread::Changed,
+        ReadOutcome::Gone => Reread::Gone,
+        ReadOutcome::Failed(_) => Reread::Unreadable,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Modification times, exec bits, and disks that keep them in their own way.
 
-use crate::support::{passes, paths};
+use crate::support::{holds, passes, paths};
 
 #[test]
 fn an_edit_is_not_overtaken_by_older_attributes() {
@@ -43,4 +43,16 @@ fn a_folder_that_gets_a_files_inode_within_a_second_is_no_file() {
         "#,
     );
     assert_eq!(paths(&outcome).first(), Some(&"Folder"));
+}
+
+#[test]
+fn an_exec_bit_that_is_set_right_after_a_replacement_is_sent() {
+    holds(
+        r#"seed 500924
+        device
+        device
+        4 +60 d1 new #35 "Été" 1397
+        13 +3832 d0 save-with-backup #6 95 true
+        14 calls=1,40 d1 exec #10"#,
+    );
 }

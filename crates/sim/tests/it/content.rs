@@ -1,17 +1,7 @@
 //! Bytes that change while times and size do not: a disk that lost what was not written out, a program that sets the times
 //! back.
 
-use cairn_sim::run::{Tracing, run};
-use cairn_sim::script::Script;
-
-/// Runs a script as it was found, under the seed that it names.
-fn holds(text: &str) {
-    let script: Script = text.parse().expect("a script of this file can be read");
-    let outcome = run(&script, Tracing::End);
-    if let Some(failure) = outcome.failure {
-        panic!("{failure}\n{}\n{script}", outcome.lines.join("\n"));
-    }
-}
+use crate::support::holds;
 
 #[test]
 fn a_file_that_a_loss_of_power_tore_under_its_old_times_is_read_again() {
@@ -54,5 +44,44 @@ fn a_rename_does_not_hide_a_write_that_set_the_times_back() {
         17 calls=1,36 d0 hard-link #12 #8 "d1"
         21 +99 d1 patch #30 true
         23 +0 d1 move #2 #28"#,
+    );
+}
+
+#[test]
+fn a_write_right_after_a_file_was_placed_is_found_by_its_bytes() {
+    holds(
+        r#"seed 502463
+        device
+        device no-exchange reuse unordered step=1000000000
+        device
+        5 +0 d2 new #43 "Notes.md" 1591
+        6 +171 d2 new #29 ".hidden" 27
+        7 calls=0,47 d0 patch #36 true"#,
+    );
+}
+
+#[test]
+fn a_write_right_after_a_rename_from_the_server_is_found_by_its_bytes() {
+    holds(
+        r#"seed 502374
+        device
+        device no-exec reuse step=1000000000
+        11 +33 d0 new #21 "Folder" 635
+        20 +115 d0 rename #11 "trailing. "
+        24 calls=1,23 d1 patch #0 true"#,
+    );
+}
+
+#[test]
+fn a_write_right_after_a_replacement_is_found_by_its_bytes() {
+    holds(
+        r#"seed 501462
+        device nfd no-exchange unordered
+        device
+        5 +0 d1 new #29 "notes.md" 1683
+        14 +2214 d1 remove #43
+        15 +118 d0 save-by-rename #46 585
+        17 calls=1,14 ! disk-error 1 15 6
+        24 +0 d1 patch #58 true"#,
     );
 }

@@ -18,6 +18,15 @@ pub(crate) fn passes(text: &str) -> Outcome {
     last
 }
 
+/// Runs a script as it was found, under the seed that it names.
+pub(crate) fn holds(text: &str) {
+    let script: Script = text.parse().expect("a script of this file can be read");
+    let outcome = run(&script, Tracing::End);
+    if let Some(failure) = outcome.failure {
+        panic!("{failure}\n{}\n{script}", outcome.lines.join("\n"));
+    }
+}
+
 /// All paths at the end.
 pub(crate) fn paths(outcome: &Outcome) -> Vec<&str> {
     outcome.tree.0.keys().map(String::as_str).collect()

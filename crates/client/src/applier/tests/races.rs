@@ -1,4 +1,7 @@
-use std::io;
+use std::fs::{OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use cairn_core::node::Place;
 
@@ -6,6 +9,7 @@ use super::fixture::{EntryExt, Side, entry};
 use crate::applier::ApplyError;
 use crate::fs::faulty::Fault;
 use crate::scanner::tests::fixture::{disk_path, name};
+use crate::state::LocalRow;
 
 const CONFLICT: &str = "a (conflict, laptop, 2100-01-01).txt";
 
@@ -118,13 +122,87 @@ async fn a_write_during_a_move_is_seen_by_the_next_scan() {
 async fn an_unsure_file_is_not_replaced() {
     let side = Side::new();
     let (node, _) = side.synced_file("a", "base").await;
-    let mut row = side.local(node).await;
+    let sure = side.local(node).await;
+    let mut row = sure.clone();
     row.is_unsure = true;
+    row.entry.substance = entry("a").holding("good").substance;
     side.device.put_row(row).await;
     let wanted = entry("a").holding("remote");
     side.stage("s", "remote", &wanted);
     let replaced = side.applier().replace_file(node, &wanted, "s", None).await;
     assert!(matches!(replaced, Err(ApplyError::Changed { .. })));
+
+    // One that turns out to hold what it should is.
+    let row = LocalRow {
+        is_unsure: true,
+        ..sure
+    };
+    side.device.put_row(row).await;
+    side.applier()
+        .replace_file(node, &wanted, "s", None)
+        .await
+        .unwrap();
+    assert_eq!(side.device.read("a"), "remote");
+}
+
+/// Writes to a file and sets its modification time back, or makes it executable.
+fn touch_up(path: &Path, is_write: bool) {
+    if !is_write {
+        std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        return;
+    }
+    let modified = std::fs::metadata(path).unwrap().modified().unwrap();
+    let mut file = OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all(b"patched").unwrap();
+    file.set_modified(modified).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_file_right_after_it_was_moved_is_found() {
+    for (step, is_write) in [("place", true), ("replace", true), ("rename", true)]
+        .into_iter()
+        .chain([("place", false), ("replace", false), ("rename", false)])
+    {
+        let side = Side::new();
+        let applier = side.applier();
+        let path = side.device.path("a");
+        let hook = move || Fault::Hook(Box::new(move || touch_up(&path, is_write)));
+        let look = || Fault::Hook(Box::new(|| ()));
+        let wanted = entry("a").holding("arrived");
+        let node = match step {
+            "place" => {
+                side.stage("s", "arrived", &wanted);
+                side.device.fs.inject("metadata", hook());
+                let node = side.node();
+                applier.place_file(node, &wanted, "s").await.unwrap();
+                node
+            }
+            "replace" => {
+                let (node, _) = side.synced_file("a", "base").await;
+                side.stage("s", "arrived", &wanted);
+                side.device.fs.inject("metadata", look());
+                side.device.fs.inject("metadata", hook());
+                applier.replace_file(node, &wanted, "s", None).await.unwrap();
+                node
+            }
+            _ => {
+                let (node, _) = side.synced_file("b", "arrived").await;
+                side.device.fs.inject("metadata", look());
+                side.device.fs.inject("metadata", hook());
+                applier.rename(node, &wanted.place).await.unwrap();
+                node
+            }
+        };
+        assert_eq!(
+            side.device.read("a"),
+            if is_write { "patched" } else { "arrived" }
+        );
+        assert_eq!(side.device.scan().await.changed, 1, "{step}");
+        let local = side.local(node).await.entry;
+        let found = if is_write { "patched" } else { "arrived" };
+        assert_eq!(local.substance, entry("a").holding(found).substance, "{step}");
+        assert_eq!(local.attributes.executable, !is_write, "{step}");
+    }
 }
 
 #[tokio::test]
