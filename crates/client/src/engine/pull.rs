@@ -16,6 +16,9 @@ use crate::state::{StateBatch, TreeChange};
 /// Remote nodes as they are after the entries read so far. `None`: gone.
 type Overlay = HashMap<NodeId, Option<Entry>>;
 
+/// Nodes that were moved and are not known, each with the folder that it was moved to last.
+type Strays = HashMap<NodeId, NodeId>;
+
 impl Engine {
     /// Reads the journal to its head; changes nothing on the disk.
     ///
@@ -177,8 +180,10 @@ impl Engine {
         let known = self.state.remotes(self.namespace, &nodes).await?;
         let mut overlay: Overlay = nodes.into_iter().zip(known).collect();
         let mut must_list = false;
+        let mut strays = Strays::new();
         for entry in entries {
             let known = overlay.get(&entry.node).cloned().flatten();
+            note_stray(&mut strays, entry, known.is_some());
             match after_entry(entry, known) {
                 After::Same => {}
                 After::Put(state) => {
@@ -196,7 +201,34 @@ impl Engine {
             }
         }
         self.state.apply(self.namespace, batch).await?;
-        Ok(must_list)
+        Ok(must_list || self.has_left(&strays).await?)
+    }
+
+    /// Whether some of the nodes stand in a folder that is there: they left one that this device has deleted before the
+    /// server did so, and are forgotten here although they live.
+    async fn has_left(&self, strays: &Strays) -> EngineResult<bool> {
+        let folders: BTreeSet<NodeId> = strays.values().copied().collect();
+        if folders.contains(&NodeId::ROOT) {
+            return Ok(true);
+        }
+        let folders: Vec<NodeId> = folders.into_iter().collect();
+        let known = self.state.remotes(self.namespace, &folders).await?;
+        Ok(known.iter().any(Option::is_some))
+    }
+}
+
+/// Notes where a node that is not known was moved to. The answer to a deletion of this device's own runs ahead of the
+/// journal: by it all that this device had seen in the folder is gone from the remote tree, also what another one has moved
+/// out of it in the meantime.
+fn note_stray(strays: &mut Strays, entry: &JournalEntry, is_known: bool) {
+    match (entry.change, &entry.place_after) {
+        (Change::Moved, Some(place)) if !is_known => {
+            strays.insert(entry.node, place.parent);
+        }
+        (Change::Created | Change::Restored | Change::Deleted, _) => {
+            strays.remove(&entry.node);
+        }
+        _ => {}
     }
 }
 

@@ -7,6 +7,7 @@ mod deltas;
 mod disks;
 mod lessons;
 mod liveness;
+mod moves;
 mod mutants;
 mod names;
 mod support;

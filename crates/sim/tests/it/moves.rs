@@ -1,0 +1,42 @@
+//! Moves on one device while another deletes.
+
+use crate::support::holds;
+
+#[test]
+fn what_left_a_folder_before_this_device_deleted_it_is_not_forgotten() {
+    holds(
+        r#"seed 500142
+        device
+        device no-exchange no-exec reuse stopped step=2000000000
+        device
+        16 +4402 d0 new #49 "a.txt" 810
+        19 calls=1,7 d0 file-to-folder #7 2006
+        21 +307 d0 overwrite #40 1872
+        24 +31 d2 folder-to-file #42 26
+        25 +0 d0 move #37 #8"#,
+    );
+}
+
+#[test]
+fn a_copy_that_left_a_folder_before_this_device_deleted_it_is_not_forgotten() {
+    holds(
+        r#"seed 294
+        device
+        device
+        0 +0 d0 make-folder #22 "C"
+        1 calls=0,20 ! power-loss 1 85
+        2 +97 d0 twin #31 "c" 31
+        3 +0 d1 twin #31 "c" 31
+        4 calls=1,13 d0 new #18 "été" 1400
+        5 calls=0,27 d1 new #9 ".hidden" 179
+        6 +0 d0 make-folder #38 "d3"
+        7 +3027 d0 move #16 #53
+        10 calls=1,6 d0 save-by-rename #41 597
+        11 +0 d1 remove #54
+        14 +0 d1 save-by-rename #52 0
+        17 +4800 d0 file-to-folder #53 1786
+        18 +100 d0 move #3 #27
+        19 +50 d0 remove-tree #3
+        21 +0 d1 remove-tree #32"#,
+    );
+}
