@@ -161,8 +161,10 @@ impl Planner<'_> {
         let in_the_way = arriving.iter().find_map(|node| {
             let Place { parent, name } = &self.remote.get(*node)?.place;
             let other = self.local.other_child(*parent, name, *node)?;
-            // A folder that goes is in the way for as long as something below it waits, perhaps for this very name.
-            let will_move = arriving.contains(&other) || self.is_leaving_disk(other);
+            // A folder that goes is in the way for as long as something below it waits, perhaps for this very name. What is
+            // not of this round is left to its own, where it goes and frees the name.
+            let is_leaving = self.is_leaving_disk(other) && self.open.contains(&other);
+            let will_move = arriving.contains(&other) || is_leaving;
             (will_move && !aside.contains(&other)).then_some(other)
         });
         let Some(node) = in_the_way else { return false };

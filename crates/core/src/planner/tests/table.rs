@@ -4,7 +4,9 @@
 
 use super::model::{Model, file, folder};
 use crate::ids::NodeId;
-use crate::tree::Tree;
+use crate::planner::{Context, plan};
+use crate::time::{Date, Timestamp};
+use crate::tree::{Neighbourhood, Tree};
 
 /// Builds a tree from its text. `seq` stands for the state: nodes that differ between two texts differ in counters too.
 fn tree(text: &str, base: Option<&Tree>, id_of: fn(i64) -> i64) -> Tree {
@@ -613,4 +615,19 @@ fn a_name_that_an_excluded_folder_gave_up_is_free() {
         "d/\nd/n = N\nex/\nex/d/\nex/d/a = B",
         "d/\nd/n = N",
     );
+}
+
+#[test]
+fn what_goes_in_another_round_is_waited_for_and_not_renamed() {
+    let synced = tree("1 a = A", None, ascending);
+    let remote = tree("2 a/\n3 a/b = B", Some(&synced), ascending);
+    let mut hood = Neighbourhood::whole(remote, synced.clone(), synced);
+    hood.dirty.retain(|node| node.get() != ascending(1));
+    let context = Context {
+        device_name: "laptop",
+        today: Date::of(Timestamp::from_millis(0)),
+        names_taken: 0,
+        fresh: &mut || panic!("nothing is made"),
+    };
+    assert_eq!(plan(&hood, context).steps, []);
 }
