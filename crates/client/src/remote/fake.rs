@@ -225,6 +225,22 @@ impl Inner {
         }
     }
 
+    /// A chunk or a page as a delta against others.
+    fn patch(&self, hash: ChunkHash, is_page: bool, base: &[ChunkHash]) -> DeltaFrame {
+        let plain = |hash: &ChunkHash| decode_chunk(&self.chunks[hash], hash).unwrap();
+        let joined: Vec<u8> = base.iter().flat_map(plain).collect();
+        let mut delta = encode_patch(&joined, &plain(&hash)).unwrap();
+        if self.faults.spoils_deltas {
+            delta.bytes = Bytes::from_static(b"no zstd");
+        }
+        DeltaFrame {
+            hash,
+            is_page,
+            base: base.to_vec(),
+            delta,
+        }
+    }
+
     fn apply(&mut self, group: &[Op]) -> GroupOutcome {
         let mut missing = HashSet::new();
         for op in group {
@@ -333,21 +349,7 @@ impl Inner {
                 frames.push(Ok(Fetched::Chunk(whole)));
                 continue;
             }
-            let mut joined = Vec::new();
-            for hash in &base {
-                joined.extend_from_slice(&decode_chunk(&self.chunks[hash], hash).unwrap());
-            }
-            let mut delta =
-                encode_patch(&joined, &decode_chunk(&self.chunks[&hash], &hash).unwrap()).unwrap();
-            if self.faults.spoils_deltas {
-                delta.bytes = Bytes::from_static(b"no zstd");
-            }
-            frames.push(Ok(Fetched::Delta(DeltaFrame {
-                hash,
-                is_page,
-                base: base.clone(),
-                delta,
-            })));
+            frames.push(Ok(Fetched::Delta(self.patch(hash, is_page, &base))));
         }
         frames
     }

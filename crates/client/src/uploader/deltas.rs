@@ -1,8 +1,8 @@
 //! Edits of large files: what the version before has is not sent, what is new is sent as deltas against it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use cairn_api::error::ErrorCode;
@@ -24,6 +24,12 @@ use crate::remote::RemoteError;
 
 /// Deltas in a row that saved too little, after which the file is taken for another one and sent as it is.
 const FUTILE: u64 = 32;
+/// New chunks in a window, pages included, that the server is not asked about.
+const FEW: usize = 8;
+/// Bytes on the wire of a window that waits for others.
+const LITTLE_BYTES: usize = 32 << 10;
+/// Bytes of chunks that wait, and of the body if the server refuses a delta.
+const HELD_BYTES: usize = 6 << 20;
 /// Hundredths of a whole chunk up to which a delta is worth its work.
 const WORTH: usize = 60;
 
@@ -32,6 +38,35 @@ pub(super) struct Against {
     base: Base,
     /// Deltas in a row that were not worth while.
     futile: AtomicU64,
+}
+
+/// What is little, of all files of a run: it is sent at the end with one request.
+#[derive(Default)]
+pub(super) struct Later {
+    windows: Mutex<Vec<Waiting>>,
+}
+
+/// Frames that wait, and the chunks that they stand for.
+type Waiting = (Vec<Frame>, Arc<Vec<NewChunk>>);
+
+impl Later {
+    fn lock(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a window in; returns it when it is not little, or there is no room.
+    fn take_in(&self, frames: Vec<Frame>, window: Arc<Vec<NewChunk>>) -> Option<Waiting> {
+        let wire: usize = frames.iter().map(Frame::wire_len).sum();
+        let plain =
+            |window: &[NewChunk]| -> usize { window.iter().map(|chunk| chunk.plain.bytes.len()).sum() };
+        let mut windows = self.lock();
+        let held: usize = windows.iter().map(|(_, window)| plain(window)).sum();
+        if wire > LITTLE_BYTES || held + plain(&window) > HELD_BYTES {
+            return Some((frames, window));
+        }
+        windows.push((frames, window));
+        None
+    }
 }
 
 /// A chunk that is to be sent, and what a delta of it may be made against.
@@ -117,17 +152,18 @@ impl Uploader {
         }))
     }
 
-    /// Sends what is new in a window, as deltas where that saves enough, and whole what the server then refuses.
+    /// Sends what is new in a window, as deltas where that saves enough. What is little waits in `later` for the rest.
     pub(super) async fn send_against(
         &self,
         window: Vec<NewChunk>,
         against: &Arc<Against>,
+        later: &Later,
     ) -> Result<(), UploadError> {
         if window.is_empty() {
             return Ok(());
         }
-        // Of what was undone or copied from elsewhere the server may have all: both questions take one round trip.
-        let asked = self.ask(window.iter().map(|chunk| chunk.plain.hash));
+        // Of what was copied from elsewhere the server may have all: both questions take one round trip.
+        let asked = self.ask(worth_asking(&window).map(|chunk| chunk.plain.hash));
         let (had, signatures) = futures::future::try_join(asked, self.signatures(&window, against)).await?;
         let window: Vec<NewChunk> = window
             .into_iter()
@@ -138,7 +174,7 @@ impl Uploader {
         }
         let window = Arc::new(window);
         let (chunks, against) = (Arc::clone(&window), Arc::clone(against));
-        let encoded = self
+        let frames = self
             .runtime
             .blocking(move || -> Vec<Frame> {
                 chunks
@@ -147,25 +183,50 @@ impl Uploader {
                     .collect()
             })
             .await;
-        let has_deltas = encoded.iter().any(|frame| matches!(frame, Frame::Delta(_)));
-        match self.remote.put_frames(self.namespace, encoded).await {
+        match later.take_in(frames, window) {
+            None => Ok(()),
+            Some((frames, window)) => self.put_deltas(frames, vec![window]).await,
+        }
+    }
+
+    /// Sends what waited, with one request.
+    pub(super) async fn send_later(&self, later: &Later) -> Result<(), UploadError> {
+        let (frames, windows): (Vec<_>, Vec<_>) = later.lock().drain(..).unzip();
+        if frames.is_empty() {
+            return Ok(());
+        }
+        self.put_deltas(frames.concat(), windows).await
+    }
+
+    /// Sends chunks, and all of them whole when the server refuses a delta.
+    async fn put_deltas(
+        &self,
+        frames: Vec<Frame>,
+        windows: Vec<Arc<Vec<NewChunk>>>,
+    ) -> Result<(), UploadError> {
+        let has_deltas = frames.iter().any(|frame| matches!(frame, Frame::Delta(_)));
+        match self.remote.put_frames(self.namespace, frames).await {
             Err(RemoteError::Refused(error)) if has_deltas && error.code == ErrorCode::DeltaRefused => {
                 tracing::debug!(%error, "a delta was refused: the chunks are sent whole");
-                let chunks = Arc::clone(&window);
-                let whole = self
-                    .runtime
-                    .blocking(move || {
-                        chunks
-                            .iter()
-                            .map(|chunk| Frame::Chunk(whole(&chunk.plain)))
-                            .collect()
-                    })
-                    .await;
-                self.remote.put_frames(self.namespace, whole).await?;
+                for window in &windows {
+                    let chunks = Arc::clone(window);
+                    let frames = self
+                        .runtime
+                        .blocking(move || {
+                            chunks
+                                .iter()
+                                .map(|chunk| Frame::Chunk(whole(&chunk.plain)))
+                                .collect()
+                        })
+                        .await;
+                    self.remote.put_frames(self.namespace, frames).await?;
+                }
             }
             sent => sent?,
         }
-        self.keep_hot(window).await;
+        for window in windows {
+            self.keep_hot(window).await;
+        }
         Ok(())
     }
 
@@ -230,6 +291,15 @@ impl Uploader {
             self.hot.keep(hash, signature);
         }
     }
+}
+
+/// The chunks of a window that may cost much more than a question. A few with a place in the version before travel as deltas,
+/// which are shorter than a request.
+fn worth_asking(window: &[NewChunk]) -> impl Iterator<Item = &NewChunk> {
+    let is_few = window.len() <= FEW;
+    window
+        .iter()
+        .filter(move |chunk| !is_few || (chunk.base.is_empty() && !chunk.plain.is_page))
 }
 
 /// A chunk as it travels: as a delta where that is short enough.

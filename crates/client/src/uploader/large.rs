@@ -10,7 +10,7 @@ use cairn_core::manifest::EncodedPage;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::deltas::{Against, NewChunk};
+use super::deltas::{Against, Later, NewChunk};
 use super::small::{chunks_of, is_inline};
 use super::walk::{FileWalk, PlainChunk, WalkError, check_unchanged};
 use super::{Batch, FileToSend, PieceOutcome, Queued, Sent, UploadError, Uploader};
@@ -57,6 +57,7 @@ impl Uploader {
         let mut waiting = self.wait_list(&run).await?;
         let mut failed: Vec<Option<PieceOutcome>> = run.iter().map(|_| None).collect();
         let mut recent = HashSet::new();
+        let later = Later::default();
         let mut under_way: FuturesUnordered<BoxFuture<'_, Result<(), UploadError>>> = FuturesUnordered::new();
         let mut reading = waiting.pop_front().map(|next| self.read_step(next, None));
         while reading.is_some() || !under_way.is_empty() {
@@ -74,7 +75,7 @@ impl Uploader {
                             self.keep_pages(&window, &now.wanted).await?;
                             let window = fresh(window, &mut now, &mut recent, self);
                             let wanted = now.wanted.clone();
-                            under_way.push(Box::pin(self.send_window(window, wanted)));
+                            under_way.push(Box::pin(self.send_window(window, wanted, &later)));
                         }
                         Ok(None) => {}
                         Err(error) => failed[now.member] = Some(PieceOutcome::of(error, &now.file.path)),
@@ -90,6 +91,8 @@ impl Uploader {
                 }
             }
         }
+        drop(under_way);
+        self.send_later(&later).await?;
         let mut batch = Batch::default();
         for (queued, failure) in run.into_iter().zip(failed) {
             match failure {
@@ -163,10 +166,15 @@ impl Uploader {
     }
 
     /// Sends what is wanted of a window. Its plaintext is let go of chunk by chunk as it is encoded.
-    async fn send_window(&self, window: Vec<NewChunk>, wanted: Wanted) -> Result<(), UploadError> {
+    async fn send_window(
+        &self,
+        window: Vec<NewChunk>,
+        wanted: Wanted,
+        later: &Later,
+    ) -> Result<(), UploadError> {
         let bytes: u64 = window.iter().map(|chunk| content_len(&chunk.plain)).sum();
         if let Wanted::Against(against) = &wanted {
-            self.send_against(window, against).await?;
+            self.send_against(window, against, later).await?;
             self.progress.up.bytes(bytes);
             return Ok(());
         }

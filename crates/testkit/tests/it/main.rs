@@ -3,6 +3,7 @@
 mod bad_input;
 mod conflicts;
 mod daemon;
+mod edits;
 mod files_commands;
 mod full_disk;
 mod inbox;
