@@ -1,20 +1,71 @@
-//! Runs every bench there is.
+//! Runs every bench there is: those of the crates, and the comparison with other systems.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 
 use crate::command::{command, succeeds};
 use crate::say;
 use crate::workspace::Workspace;
 
-/// The comparison with other systems: it lives beside the repository, the product's commands for it lie within.
-const COMPARISON: &str = "../shared/bench/bench.py";
+/// Names the folder of the comparison, where no option does.
+const COMPARISON: &str = "CAIRN_COMPARISON";
+/// How the comparison runs the product: server, devices, and when they have nothing to do.
 const COMMANDS: &str = "bench/ours.json";
 
-/// Runs the benches of all crates, then the comparison when it is set up; `arguments` go to the latter.
+/// What is to be run.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Arguments<'a> {
+    comparison: Option<PathBuf>,
+    is_comparison_alone: bool,
+    /// For the comparison.
+    rest: &'a [&'a str],
+}
+
+/// Runs the benches of all crates, then the comparison when there is one.
 pub(crate) fn run(arguments: &[&str]) -> Result<bool> {
+    let arguments = parse(arguments)?;
     let workspace = Workspace::load()?;
+    if !arguments.is_comparison_alone && !run_crates(&workspace)? {
+        return Ok(false);
+    }
+    let named = arguments
+        .comparison
+        .or_else(|| std::env::var_os(COMPARISON).map(PathBuf::from));
+    let Some(folder) = named else {
+        say(&format!(
+            "bench: no comparison with other systems: neither --comparison nor {COMPARISON} names its folder"
+        ));
+        return Ok(!arguments.is_comparison_alone);
+    };
+    compare(&workspace, &folder, arguments.rest)
+}
+
+fn parse<'a>(words: &'a [&'a str]) -> Result<Arguments<'a>> {
+    let mut arguments = Arguments::default();
+    let mut left = words;
+    loop {
+        left = match left {
+            [] => return Ok(arguments),
+            ["--", rest @ ..] => {
+                arguments.rest = rest;
+                return Ok(arguments);
+            }
+            ["--comparison", folder, rest @ ..] => {
+                arguments.comparison = Some(PathBuf::from(folder));
+                rest
+            }
+            ["--only-comparison", rest @ ..] => {
+                arguments.is_comparison_alone = true;
+                rest
+            }
+            [other, ..] => bail!("bench: `{other}` is no option; what is for the comparison follows `--`"),
+        };
+    }
+}
+
+fn run_crates(workspace: &Workspace) -> Result<bool> {
     if workspace
         .packages
         .iter()
@@ -32,27 +83,76 @@ pub(crate) fn run(arguments: &[&str]) -> Result<bool> {
             }
         }
     }
-    compare(&workspace.root, arguments)
+    Ok(true)
 }
 
-fn compare(root: &Path, arguments: &[&str]) -> Result<bool> {
-    for needed in [COMPARISON, COMMANDS] {
-        if !root.join(needed).is_file() {
-            say(&format!(
-                "bench: {needed} does not exist, so there is no comparison with other systems"
-            ));
-            return Ok(true);
-        }
+/// Runs the comparison with the release binary. It prints its tables itself.
+fn compare(workspace: &Workspace, folder: &Path, arguments: &[&str]) -> Result<bool> {
+    let program = folder.join("bench.py");
+    if !program.is_file() {
+        bail!("bench: {} does not exist", program.display());
     }
-    if !succeeds(command(root, "cargo build --release --bin cairn"))? {
+    // A relative one would be looked for in the folder of the workspace.
+    let program = program.canonicalize().context("the comparison's path")?;
+    if !succeeds(command(&workspace.root, "cargo build --release --bin cairn"))? {
         say("bench: the release build failed");
         return Ok(false);
     }
-    let mut comparison = command(
-        root,
-        &format!("python3 {COMPARISON} --ours {COMMANDS} --json target/comparison.json"),
-    );
+    let results = workspace.target.join("comparison.json");
+    let mut comparison = command(&workspace.root, "python3");
+    comparison
+        .arg(program)
+        .args(["--ours", COMMANDS, "--systems", "ours"])
+        .arg("--json")
+        .arg(results)
+        .env("PATH", path_with(&workspace.target.join("release"))?);
     // The last of two equal options wins, so an argument may replace the choice of systems.
-    comparison.args(["--systems", "ours"]).args(arguments);
+    comparison.args(arguments);
     succeeds(comparison)
+}
+
+/// `PATH` with a folder in front.
+fn path_with(folder: &Path) -> Result<OsString> {
+    let before = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(&before));
+    std::env::join_paths(all).context("the target folder cannot stand in PATH")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_two_dashes_is_for_the_comparison() {
+        let words = [
+            "--only-comparison",
+            "--comparison",
+            "/bench",
+            "--",
+            "--work",
+            "W3",
+        ];
+        let expected = Arguments {
+            comparison: Some(PathBuf::from("/bench")),
+            is_comparison_alone: true,
+            rest: &["--work", "W3"],
+        };
+        assert_eq!(parse(&words).unwrap(), expected);
+        assert_eq!(parse(&[]).unwrap(), Arguments::default());
+    }
+
+    #[test]
+    fn what_is_no_option_is_refused() {
+        assert!(parse(&["--work", "W3"]).is_err());
+        assert!(parse(&["--comparison"]).is_err());
+    }
+
+    /// The comparison reads the file as JSON, at the path that is passed to it.
+    #[test]
+    fn the_commands_are_json() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let text = std::fs::read_to_string(root.join(COMMANDS)).unwrap();
+        let commands: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(commands["server"][0], "cairn");
+    }
 }

@@ -26,8 +26,9 @@ usage: cargo xtask <task>
                         --quick leaves out the end-to-end tests, the documentation and the optional tools
   tidy                  the rules about files that no compiler holds
   arrows                which crate may depend on which
-  bench [-- ARGS...]    every crate's benches, then the comparison with other systems where it is set up
-                        ARGS go to the comparison
+  bench [--comparison DIR] [--only-comparison] [-- ARGS...]
+                        every crate's benches, then the comparison with other systems that lies in DIR, else where
+                        CAIRN_COMPARISON says; ARGS go to the comparison
   fuzz [--seconds N] [TARGET...]
                         what reads bytes of others meets random ones, 60 s each; needs the nightly compiler
   mutants [NAME...]     applies the deliberate bugs of mutants/ one by one; each must be found
@@ -56,8 +57,7 @@ fn dispatch(words: &[&str]) -> Result<bool> {
         ["test", "--quick"] => Ok(test::run(test::Extent::Quick)),
         ["tidy"] => report("tidy", &tidy::check(&workspace::Workspace::load()?)?),
         ["arrows"] => report("arrows", &arrows::check(&workspace::Workspace::load()?)?),
-        ["bench"] => bench::run(&[]),
-        ["bench", "--", rest @ ..] => bench::run(rest),
+        ["bench", arguments @ ..] => bench::run(arguments),
         ["fuzz", arguments @ ..] => fuzz::run(arguments),
         ["mutants", names @ ..] => mutants::run(names),
         ["proof", arguments @ ..] => proof::run(arguments),

@@ -36,6 +36,8 @@ pub(crate) struct Package {
 #[derive(Debug)]
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
+    /// Where cargo builds.
+    pub(crate) target: PathBuf,
     pub(crate) packages: Vec<Package>,
 }
 
@@ -52,6 +54,7 @@ impl Workspace {
         let packages = items(&value, "packages")?;
         Ok(Self {
             root: PathBuf::from(text(&value, "workspace_root")?),
+            target: PathBuf::from(text(&value, "target_directory")?),
             packages: packages.iter().map(package).collect::<Result<_>>()?,
         })
     }
@@ -121,6 +124,7 @@ mod tests {
 
     const METADATA: &str = r#"{
         "workspace_root": "/w",
+        "target_directory": "/t",
         "packages": [{
             "name": "cairn-core",
             "manifest_path": "/w/crates/core/Cargo.toml",
@@ -133,6 +137,7 @@ mod tests {
     fn reads_members_dependencies_and_benches() {
         let workspace = Workspace::parse(METADATA).unwrap();
         assert_eq!(workspace.root, Path::new("/w"));
+        assert_eq!(workspace.target, Path::new("/t"));
         let core = &workspace.packages[0];
         assert_eq!(core.dir, Path::new("/w/crates/core"));
         assert_eq!(core.benches, ["cut"]);

@@ -111,6 +111,7 @@ mod tests {
         };
         Workspace {
             root: "/w".into(),
+            target: "/w/target".into(),
             packages: vec![package],
         }
     }
