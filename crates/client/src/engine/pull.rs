@@ -130,13 +130,27 @@ impl Engine {
         }))
     }
 
-    /// Finishes a listing that a crash cut off. Whether it was a merge is not remembered: as one, nothing is lost.
+    /// Finishes a listing that was cut off. Whether it was a merge is not remembered: as one, nothing is lost. A server
+    /// that was restored in between may never have been where it was made, so it is asked first.
     async fn resume_listing(&self) -> EngineResult<()> {
-        if let Some((at, after)) = self.state.unfinished_listing(self.namespace).await? {
-            self.list_pages(at, after).await?;
-            self.state.finish_listing(self.namespace, true).await?;
+        let Some((at, after)) = self.state.unfinished_listing(self.namespace).await? else {
+            return Ok(());
+        };
+        let request = ChangesRequest {
+            cursor: at,
+            limit: 1,
+            wait_seconds: 0,
+        };
+        match self.remote.changes(request).await? {
+            ChangesReply::Page { .. } => {
+                self.list_pages(at, after).await?;
+                self.state.finish_listing(self.namespace, true).await?;
+                Ok(())
+            }
+            ChangesReply::BelowFloor { head } | ChangesReply::NotOnChain { head } => {
+                self.list_tree(head, true).await
+            }
         }
-        Ok(())
     }
 
     /// Replaces the remote tree by a listing.

@@ -42,6 +42,14 @@ fn folder(name: &str) -> Node {
     }
 }
 
+/// The last page of a listing.
+fn rest(nodes: Vec<Node>) -> NodesReply {
+    NodesReply {
+        nodes,
+        has_more: false,
+    }
+}
+
 #[tokio::test]
 async fn a_listing_that_was_cut_is_gone_on_with_as_a_merge() {
     let device = Device::new();
@@ -76,11 +84,7 @@ async fn a_listing_that_was_cut_is_gone_on_with_as_a_merge() {
     // Nobody remembers why it was listed.
     remote.faults(|says| {
         says.changes = [nothing_new(head)].into();
-        says.listing = [NodesReply {
-            nodes: Vec::new(),
-            has_more: false,
-        }]
-        .into();
+        says.listing = [rest(Vec::new())].into();
     });
     daemon.run_once().await.unwrap();
     assert!(device.path("theirs").is_dir());
@@ -89,4 +93,42 @@ async fn a_listing_that_was_cut_is_gone_on_with_as_a_merge() {
         "what the other server lacks is sent, not deleted"
     );
     assert_eq!(remote.commits().len(), 2);
+}
+
+#[tokio::test]
+async fn a_listing_of_a_history_that_the_server_has_lost_is_begun_anew() {
+    let device = Device::new();
+    device.write("mine", "x");
+    let remote = std::sync::Arc::new(FakeRemote::default());
+    let parts = DaemonParts {
+        remote: std::sync::Arc::clone(&remote) as _,
+        ..parts(&device, Vec::new())
+    };
+    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    let lost = cursor(&device, 1, 5);
+    remote.faults(|says| {
+        says.changes = [ChangesReply::NotOnChain { head: lost }].into();
+        says.listing = [NodesReply {
+            nodes: vec![folder("lost")],
+            has_more: true,
+        }]
+        .into();
+    });
+    let cut = daemon.run_once().await;
+    assert!(matches!(cut, Err(DaemonError::Remote(_))), "{cut:?}");
+
+    // From a backup, of before the position at which was listed.
+    let head = cursor(&device, 2, 3);
+    remote.faults(|says| {
+        says.changes = [ChangesReply::NotOnChain { head }, nothing_new(head)].into();
+        says.listing = [rest(vec![folder("theirs")])].into();
+    });
+    daemon.run_once().await.unwrap();
+    assert!(device.path("theirs").is_dir());
+    assert!(
+        !device.path("lost").exists(),
+        "pages of two histories are not one tree"
+    );
+    assert!(device.path("mine").exists());
+    assert_eq!(remote.commits().len(), 1);
 }
