@@ -292,8 +292,9 @@ async fn settled(daemon: &dyn Controlled) -> Status {
         if status.full_passes >= enough && is_idle && (status.in_sync || !status.problems.is_empty()) {
             return status;
         }
-        if is_idle && last_asked != Some(status.full_passes) {
-            last_asked = Some(status.full_passes);
+        // The pass that was asked for may have ended early, and the one that came after it may not look at everything.
+        if is_idle && last_asked != Some(status.passes) {
+            last_asked = Some(status.passes);
             daemon.sync_now();
         }
         if watched.changed().await.is_err() {

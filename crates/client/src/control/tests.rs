@@ -1,7 +1,7 @@
 //! Both sides of the socket in one process.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,6 +39,8 @@ fn status(activity: Activity, passes: u64) -> Status {
 struct Fake {
     status: watch::Sender<Status>,
     asked: AtomicU64,
+    /// Whether the next pass that is asked for ends early, and another one follows that does not look at everything.
+    is_cut: AtomicBool,
     stop: CancellationToken,
 }
 
@@ -59,7 +61,11 @@ impl Controlled for Fake {
 
     fn sync_now(&self) {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.status.send_modify(|status| status.full_passes += 1);
+        let is_cut = self.is_cut.swap(false, Ordering::Relaxed);
+        self.status.send_modify(|status| {
+            status.passes += if is_cut { 2 } else { 1 };
+            status.full_passes += u64::from(!is_cut);
+        });
     }
 
     async fn activity(&self, limit: usize) -> StateResult<Vec<ActivityEntry>> {
@@ -89,6 +95,7 @@ impl Running {
         let fake = Fake {
             status: watch::Sender::new(status),
             asked: AtomicU64::new(0),
+            is_cut: AtomicBool::new(false),
             stop: stop.clone(),
         };
         let fake = Arc::new(fake);
@@ -155,6 +162,19 @@ async fn waiting_asks_for_a_pass_that_begins_after_the_question() {
     };
     assert!(!timed_out && status.in_sync);
     assert_eq!(status.full_passes, 8);
+}
+
+#[tokio::test]
+async fn waiting_asks_again_when_the_pass_that_it_asked_for_ended_early() {
+    let running = Running::start(status(Activity::Idle, 7)).await;
+    running.fake.is_cut.store(true, Ordering::Relaxed);
+    let Reply::Waited { timed_out, status } = running.ask(Request::Wait { timeout_ms: None }).await.unwrap()
+    else {
+        panic!("not waited");
+    };
+    assert!(!timed_out && status.in_sync);
+    assert_eq!(status.full_passes, 8);
+    assert_eq!(running.fake.asked.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
