@@ -214,7 +214,9 @@ impl<'scanner> Pass<'scanner> {
         let is_unchanged = match item.kind {
             NodeKind::Directory => is_same_file,
             NodeKind::File | NodeKind::Symlink => {
-                item.metadata.fingerprint == row.fingerprint && !row.is_unsure
+                item.metadata.fingerprint == row.fingerprint
+                    && !row.is_unsure
+                    && self.is_exec_bit_kept(&item, &row)
             }
         };
         let path = visit.path.join(&item.name);
@@ -246,6 +248,14 @@ impl<'scanner> Pass<'scanner> {
             },
         )
         .await
+    }
+
+    /// Whether a file's exec bit is as remembered. A disk that lost power may have forgotten that the bit was set within the
+    /// tick of the clock in which the file was put in place, and no time shows it.
+    fn is_exec_bit_kept(&self, item: &Listed, row: &LocalRow) -> bool {
+        item.kind != NodeKind::File
+            || !self.scanner.fs.keeps_exec_bit()
+            || item.metadata.executable == row.entry.attributes.executable
     }
 
     /// A node that stood elsewhere.

@@ -136,6 +136,18 @@ async fn exec_bit_and_times_are_attributes_only() {
 }
 
 #[tokio::test]
+async fn an_exec_bit_that_was_lost_with_the_power_is_seen_although_no_time_shows_it() {
+    let device = Device::new();
+    device.write("a", "same");
+    device.scan().await;
+    let mut row = device.row("a").await;
+    row.entry.attributes.executable = true;
+    device.put_row(row).await;
+    device.scan().await;
+    assert!(!device.row("a").await.entry.attributes.executable);
+}
+
+#[tokio::test]
 async fn a_time_that_the_disk_keeps_less_exactly_is_no_change() {
     let device = Device::new();
     device.write("a", "1");
