@@ -1,7 +1,7 @@
 //! Makes a failing script small: takes out steps while it still fails in the same way.
 
 use crate::run::{Failure, Outcome};
-use crate::script::{Script, Step};
+use crate::script::{Script, Step, When};
 
 /// Runs that are tried at most.
 const TRIES: usize = 600;
@@ -28,7 +28,7 @@ pub fn shrink(
                 return best;
             }
             tries += 1;
-            let candidate = best.0.with_steps(without(&best.0.steps, start, size));
+            let candidate = best.0.with_steps(without(&best.0, start, size));
             let same = run(&candidate)
                 .failure
                 .filter(|found| found.invariant == failure.invariant);
@@ -52,9 +52,19 @@ pub fn shrink(
     best
 }
 
-fn without(steps: &[Step], start: usize, count: usize) -> Vec<Step> {
-    let end = (start + count).min(steps.len());
-    steps[..start].iter().chain(&steps[end..]).cloned().collect()
+/// The steps without `count` of them. A run of turns stays one: what comes first in a turn waits until all has settled,
+/// since two users at once are more than a plain map can judge.
+fn without(script: &Script, start: usize, count: usize) -> Vec<Step> {
+    let (before, rest) = script.steps.split_at(start);
+    let (taken, after) = rest.split_at(count.min(rest.len()));
+    let mut after = after.to_vec();
+    if script.options.has_turns
+        && taken.iter().any(|step| step.when == When::Settled)
+        && let Some(next) = after.first_mut()
+    {
+        next.when = When::Settled;
+    }
+    [before, &after].concat()
 }
 
 #[cfg(test)]
@@ -90,5 +100,28 @@ mod tests {
         let (small, _) = shrink(&script, &failure, fails, || true);
         let left: Vec<u64> = small.steps.iter().map(|step| step.number).collect();
         assert_eq!(left, [7, 31]);
+    }
+    #[test]
+    fn a_turn_that_lost_its_first_step_still_waits() {
+        let fault = |number, when| Step {
+            number,
+            when,
+            what: What::Fault(Fault::Wait { ms: number }),
+        };
+        let steps = vec![
+            fault(0, When::After(0)),
+            fault(1, When::Settled),
+            fault(2, When::After(0)),
+            fault(3, When::After(5)),
+        ];
+        let mut script = Script {
+            seed: 1,
+            options: Default::default(),
+            steps,
+        };
+        assert_eq!(without(&script, 1, 1)[1].when, When::After(0));
+        script.options.has_turns = true;
+        assert_eq!(without(&script, 1, 1)[1].when, When::Settled);
+        assert_eq!(without(&script, 2, 1)[2].when, When::After(5));
     }
 }
