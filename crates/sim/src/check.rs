@@ -199,11 +199,12 @@ fn stages_are_empty(stage: &Stage) -> Checked {
     Ok(())
 }
 
-/// A conflict makes one copy on each device at most.
+/// A conflict makes one copy on each device at most, and one more each time that somebody goes back to before it.
 fn no_storm(stage: &Stage, server: &Tree) -> Checked {
     let copies = server.conflicted_copies();
-    let written = open(&stage.notes).ledger.len() as u64;
-    let most = (written + open(&stage.notes).made) as usize * stage.world.devices().len();
+    let notes = open(&stage.notes);
+    let most = (notes.ledger.len() as u64 + notes.made) as usize * stage.world.devices().len();
+    let deepest = stage.world.devices().len() + 1 + notes.went_back;
     if copies.len() > most {
         return Err(Failure::new(
             "conflicts do not multiply",
@@ -212,7 +213,7 @@ fn no_storm(stage: &Stage, server: &Tree) -> Checked {
     }
     let again: Vec<&&str> = copies
         .iter()
-        .filter(|path| path.matches("(conflict, ").count() > stage.world.devices().len() + 1)
+        .filter(|path| path.matches("(conflict, ").count() > deepest)
         .collect();
     if again.is_empty() {
         Ok(())

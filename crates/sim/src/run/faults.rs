@@ -39,6 +39,7 @@ impl Stage {
                     self.world.server().restore(backup);
                     self.world.server().start();
                     open(&self.notes).ledger.forget_agreements();
+                    open(&self.notes).went_back += 1;
                 }
             }
             Fault::ServerNew {} => {
@@ -46,6 +47,7 @@ impl Stage {
                 self.world.server().replace().await.ok();
                 self.world.server().start();
                 open(&self.notes).ledger.forget_agreements();
+                open(&self.notes).went_back += 1;
             }
             Fault::Network { .. } | Fault::NetworkMended { .. } | Fault::Partition { .. } => {
                 self.break_network(fault);
@@ -152,6 +154,7 @@ impl Stage {
                 if let Some(copy) = self.copies.get(&device.number()) {
                     device.restore_state(copy);
                     device.start();
+                    open(&self.notes).went_back += 1;
                 }
             }
             Fault::StateForget { .. } => {
@@ -159,6 +162,7 @@ impl Stage {
                 self.copies.remove(&device.number());
                 device.forget_state();
                 device.start();
+                open(&self.notes).went_back += 1;
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! Conflicts where there are some, and none where there are not.
 
-use crate::support::{passes, paths, size};
+use crate::support::{holds, passes, paths, size};
 
 #[test]
 fn equal_content_is_never_a_conflict() {
@@ -92,4 +92,30 @@ fn two_folders_moved_into_each_other_stay_both() {
         "#,
     );
     assert_eq!(outcome.tree.0.len(), 4, "{:?}", paths(&outcome));
+}
+
+#[test]
+fn each_time_that_a_device_goes_back_a_conflict_may_be_found_anew() {
+    holds(
+        r#"
+        seed 602814
+        device
+        device
+        2 +0 d1 new #54 "c" 553
+        3 calls=0,35 ! state-copy 1
+        5 +51 d0 new #16 "CON" 24
+        6 calls=1,18 ! power-loss 1 656
+        9 calls=0,30 d0 new #2 "straße" 106
+        10 +616 d0 new #15 "été" 1901
+        13 +637 d0 slow-save #9 145 2 166
+        14 +0 d1 rename #51 "d1"
+        20 +359 ! start 0
+        21 calls=0,38 ! state-restore 1
+        22 calls=0,47 d1 new #51 "C" 11
+        25 +0 ! state-restore 1
+        26 calls=1,46 d1 move #35 #51
+        27 calls=1,47 d0 overwrite #47 136
+        35 +0 ! state-restore 1
+        "#,
+    );
 }
