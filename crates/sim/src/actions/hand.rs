@@ -7,6 +7,7 @@ use cairn_core::time::Mtime;
 use super::{SharedNotes, open};
 use crate::content;
 use crate::disk::{SimDisk, User, UserEntry, UserFile};
+use crate::model::Model;
 use crate::script::Ref;
 use crate::tree::{Item, Tree};
 
@@ -130,6 +131,14 @@ impl Hand {
             .as_ref()
             .is_some_and(|model| model.has_namesake(path, but));
         !is_there && !is_taken
+    }
+
+    /// Whether, in a run of turns, something has this name in another case or normal form only. Some disks would put a new
+    /// file beside it, of which one would get another name, and others would replace it: no plain map says which.
+    pub(super) fn is_spelled_otherwise(&self, path: &str) -> bool {
+        let notes = open(&self.notes);
+        let is_taken = |model: &Model| model.has_namesake(path, None);
+        notes.model.as_ref().is_some_and(is_taken) && !self.user.tree().contains_key(path)
     }
 
     fn inode(&self, path: &str) -> Option<u64> {

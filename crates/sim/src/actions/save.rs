@@ -49,6 +49,9 @@ impl Hand {
             } => {
                 let path = self.regular_file(file)?;
                 let backup = format!("{path}~");
+                if self.is_spelled_otherwise(&backup) {
+                    return None;
+                }
                 self.rename(&path, &backup)?;
                 let bytes = self.bytes(0, *size);
                 self.write_new(&path, &bytes)?;

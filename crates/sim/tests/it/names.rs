@@ -100,3 +100,18 @@ fn names_that_are_one_to_a_disk_stand_side_by_side_there_too() {
         }
     }
 }
+
+#[test]
+fn a_backup_of_another_normal_form_is_not_written_over() {
+    let outcome = passes(
+        r#"
+        turns
+        device
+        device nfd
+        0 +0 d0 new "" "été" 393
+        1 settled d1 save-with-backup #0 581 true
+        2 settled d0 save-with-backup "été" 1738 true
+        "#,
+    );
+    assert_eq!(outcome.tree.0.len(), 2, "{:?}", paths(&outcome));
+}
