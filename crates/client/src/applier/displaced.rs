@@ -200,7 +200,8 @@ impl Applier {
             return Ok(None);
         };
         let known = DiskPath::from_names(note.path.clone());
-        if !self.was_written(&displaced.staged, &note, &found).await? {
+        if !self.was_written(&displaced.staged, &note, &found).await? || self.stands_elsewhere(&found).await?
+        {
             self.trash(&displaced.staged, &known).await?;
             return Ok(None);
         }
@@ -230,6 +231,26 @@ impl Applier {
         let staged = staged.to_owned();
         let is_same = self.on_disk(move |fs| file_id(fs, &staged)).await?;
         Ok(is_same != Some(note.file_id()))
+    }
+
+    /// Whether the same file still stands in the folder, as a hard link of what was displaced: what was written is there,
+    /// and it was most likely written there.
+    async fn stands_elsewhere(&self, found: &Metadata) -> ApplyResult<bool> {
+        let links = self
+            .state
+            .local_by_inode(self.namespace, found.fingerprint.inode)
+            .await?;
+        for row in links {
+            let Some(names) = self.state.disk_path(self.namespace, row.node).await? else {
+                continue;
+            };
+            let standing = self.look(&DiskPath::from_names(names)).await?;
+            let is_it = |standing: Metadata| standing.fingerprint.is_same_file(&found.fingerprint);
+            if standing.is_some_and(is_it) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Adds the row of a copy that holds what was written late. It says what the version was before, so that the next scan

@@ -1,7 +1,7 @@
 //! Bytes that change while times and size do not: a disk that lost what was not written out, a program that sets the times
 //! back.
 
-use crate::support::holds;
+use crate::support::{holds, passes, paths};
 
 #[test]
 fn a_file_that_a_loss_of_power_tore_under_its_old_times_is_read_again() {
@@ -84,4 +84,21 @@ fn a_write_right_after_a_replacement_is_found_by_its_bytes() {
         17 calls=1,14 ! disk-error 1 15 6
         24 +0 d1 patch #58 true"#,
     );
+}
+
+#[test]
+fn what_is_written_to_another_name_of_a_removed_file_is_no_copy() {
+    let outcome = passes(
+        r#"
+        turns
+        device
+        device
+        0 +0 d1 new "" "a" 300
+        1 settled d1 hard-link "a" "" "b"
+        2 settled d0 remove "a"
+        3 settled d1 append "b" 100
+        4 +0 ! clock-jump 1 -3600000
+        "#,
+    );
+    assert_eq!(paths(&outcome), ["b"]);
 }

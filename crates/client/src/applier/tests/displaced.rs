@@ -134,6 +134,31 @@ async fn a_removed_file_that_is_written_to_comes_back_beside() {
 }
 
 #[tokio::test]
+async fn what_is_written_to_another_name_of_a_removed_file_is_no_copy() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a.txt", "old").await;
+    std::fs::hard_link(side.device.path("a.txt"), side.device.path("b.txt")).unwrap();
+    side.device.scan().await;
+    side.applier().remove(node).await.unwrap();
+    side.device.write("b.txt", "new");
+    assert!(side.look_again_later().await.is_empty());
+    assert_eq!(side.device.read("b.txt"), "new");
+    assert!(side.waiting().await.is_empty());
+
+    // Once the other name is gone too, nothing but a copy has what is written.
+    let (node, _) = side.synced_file("c.txt", "old").await;
+    let link = side.device.path("d.txt");
+    std::fs::hard_link(side.device.path("c.txt"), &link).unwrap();
+    side.device.scan().await;
+    side.applier().remove(node).await.unwrap();
+    side.device.write("d.txt", "late");
+    std::fs::remove_file(link).unwrap();
+    let copies = side.look_again_later().await;
+    assert_eq!(copies, ["c (conflict, laptop, 2100-01-01).txt"]);
+    assert_eq!(side.device.read(&copies[0]), "late");
+}
+
+#[tokio::test]
 async fn one_content_after_another_of_one_node_waits_under_names_of_its_own() {
     let side = Side::new();
     let (node, _) = side.synced_file("a.txt", "old").await;
