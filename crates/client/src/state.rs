@@ -256,6 +256,9 @@ pub trait ClientState: Send + Sync + 'static {
         file_id: FileId,
     ) -> StateResult<Option<LocalRow>>;
 
+    /// Whether a file of the remote tree has this content.
+    async fn remote_has_content(&self, namespace: NamespaceId, file_id: FileId) -> StateResult<bool>;
+
     /// Starts a listing of the remote tree at a position: nodes go to a side table until [`Self::finish_listing`].
     async fn begin_listing(&self, namespace: NamespaceId, at: Cursor) -> StateResult<()>;
 

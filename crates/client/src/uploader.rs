@@ -185,6 +185,8 @@ struct Queued {
     piece: Piece,
     dedup: Dedup,
     missing: Sent,
+    /// Whether some of its files were taken to be on the server without asking.
+    is_presumed: bool,
     attempts: u32,
 }
 
@@ -233,6 +235,7 @@ impl Uploader {
             piece,
             dedup,
             missing: Sent::Unknown,
+            is_presumed: false,
             attempts: 0,
         });
         Sending {

@@ -14,6 +14,7 @@ use super::older::{Held, Missing, Older, plan};
 use super::pages::Pages;
 use super::small::abandon;
 use super::{DownloadError, Downloaded, Downloader, REQUESTS, Wanted, inline_chunks};
+use crate::base::Base;
 use crate::fs::FsResult;
 
 /// Bytes of the file in one request.
@@ -97,6 +98,10 @@ impl Downloader {
             return Err(DownloadError::Manifest(ManifestError::TooManyChunks));
         }
         let mut reader = ManifestReader::new(&content.manifest, content.size)?;
+        // Of a copy of what this device has every page is remembered.
+        if let Some(known) = Base::load(self.state.as_ref(), content).await? {
+            return known_chunks(&mut reader, &known);
+        }
         let _permit = requests.acquire().await;
         let mut pages = Pages::open(self, wanted, older).await?;
         let mut chunks = Vec::new();
@@ -222,6 +227,18 @@ impl Downloader {
             .await?;
         self.progress.down.bytes(bytes);
         Ok(())
+    }
+}
+
+/// Where the chunks of a file stand whose pages are all remembered.
+fn known_chunks(reader: &mut ManifestReader, known: &Base) -> Result<Vec<PlacedChunk>, DownloadError> {
+    let mut chunks = Vec::new();
+    loop {
+        match reader.step() {
+            Step::Chunk(chunk) => chunks.push(chunk),
+            Step::Need(hash) => reader.give(known.page(&hash).unwrap_or_default())?,
+            Step::End => return Ok(chunks),
+        }
     }
 }
 

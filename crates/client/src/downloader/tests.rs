@@ -426,3 +426,14 @@ async fn a_spoilt_delta_is_found_out() {
     assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
     assert!(bench.staged(&wanted) == new);
 }
+
+#[tokio::test]
+async fn nothing_of_a_copy_comes() {
+    let bench = bench();
+    let bytes = noise(84, 30 << 20);
+    bench.older(70, &bytes, true).await;
+    let wanted = bench.wanted(71, &bytes);
+    assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
+    assert!(bench.staged(&wanted) == bytes);
+    assert_eq!(bench.fetched(), 0);
+}

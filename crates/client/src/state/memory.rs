@@ -225,10 +225,14 @@ impl ClientState for MemoryState {
     ) -> StateResult<Option<LocalRow>> {
         Ok(self.read(namespace, |space| {
             space
-                .local_where(|row| space::has_content(row, file_id))
+                .local_where(|row| space::has_content(&row.entry, file_id))
                 .next()
                 .cloned()
         }))
+    }
+
+    async fn remote_has_content(&self, namespace: NamespaceId, file_id: FileId) -> StateResult<bool> {
+        Ok(self.read(namespace, |space| space.remote_has_content(file_id)))
     }
 
     async fn begin_listing(&self, namespace: NamespaceId, at: Cursor) -> StateResult<()> {

@@ -350,6 +350,12 @@ impl ClientState for SqliteState {
         ))
     }
 
+    async fn remote_has_content(&self, namespace: NamespaceId, file_id: FileId) -> StateResult<bool> {
+        read!(self, namespace, |connection, number| reads::remote_has_content(
+            connection, number, file_id
+        ))
+    }
+
     async fn begin_listing(&self, namespace: NamespaceId, at: Cursor) -> StateResult<()> {
         write!(self, namespace, |connection, number| listing::begin(
             connection, number, at

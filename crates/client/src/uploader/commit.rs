@@ -125,8 +125,10 @@ impl Uploader {
                 } if queued.attempts + 1 < ATTEMPTS => {
                     queued.attempts += 1;
                     queued.dedup = Dedup::Ask;
-                    // A full list is not the whole list: then the server is asked about everything again.
-                    queued.missing = if missing.len() < MISSING_CHUNKS_SENT {
+                    // A full list is not the whole list, nor is that of a file of which nothing was sent: it names one page
+                    // alone. Then the server is asked about everything.
+                    let is_whole = missing.len() < MISSING_CHUNKS_SENT && !queued.is_presumed;
+                    queued.missing = if is_whole {
                         Sent::AllBut(Arc::new(missing.into_iter().collect()))
                     } else {
                         Sent::Unknown

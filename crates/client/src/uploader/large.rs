@@ -32,6 +32,8 @@ enum Wanted {
     Only(Arc<HashSet<ChunkHash>>),
     /// All but those of the version before, against which the others are sent.
     Against(Arc<Against>),
+    /// None: a file on the server has this content.
+    Nothing,
 }
 
 /// A file that waits, with the place of its piece in the run.
@@ -53,8 +55,8 @@ struct ReadStep {
 impl Uploader {
     /// Sends the chunks of large pieces and returns the batch to commit. Files follow one another without a pause:
     /// the first window of the next is under way while the last of the one before is.
-    pub(super) async fn send_large(&self, run: Vec<Queued>) -> Result<Batch, UploadError> {
-        let mut waiting = self.wait_list(&run).await?;
+    pub(super) async fn send_large(&self, mut run: Vec<Queued>) -> Result<Batch, UploadError> {
+        let mut waiting = self.wait_list(&mut run).await?;
         let mut failed: Vec<Option<PieceOutcome>> = run.iter().map(|_| None).collect();
         let mut recent = HashSet::new();
         let later = Later::default();
@@ -104,14 +106,20 @@ impl Uploader {
     }
 
     /// The files of a run with what to send of them. Also in a namespace that holds nothing yet the server is asked: an
-    /// upload that was cut before its commit left chunks there, and 32 bytes are little beside a chunk. Those whose chunks are listed in the metadata are asked about
-    /// here, so that a file which is on the server is not even read; those whose version before is remembered are not.
-    async fn wait_list(&self, run: &[Queued]) -> Result<VecDeque<Waiting>, UploadError> {
+    /// upload that was cut before its commit left chunks there, and 32 bytes are little beside a chunk. Those whose chunks are
+    /// listed in the metadata are asked about here, so that a file which is on the server is not even read. Those whose version
+    /// before is remembered are not asked about, nor are copies of what is on the server as far as this device knows: where it
+    /// is wrong the commit is refused, and then the server is asked.
+    async fn wait_list(&self, run: &mut [Queued]) -> Result<VecDeque<Waiting>, UploadError> {
         let mut files = VecDeque::new();
-        for (member, queued) in run.iter().enumerate() {
+        for (member, queued) in run.iter_mut().enumerate() {
             for file in &queued.piece.files {
                 let wanted = match &queued.missing {
                     Sent::AllBut(missing) => Wanted::Only(Arc::clone(missing)),
+                    Sent::Unknown if queued.attempts == 0 && self.is_there(file).await? => {
+                        queued.is_presumed = true;
+                        Wanted::Nothing
+                    }
                     Sent::Unknown => match self.against(queued, file).await? {
                         Some(against) => Wanted::Against(against),
                         None => Wanted::Ask,
@@ -135,11 +143,17 @@ impl Uploader {
         Ok(files)
     }
 
+    /// Whether a file on the server has the same content, as far as this device knows.
+    async fn is_there(&self, file: &FileToSend) -> Result<bool, UploadError> {
+        let file_id = file.content.file_id;
+        Ok(self.state.remote_has_content(self.namespace, file_id).await?)
+    }
+
     /// Remembers the pages of a window, for the edit that comes next.
     async fn keep_pages(&self, window: &[PlainChunk], wanted: &Wanted) -> Result<(), UploadError> {
         let is_known = |chunk: &PlainChunk| match wanted {
             Wanted::Against(against) => against.contains(&chunk.hash),
-            Wanted::Ask | Wanted::AllBut(_) | Wanted::Only(_) => false,
+            Wanted::Ask | Wanted::AllBut(_) | Wanted::Only(_) | Wanted::Nothing => false,
         };
         let pages: Vec<_> = window
             .iter()
@@ -216,12 +230,11 @@ fn read(fs: &Arc<dyn Filesystem>, waiting: Waiting, walk: Option<FileWalk>) -> R
     let is_had = |hash| match &waiting.wanted {
         Wanted::AllBut(had) => had.contains(hash),
         Wanted::Against(against) => against.contains(hash),
+        Wanted::Nothing => true,
         Wanted::Ask | Wanted::Only(_) => false,
     };
-    if walk.is_none()
-        && is_inline(&waiting.file)
-        && chunks_of(&waiting.file).iter().all(|entry| is_had(&entry.hash))
-    {
+    let is_known = matches!(waiting.wanted, Wanted::Nothing) || is_inline(&waiting.file);
+    if walk.is_none() && is_known && chunks_of(&waiting.file).iter().all(|entry| is_had(&entry.hash)) {
         let window = check_unchanged(fs.as_ref(), &waiting.file).map(|()| None);
         return ReadStep {
             waiting,
@@ -275,6 +288,7 @@ fn fresh(
             Wanted::AllBut(had) => !had.contains(&hash),
             Wanted::Only(missing) => missing.contains(&hash),
             Wanted::Against(against) => !against.contains(&hash),
+            Wanted::Nothing => false,
         };
         is_wanted && recent.insert(hash)
     });

@@ -564,3 +564,44 @@ async fn without_the_pages_of_the_version_before_the_server_is_asked() {
     let (sent, ..) = fresh.resend(&first, &results, "large", &bytes).await;
     assert!((20_000..400_000).contains(&sent), "{sent} bytes");
 }
+
+#[tokio::test]
+async fn a_copy_of_what_is_on_the_server_is_neither_sent_nor_asked_about() {
+    for size in [3 << 20, 30 << 20] {
+        let bench = bench();
+        let bytes = noise(67, size);
+        let first = bench.new_file("large", &bytes);
+        let results = bench.send(vec![first.clone()]).await.unwrap();
+        // The remote tree learns of the file.
+        bench.edit(&first, &results, "large", &bytes).await;
+        let counted = &bench.remote.counted;
+        let before = (
+            Counted::get(&counted.hashes_asked),
+            Counted::get(&counted.chunks_put),
+        );
+        let copy = bench.new_file("copy", &bytes);
+        assert!(all_applied(&bench.send(vec![copy]).await.unwrap(), 1));
+        let after = (
+            Counted::get(&counted.hashes_asked),
+            Counted::get(&counted.chunks_put),
+        );
+        assert_eq!(after, before, "{size} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_what_the_server_has_lost_is_sent() {
+    for size in [3 << 20, 30 << 20] {
+        let bench = bench();
+        let bytes = noise(68, size);
+        let first = bench.new_file("large", &bytes);
+        let results = bench.send(vec![first.clone()]).await.unwrap();
+        bench.edit(&first, &results, "large", &bytes).await;
+        bench.remote.forget_chunks();
+        let copy = bench.new_file("copy", &bytes);
+        let content = content_of(&copy);
+        assert!(all_applied(&bench.send(vec![copy]).await.unwrap(), 1));
+        assert_eq!(bench.remote.commits().len(), 3, "one was refused");
+        assert!(bench.remote.read(&content) == bytes);
+    }
+}

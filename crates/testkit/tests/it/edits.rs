@@ -1,4 +1,4 @@
-//! What an edit of a large file costs on the wire.
+//! What an edit or a copy of a large file costs on the wire.
 
 use anyhow::Result;
 use cairn_testkit::proxy::Proxy;
@@ -15,7 +15,7 @@ const MOST_BYTES: u64 = 10_000;
 type Edit<'a> = &'a dyn Fn(&mut Vec<u8>);
 
 #[test]
-fn small_edits_of_a_large_file_cost_few_bytes_on_every_hop() -> Result<()> {
+fn small_edits_and_copies_of_a_large_file_cost_few_bytes_on_every_hop() -> Result<()> {
     let world = World::new()?;
     let proxy = Proxy::start(world.server.address()?)?;
     let ada = world.device_through("ada", &proxy.url())?;
@@ -53,6 +53,15 @@ fn small_edits_of_a_large_file_cost_few_bytes_on_every_hop() -> Result<()> {
             "{what}: the other device has something else"
         );
     }
+    // A copy.
+    ada.write("copy", &content)?;
+    proxy.reset();
+    ada.sync_once()?;
+    bob.sync_once()?;
+    let traffic = proxy.traffic();
+    let bytes = traffic.up_bytes + traffic.down_bytes;
+    assert!(bytes <= MOST_BYTES, "a copy: {bytes} bytes, {traffic:?}");
+    assert!(bob.read("copy")? == content, "the copy is something else");
     // And back: the device that received edits what it received.
     content[10] ^= 1;
     bob.write("large", &content)?;

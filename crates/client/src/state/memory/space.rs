@@ -35,8 +35,8 @@ pub(super) struct Space {
 }
 
 /// Whether a node's bytes are these.
-pub(super) fn has_content(row: &LocalRow, wanted: FileId) -> bool {
-    matches!(row.entry.substance, Substance::File { file_id, .. } if file_id == wanted)
+pub(super) fn has_content(entry: &Entry, wanted: FileId) -> bool {
+    matches!(entry.substance, Substance::File { file_id, .. } if file_id == wanted)
 }
 
 impl Space {
@@ -262,6 +262,11 @@ impl Space {
             .values()
             .filter_map(|triple| triple.local.as_ref())
             .filter(move |row| wanted(row))
+    }
+
+    pub(super) fn remote_has_content(&self, wanted: FileId) -> bool {
+        let mut remote = self.nodes.values().filter_map(|triple| triple.remote.as_ref());
+        remote.any(|entry| has_content(entry, wanted))
     }
 
     pub(super) fn local_rows_in(&self, folder: NodeId) -> Vec<LocalRow> {

@@ -191,6 +191,23 @@ pub(super) async fn local_with_content(
     found.as_ref().map(local_row).transpose()
 }
 
+pub(super) async fn remote_has_content(
+    connection: &mut SqliteConnection,
+    number: Number,
+    file_id: FileId,
+) -> Result<bool, Fault> {
+    let found = sqlx::query(
+        "SELECT 1 FROM entry
+         WHERE ns = $1 AND substr(file_id, 1, 8) = substr($2, 1, 8) AND file_id = $2 AND trees & 1
+         LIMIT 1",
+    )
+    .bind(number)
+    .bind(&file_id.as_bytes()[..])
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.is_some())
+}
+
 /// The names down to a node: on the disk for the local tree.
 pub(super) async fn path(
     connection: &mut SqliteConnection,
