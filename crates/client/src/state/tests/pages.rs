@@ -1,14 +1,43 @@
-//! Pages of long manifests: kept, read, and dropped when nobody needs them.
+//! What is remembered of contents: who has them, and the pages of long manifests, kept, read, and dropped when nobody needs
+//! them.
 
 use cairn_core::ids::ChunkHash;
 use cairn_core::manifest::{EncodedPage, Page};
 use tempfile::TempDir;
 
 use super::subjects;
-use super::world::ns;
+use super::world::{at_seq, file, file_id, id, ns, row};
 use crate::remote::fake::{chunked, noise};
 use crate::state::sqlite::SqliteState;
-use crate::state::{ClientState, StateBatch};
+use crate::state::{ClientState, LocalChange, StateBatch, TreeChange};
+
+#[tokio::test]
+async fn a_content_on_the_server_is_told_from_one_on_the_disk() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let batch = StateBatch {
+            remote: vec![TreeChange::Put(id(12), at_seq(file(1, "a", 3), 5, 9))],
+            local: vec![
+                LocalChange::Put(row(12, file(1, "a", 4))),
+                LocalChange::Put(row(13, file(1, "b", 3))),
+            ],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        assert!(state.remote_has_content(ns(), file_id(3)).await.unwrap());
+        assert!(!state.remote_has_content(ns(), file_id(4)).await.unwrap());
+        let gone = StateBatch {
+            remote: vec![TreeChange::RemoveSubtree(id(12))],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), gone).await.unwrap();
+        assert!(
+            !state.remote_has_content(ns(), file_id(3)).await.unwrap(),
+            "{}: it is on the disk alone",
+            subject.name
+        );
+    }
+}
 
 #[tokio::test]
 async fn pages_are_read_back_in_the_order_asked() {
