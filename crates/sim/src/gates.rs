@@ -173,6 +173,7 @@ gated! {
         read contents(file_ids: &[FileId]) -> StateResult<Vec<Option<FileContent>>>;
         read pages(hashes: &[ChunkHash]) -> StateResult<Vec<Option<Vec<u8>>>>;
         read local_with_content(namespace: NamespaceId, file_id: FileId) -> StateResult<Option<LocalRow>>;
+        read remote_has_content(namespace: NamespaceId, file_id: FileId) -> StateResult<bool>;
         read unfinished_listing(namespace: NamespaceId) -> StateResult<Option<(Cursor, Option<NodeId>)>>;
         read in_flight(namespace: NamespaceId) -> StateResult<Option<InFlight>>;
         read intents(namespace: NamespaceId) -> StateResult<Vec<Intent>>;
