@@ -1,8 +1,8 @@
 //! Signatures and deltas: how a chunk travels that is almost one the other side has.
 //!
 //! Who has the old bytes (the *base*) makes a [`Signature`] of each chunk: twelve thousandths of its length. Who has the new
-//! bytes makes a delta against signatures ([`make`]): copies of what is in the base, and literals for the rest. Who has
-//! the base applies it ([`apply`]). Signatures are short, so a delta may be wrong: whoever applies one compares the result
+//! bytes makes a delta against signatures ([`make()`]): copies of what is in the base, and literals for the rest. Who has
+//! the base applies it ([`apply()`]). Signatures are short, so a delta may be wrong: whoever applies one compares the result
 //! with the hash that it should have, and asks for the whole chunk when it is another.
 //!
 //! *Source:* Tridgell and Mackerras, "The rsync algorithm" (1996), with one checksum in place of a weak and a
