@@ -11,9 +11,10 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command::{command, exists, output, succeeds};
 use crate::{say, workspace};
 
-const TARGETS: [&str; 5] = [
+const TARGETS: [&str; 6] = [
     "frames",
     "manifest_page",
+    "delta",
     "journal_page",
     "ignore_file",
     "name_fold",

@@ -8,6 +8,7 @@ mod bench;
 mod command;
 mod counts;
 mod fuzz;
+mod instructions;
 mod mutants;
 mod proof;
 mod sim;
@@ -31,6 +32,8 @@ usage: cargo xtask <task>
                         CAIRN_COMPARISON says; ARGS go to the comparison
   fuzz [--seconds N] [TARGET...]
                         what reads bytes of others meets random ones, 60 s each; needs the nightly compiler
+  instructions [--update]
+                        what the core's hot loops cost, in instructions, beside what bench/instructions.txt allows
   mutants [NAME...]     applies the deliberate bugs of mutants/ one by one; each must be found
   proof NAME [ARGS...]  a proof of full size with the release binary; without NAME, the list of them
   sim ARGS...           the simulation, optimised: --seeds N [--from S], --minutes M, --jobs J;
@@ -59,6 +62,7 @@ fn dispatch(words: &[&str]) -> Result<bool> {
         ["arrows"] => report("arrows", &arrows::check(&workspace::Workspace::load()?)?),
         ["bench", arguments @ ..] => bench::run(arguments),
         ["fuzz", arguments @ ..] => fuzz::run(arguments),
+        ["instructions", arguments @ ..] => instructions::run(arguments),
         ["mutants", names @ ..] => mutants::run(names),
         ["proof", arguments @ ..] => proof::run(arguments),
         ["sim", "--ci"] => sim::run_ci(),
