@@ -3,7 +3,9 @@
 //! (see [`crate::frame`]). `docs/protocol.md` has the routes.
 
 use cairn_core::change::{GroupOutcome, JournalEntry, Op};
-use cairn_core::ids::{AccountId, ChunkHash, DeviceId, FileId, NamespaceId, NodeId, OpId, TreeHash};
+use cairn_core::ids::{
+    AccountId, ChainHash, ChunkHash, DeviceId, FileId, NamespaceId, NodeId, OpId, TreeHash,
+};
 use cairn_core::name::NodeName;
 use cairn_core::node::Node;
 use cairn_core::rev::{Cursor, Seq};
@@ -241,6 +243,10 @@ pub struct CommitReply {
     /// The journal after it.
     #[cbor(n(1), with = "crate::wire")]
     pub cursor: Cursor,
+    /// The chain of the journal before its first entry. Who had read the journal up to there need not read what came between:
+    /// it is this commit.
+    #[cbor(n(2), with = "crate::wire")]
+    pub base: ChainHash,
 }
 
 /// Asks for the journal after a cursor.

@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use cairn_api::error::ApiError;
 use cairn_api::frame::ChunkFrame;
-use cairn_api::sync::{Have, value_to_cbor};
+use cairn_api::sync::{CommitReply, Have, value_to_cbor};
 use cairn_core::change::{Op, Refusal};
-use cairn_core::ids::{ChunkHash, NamespaceId, OpId};
+use cairn_core::ids::{ChainHash, ChunkHash, NamespaceId, OpId};
 use cairn_core::limits::{COMMIT_BATCH_OPS, FRAME_BYTES, HAVE_HASHES};
 use cairn_core::node::FileContent;
 use cairn_core::rev::{Cursor, Seq};
@@ -115,7 +115,32 @@ pub struct CommitResult {
     /// Index of the piece and its outcome. A piece whose chunks the server missed is not among them: it comes again.
     pub outcomes: Vec<(usize, PieceOutcome)>,
     /// The journal after the commit.
-    pub cursor: Option<Cursor>,
+    pub journal: Option<Advance>,
+}
+
+/// What an answer to a commit says of the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advance {
+    /// The chain before the commit's first entry.
+    pub base: ChainHash,
+    /// Where it stands after the last.
+    pub cursor: Cursor,
+}
+
+impl Advance {
+    fn of(reply: &CommitReply) -> Self {
+        Self {
+            base: reply.base,
+            cursor: reply.cursor,
+        }
+    }
+
+    /// Whether the commit came right after `known`, so that who had read the journal up to there need not read on.
+    pub fn follows(&self, known: &Cursor) -> bool {
+        known.namespace == self.cursor.namespace
+            && known.incarnation == self.cursor.incarnation
+            && known.chain == self.base
+    }
 }
 
 /// The answer to a commit that was sent before a restart or a cut.
@@ -128,7 +153,7 @@ pub struct Replayed {
     /// One for each group. A [`Refusal::MissingChunks`] says that it never arrived.
     pub outcomes: Vec<PieceOutcome>,
     /// The journal after it.
-    pub cursor: Option<Cursor>,
+    pub journal: Option<Advance>,
 }
 
 /// Why sending stopped. What had no outcome until then may have been applied only if it is the commit in flight.
@@ -300,7 +325,7 @@ impl Sending<'_> {
             return Ok(Some(CommitResult {
                 op_id: None,
                 outcomes: batch.failed,
-                cursor: None,
+                journal: None,
             }));
         }
         let uploader = self.uploader;

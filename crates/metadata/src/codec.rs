@@ -188,9 +188,25 @@ fn put_place(out: &mut Vec<u8>, place: Option<&Place>) {
     out.extend_from_slice(name);
 }
 
-/// Encodes the outcome of a commit, to be answered again when the request is repeated.
-pub(crate) fn encode_outcome(groups: &[GroupOutcome], head: Seq, chain: &ChainHash) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + groups.len() * 8);
+/// The outcome of a commit, to be answered again when the request is repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredOutcome {
+    pub(crate) groups: Vec<GroupOutcome>,
+    pub(crate) head: Seq,
+    pub(crate) chain: ChainHash,
+    /// The chain before the commit.
+    pub(crate) base: ChainHash,
+}
+
+/// Encodes the outcome of a commit.
+pub(crate) fn encode_outcome(outcome: &StoredOutcome) -> Vec<u8> {
+    let StoredOutcome {
+        groups,
+        head,
+        chain,
+        base,
+    } = outcome;
+    let mut out = Vec::with_capacity(96 + groups.len() * 8);
     out.push(VERSION);
     put_number(&mut out, head.get());
     out.extend_from_slice(chain.as_bytes());
@@ -209,11 +225,13 @@ pub(crate) fn encode_outcome(groups: &[GroupOutcome], head: Seq, chain: &ChainHa
             }
         }
     }
+    out.extend_from_slice(base.as_bytes());
     out
 }
 
-/// Reads what [`encode_outcome`] wrote.
-pub(crate) fn decode_outcome(bytes: &[u8]) -> Result<(Vec<GroupOutcome>, Seq, ChainHash), DecodeError> {
+/// Reads what [`encode_outcome`] wrote. Answers that were stored without a base get their own chain for one: it tells nobody
+/// that he has read everything who has not.
+pub(crate) fn decode_outcome(bytes: &[u8]) -> Result<StoredOutcome, DecodeError> {
     let mut reader = Reader {
         bytes,
         what: "outcome",
@@ -238,8 +256,17 @@ pub(crate) fn decode_outcome(bytes: &[u8]) -> Result<(Vec<GroupOutcome>, Seq, Ch
             _ => return Err(reader.wrong()),
         });
     }
+    let base = match reader.bytes {
+        [] => chain,
+        _ => ChainHash::new(reader.array()?),
+    };
     reader.end()?;
-    Ok((groups, head, chain))
+    Ok(StoredOutcome {
+        groups,
+        head,
+        chain,
+        base,
+    })
 }
 
 fn put_refusal(out: &mut Vec<u8>, refusal: &Refusal) {

@@ -213,6 +213,9 @@ pub struct CommitOutcome {
     pub groups: Vec<GroupOutcome>,
     /// The journal after the commit (of a repeated request: after its first application).
     pub cursor: Cursor,
+    /// The journal's chain before the commit's first entry. Who had read the journal up to there has it up to `cursor` with
+    /// this answer: what came between is the commit.
+    pub base: ChainHash,
 }
 
 /// A page of a journal.

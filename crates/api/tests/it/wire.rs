@@ -34,8 +34,8 @@ proptest! {
     }
 
     #[test]
-    fn answers_to_commits_arrive(groups in vec(outcome(), 0..5), cursor in cursor()) {
-        arrives(&CommitReply { groups, cursor });
+    fn answers_to_commits_arrive(groups in vec(outcome(), 0..5), cursor in cursor(), before in cursor()) {
+        arrives(&CommitReply { groups, cursor, base: before.chain });
     }
 
     #[test]

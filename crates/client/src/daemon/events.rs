@@ -1,14 +1,15 @@
 //! Follows the server's event stream in a task of its own.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cairn_api::sync::Event;
 use cairn_core::ids::NamespaceId;
 use cairn_core::limits::HEARTBEAT_SECONDS;
+use cairn_core::rev::Seq;
 use cairn_core::runtime::Runtime;
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -19,9 +20,36 @@ use crate::retry::Backoff;
 /// How long the server may be silent before the folder is not called in sync any more.
 const DEAF_AFTER: Duration = Duration::from_secs(2 * HEARTBEAT_SECONDS);
 
+/// What the server said of the namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// Its journal ends here. After a commit of this device's own that is known already.
+    Head(Seq),
+    /// The journal is to be asked whatever is known: the stream is new, and so the server may be, or it fell silent.
+    Ask,
+}
+
+/// The newest news, and a bell.
+#[derive(Debug, Default)]
+struct Inbox {
+    news: Mutex<Option<News>>,
+    arrived: Notify,
+}
+
+impl Inbox {
+    fn put(&self, news: News) {
+        let mut waiting = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        if *waiting != Some(News::Ask) {
+            *waiting = Some(news);
+        }
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+}
+
 /// Hints that a namespace has moved. Hints merge; the stream ends when this is dropped.
 pub(super) struct ServerEvents {
-    moved: Arc<Notify>,
+    inbox: Arc<Inbox>,
     _stop: DropGuard,
 }
 
@@ -33,11 +61,11 @@ impl ServerEvents {
         stop: CancellationToken,
         is_deaf: Arc<AtomicBool>,
     ) -> Self {
-        let moved = Arc::new(Notify::new());
+        let inbox = Arc::new(Inbox::default());
         let follower = Follower {
             remote,
             namespace,
-            moved: Arc::clone(&moved),
+            inbox: Arc::clone(&inbox),
             is_deaf,
         };
         let backoff = Backoff::new(Arc::clone(&runtime.entropy));
@@ -51,26 +79,27 @@ impl ServerEvents {
         };
         runtime.spawner.spawn("server events", Box::pin(task));
         Self {
-            moved,
+            inbox,
             _stop: stop.drop_guard(),
         }
     }
 
-    /// Waits until the namespace has moved.
-    pub(super) async fn moved(&self) {
-        self.moved.notified().await;
+    /// Waits until there may be news.
+    pub(super) async fn arrived(&self) {
+        self.inbox.arrived.notified().await;
     }
 
-    /// Whether it has moved since that was last asked.
-    pub(super) fn has_moved(&self) -> bool {
-        self.moved().now_or_never().is_some()
+    /// What came since this was last asked.
+    pub(super) fn take(&self) -> Option<News> {
+        let mut waiting = self.inbox.news.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.take()
     }
 }
 
 struct Follower {
     remote: Arc<dyn Remote>,
     namespace: NamespaceId,
-    moved: Arc<Notify>,
+    inbox: Arc<Inbox>,
     /// Set while nothing was heard for long; a pass is asked for whenever it changes.
     is_deaf: Arc<AtomicBool>,
 }
@@ -93,7 +122,7 @@ impl Follower {
 
     fn set_deaf(&self, is_deaf: bool) {
         if self.is_deaf.swap(is_deaf, Ordering::Relaxed) != is_deaf {
-            self.moved.notify_one();
+            self.inbox.put(News::Ask);
         }
     }
 
@@ -101,12 +130,16 @@ impl Follower {
     async fn read(&self, backoff: &mut Backoff, heard: &mut Instant) -> RemoteResult<()> {
         let mut events = self.remote.events().await?;
         let patience = Duration::from_secs(HEARTBEAT_SECONDS * 2);
+        let mut is_first = true;
         while let Ok(Some(event)) = tokio::time::timeout(patience, events.next()).await {
             backoff.reset();
             *heard = Instant::now();
             self.set_deaf(false);
             match event? {
-                Event::Head { namespace, .. } if namespace == self.namespace => self.moved.notify_one(),
+                Event::Head { namespace, seq } if namespace == self.namespace => {
+                    let is_new = std::mem::take(&mut is_first);
+                    self.inbox.put(if is_new { News::Ask } else { News::Head(seq) });
+                }
                 Event::Drain { .. } => return Ok(()),
                 Event::Head { .. } | Event::Heartbeat => {}
             }

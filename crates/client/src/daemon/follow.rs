@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::events::ServerEvents;
+use super::events::{News, ServerEvents};
 use super::work::Work;
 use super::{Daemon, DaemonError, POLL_EVERY};
 use crate::retry::Backoff;
@@ -168,15 +168,27 @@ impl Daemon {
             tokio::select! {
                 biased;
                 () = self.nudge.notified() => work.look_at_everything(),
-                () = events.moved() => work.must_sync = true,
+                () = events.arrived() => {}
                 () = hints.arrived.notified() => {}
                 () = self.next_look() => {}
                 () = sleep_until(timetable.next(is_troubled)) => {}
             }
             // Whatever else has come is done in the same pass, so that no source can keep another waiting.
             work.add(hints.take());
-            work.must_sync |= events.has_moved();
+            work.must_sync |= self.has_moved(events.take()).await?;
             timetable.remind(&mut work, is_troubled);
+        }
+    }
+
+    /// Whether the journal may hold what this device has not read.
+    async fn has_moved(&self, news: Option<News>) -> Result<bool, DaemonError> {
+        match news {
+            None => Ok(false),
+            Some(News::Ask) => Ok(true),
+            Some(News::Head(head)) => {
+                let cursor = self.engine.state.cursor(self.engine.namespace).await?;
+                Ok(cursor.is_none_or(|cursor| cursor.seq != head))
+            }
         }
     }
 

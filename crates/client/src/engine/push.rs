@@ -15,7 +15,7 @@ use super::{Engine, EngineResult};
 use crate::fs::DiskPath;
 use crate::reason::Reason;
 use crate::state::{LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
-use crate::uploader::{Dedup, FileToSend, Piece, PieceOutcome};
+use crate::uploader::{Advance, Dedup, FileToSend, Piece, PieceOutcome};
 
 impl Engine {
     /// Learns what became of a commit that was sent before a cut.
@@ -25,9 +25,9 @@ impl Engine {
         };
         let mut batch = StateBatch {
             settled: Some(replayed.op_id),
-            checkpoint: replayed.cursor,
             ..StateBatch::default()
         };
+        self.follow_journal(&mut batch, replayed.journal).await?;
         for (group, outcome) in replayed.groups.iter().zip(&replayed.outcomes) {
             if let PieceOutcome::Applied { seqs } = outcome {
                 self.record_applied(group, seqs, &mut batch).await?;
@@ -74,11 +74,28 @@ impl Engine {
                 .map(|(index, outcome)| (&asked[*index], outcome, &paths[*index]));
             let mut settled = StateBatch {
                 settled: result.op_id,
-                checkpoint: result.cursor,
                 ..StateBatch::default()
             };
+            self.follow_journal(&mut settled, result.journal).await?;
             self.record_outcomes(&mut settled, outcomes, seen, report).await?;
             self.state.apply(self.namespace, settled).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes where the journal stands after a commit. When the commit came right after what was read, its outcomes are all
+    /// that the journal would tell, and it counts as read; else, and while an earlier one waits for that, the journal is
+    /// searched for the commit when it is read.
+    async fn follow_journal(&self, batch: &mut StateBatch, journal: Option<Advance>) -> StateResult<()> {
+        let Some(journal) = journal else {
+            return Ok(());
+        };
+        let known = self.state.cursor(self.namespace).await?;
+        let follows = known.is_some_and(|known| journal.follows(&known));
+        if follows && self.state.checkpoints(self.namespace).await?.is_empty() {
+            batch.cursor = Some(journal.cursor);
+        } else {
+            batch.checkpoint = Some(journal.cursor);
         }
         Ok(())
     }

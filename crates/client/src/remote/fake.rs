@@ -474,6 +474,7 @@ impl Remote for FakeRemote {
                 seq: Seq::new(inner.head).unwrap(),
                 chain: ChainHash::new([2; 32]),
             },
+            base: ChainHash::new([3; 32]),
         };
         inner.settled.insert(decoded.op_id, (request, reply.clone()));
         if loses_reply {

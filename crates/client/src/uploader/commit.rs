@@ -8,7 +8,9 @@ use cairn_api::wire::MISSING_CHUNKS_SENT;
 use cairn_core::change::{GroupOutcome, Refusal};
 use cairn_core::ids::OpId;
 
-use super::{Batch, CommitResult, Dedup, PieceOutcome, Queued, Replayed, Sent, UploadError, Uploader};
+use super::{
+    Advance, Batch, CommitResult, Dedup, PieceOutcome, Queued, Replayed, Sent, UploadError, Uploader,
+};
 use crate::remote::RemoteError;
 use crate::state::{InFlight, StateBatch};
 
@@ -32,14 +34,15 @@ impl Uploader {
                 Vec::new()
             }
         };
-        let (outcomes, cursor) = if groups.is_empty() {
+        let (outcomes, journal) = if groups.is_empty() {
             (Vec::new(), None)
         } else {
             match self.remote.commit(Vec::new(), request).await {
                 Ok(reply) => {
                     check_reply(&reply, groups.iter().map(Vec::len))?;
+                    let journal = Advance::of(&reply);
                     let outcomes = reply.groups.into_iter().map(outcome).collect();
-                    (outcomes, Some(reply.cursor))
+                    (outcomes, Some(journal))
                 }
                 Err(RemoteError::Refused(error)) if is_final(error.code) => {
                     let outcomes = groups.iter().map(|_| PieceOutcome::Rejected(error.clone()));
@@ -52,7 +55,7 @@ impl Uploader {
             op_id,
             groups,
             outcomes,
-            cursor,
+            journal,
         }))
     }
 
@@ -87,11 +90,12 @@ impl Uploader {
                     &reply,
                     batch.members.iter().map(|queued| queued.piece.group.len()),
                 )?;
+                let journal = Advance::of(&reply);
                 let again = self.settle(batch.members, reply.groups, &mut outcomes);
                 let result = CommitResult {
                     op_id: Some(op_id),
                     outcomes,
-                    cursor: Some(reply.cursor),
+                    journal: Some(journal),
                 };
                 Ok((result, again))
             }
@@ -101,7 +105,7 @@ impl Uploader {
                 let result = CommitResult {
                     op_id: Some(op_id),
                     outcomes,
-                    cursor: None,
+                    journal: None,
                 };
                 Ok((result, Vec::new()))
             }

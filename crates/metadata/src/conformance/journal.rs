@@ -41,6 +41,26 @@ pub(super) async fn a_repeated_request_is_applied_once(at: Fixture) {
     at.sound().await;
 }
 
+pub(super) async fn an_answer_says_what_it_came_after(at: Fixture) {
+    let origin = at.store.origin(at.namespace).await.expect("an origin");
+    let (_, a) = at.new_folder(ROOT, "a");
+    let (_, b) = at.new_folder(ROOT, "b");
+    let request = at.request(vec![vec![a], vec![b]]);
+    let first = at.commit(request.clone()).await;
+    assert_eq!(first.base, origin.chain);
+    assert_eq!(first.cursor, at.head().await.cursor());
+    let (_, c) = at.new_folder(ROOT, "c");
+    let second = at.commit(at.request(vec![vec![c]])).await;
+    assert_eq!(second.base, first.cursor.chain);
+    assert_eq!(at.commit(request).await, first, "also when it is given again");
+    let (_, clash) = at.new_folder(ROOT, "C");
+    let refused = at.commit(at.request(vec![vec![clash]])).await;
+    assert_eq!(
+        (refused.base, refused.cursor),
+        (second.cursor.chain, second.cursor)
+    );
+}
+
 pub(super) async fn pages_end_with_their_group(at: Fixture) {
     let (a, make_a) = at.new_folder(ROOT, "a");
     let (_, make_b) = at.new_folder(a, "b");

@@ -43,6 +43,7 @@ struct Answered {
     request_hash: [u8; 32],
     groups: Vec<GroupOutcome>,
     cursor: Cursor,
+    base: ChainHash,
     at: Timestamp,
 }
 
@@ -266,8 +267,10 @@ impl Namespace {
             return Ok(CommitOutcome {
                 groups: earlier.groups.clone(),
                 cursor: earlier.cursor,
+                base: earlier.base,
             });
         }
+        let base = self.ledger.chain;
         let writer = Writer {
             device: commit.device,
             now: commit.now,
@@ -299,11 +302,12 @@ impl Namespace {
                 request_hash: commit.request_hash,
                 groups: groups.clone(),
                 cursor,
+                base,
                 at: self.ledger.last_at.max(commit.now),
             };
             self.answered.insert(attempt, answered);
         }
-        Ok(CommitOutcome { groups, cursor })
+        Ok(CommitOutcome { groups, cursor, base })
     }
 
     fn fetch(&self, facts: &mut Facts, commit: &Commit, need: Need) {

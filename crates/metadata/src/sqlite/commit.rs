@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use cairn_core::change::GroupOutcome;
-use cairn_core::ids::Incarnation;
+use cairn_core::ids::{ChainHash, Incarnation};
 use cairn_core::rev::{Cursor, Seq};
 
 use super::decode::Columns;
@@ -12,7 +12,7 @@ use super::flush::{flush, write_ledger};
 use super::prefetch::{Asker, fetch, prefetch};
 use super::statement::{Session, query};
 use super::writer::Write;
-use crate::codec::{decode_outcome, encode_outcome};
+use crate::codec::{StoredOutcome, decode_outcome, encode_outcome};
 use crate::row::Ledger;
 use crate::rules::{Facts, Need, Verdict, Writer, Writes, judge};
 use crate::{Commit, CommitOutcome, Group, MetadataError, Result};
@@ -38,6 +38,7 @@ impl Write for CommitWrite {
         if let Some(earlier) = answered_before(session, commit, incarnation).await? {
             return Ok(earlier);
         }
+        let base = ledger.chain;
         let asker = Asker {
             namespace: commit.namespace,
             account: commit.account,
@@ -65,7 +66,7 @@ impl Write for CommitWrite {
             .any(|group| matches!(group, GroupOutcome::Applied { .. }))
         {
             write_ledger(session, commit.namespace, &ledger).await?;
-            remember(session, commit, &groups, &ledger).await?;
+            remember(session, commit, &groups, &ledger, base).await?;
         }
         session
             .counters
@@ -74,6 +75,7 @@ impl Write for CommitWrite {
         Ok(CommitOutcome {
             groups,
             cursor: cursor(commit, incarnation, &ledger),
+            base,
         })
     }
 }
@@ -162,15 +164,16 @@ async fn answered_before(
     if columns.bytes()? != commit.request_hash {
         return Err(MetadataError::OpIdReused(commit.op_id));
     }
-    let (groups, seq, chain) = decode_outcome(columns.bytes()?)?;
+    let stored = decode_outcome(columns.bytes()?)?;
     Ok(Some(CommitOutcome {
-        groups,
+        groups: stored.groups,
         cursor: Cursor {
             namespace: commit.namespace,
             incarnation,
-            seq,
-            chain,
+            seq: stored.head,
+            chain: stored.chain,
         },
+        base: stored.base,
     }))
 }
 
@@ -179,7 +182,14 @@ async fn remember(
     commit: &Commit,
     groups: &[GroupOutcome],
     ledger: &Ledger,
+    base: ChainHash,
 ) -> Result<()> {
+    let outcome = StoredOutcome {
+        groups: groups.to_vec(),
+        head: ledger.head,
+        chain: ledger.chain,
+        base,
+    };
     let statement = query(
         "INSERT INTO op_dedup (ns_id, device_id, op_id, request_hash, result, at)
          VALUES ($1, $2, $3, $4, $5, $6)",
@@ -188,7 +198,7 @@ async fn remember(
     .bind(commit.device.get())
     .bind(commit.op_id.as_bytes().to_vec())
     .bind(commit.request_hash.to_vec())
-    .bind(encode_outcome(groups, ledger.head, &ledger.chain))
+    .bind(encode_outcome(&outcome))
     .bind(ledger.last_at.max(commit.now).as_millis());
     session.execute(statement).await?;
     Ok(())

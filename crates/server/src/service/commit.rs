@@ -101,6 +101,7 @@ pub(crate) async fn commit(
     Ok(CommitReply {
         groups,
         cursor: outcome.cursor,
+        base: outcome.base,
     })
 }
 

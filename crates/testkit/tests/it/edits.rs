@@ -74,3 +74,26 @@ fn small_edits_and_copies_of_a_large_file_cost_few_bytes_on_every_hop() -> Resul
     assert_same(&ada, &bob)?;
     Ok(())
 }
+
+#[test]
+fn a_device_does_not_read_back_what_it_sent() -> Result<()> {
+    let world = World::new()?;
+    let proxy = Proxy::start(world.server.address()?)?;
+    let ada = world.device_through("ada", &proxy.url())?;
+    let daemon = ada.start()?;
+    ada.run(&["wait", "--timeout", "60"])?.success()?;
+    proxy.reset();
+    for number in 0..500 {
+        ada.write(format!("file {number}"), format!("content {number}"))?;
+    }
+    ada.run(&["wait", "--timeout", "60"])?.success()?;
+    let traffic = proxy.traffic();
+    // In the journal 500 entries are more than 50 kB.
+    assert!(traffic.down_bytes < 15_000, "{traffic:?}");
+    let bob = world.device("bob")?;
+    bob.sync_once()?;
+    assert_same(&ada, &bob)?;
+    ada.run(&["stop"])?.success()?;
+    drop(daemon);
+    Ok(())
+}
