@@ -320,10 +320,10 @@ pub trait Filesystem: Send + Sync + 'static {
     }
 
     /// Swaps a staged file with what is at a path, durably: afterwards the staged name holds what was displaced. Where
-    /// the filesystem cannot swap, the displaced file is linked into the stage first.
+    /// the filesystem cannot swap, the displaced file is moved into the stage first, and the path is free for a moment.
     ///
     /// # Errors
-    /// As the filesystem says; not found when nothing is there.
+    /// As the filesystem says; not found when nothing is there. Whatever the error, see [`Self::settle`].
     fn exchange(&self, staged: &str, path: &DiskPath) -> FsResult<()>;
 
     /// Moves what is at a path into the stage, durably.
@@ -336,11 +336,14 @@ pub trait Filesystem: Send + Sync + 'static {
     /// [`Self::displace`] or [`Self::place`] has happened afterwards or it has not, nothing has both names, and what is
     /// found under either is durable.
     ///
+    /// Where an exchange has to leave the path free for a moment somebody may have taken it, or removed its folder. Then
+    /// this returns the staged name that the displaced file has, and `staged` is still what it was before.
+    ///
     /// # Errors
     /// As the filesystem says.
-    fn settle(&self, staged: &str, path: &DiskPath) -> FsResult<()> {
+    fn settle(&self, staged: &str, path: &DiskPath) -> FsResult<Option<String>> {
         let _ = (staged, path);
-        Ok(())
+        Ok(None)
     }
 
     /// Moves a staged file or folder to the root's own trash, where it is kept for a week.

@@ -50,14 +50,13 @@ impl Applier {
         let (name, at) = (staged.to_owned(), path.clone());
         match self.on_disk(move |fs| fs.exchange(&name, &at)).await {
             Ok(()) => self.finish_replace(&step.items[0]).await,
-            Err(error) if error.is_not_found() => {
-                self.drop_intent(staged).await?;
-                Err(ApplyError::Changed { path })
-            }
             Err(error) => {
                 // It may or may not have happened.
-                let (name, at) = (staged.to_owned(), path.clone());
-                self.on_disk(move |fs| fs.settle(&name, &at)).await?;
+                let is_apart = self.settle(&step.items[0]).await?;
+                if error.is_not_found() && !is_apart {
+                    self.drop_intent(staged).await?;
+                    return Err(ApplyError::Changed { path });
+                }
                 self.finish_replace(&step.items[0]).await?;
                 Err(error.into())
             }

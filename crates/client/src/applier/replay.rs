@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::step::{Action, Step};
+use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult};
 use crate::state::{Intent, StateBatch};
 
@@ -55,9 +55,8 @@ impl Applier {
             return self.drop_intent(&intent.staged).await;
         };
         for item in &step.items {
-            let (staged, path) = (item.staged.clone(), item.path());
             // A row must not say more than a second crash would leave.
-            self.on_disk(move |fs| fs.settle(&staged, &path)).await?;
+            self.settle(item).await?;
         }
         if step.action == Action::Place {
             return self.replay_placing(intent, &step).await;
@@ -77,6 +76,37 @@ impl Applier {
             }
         }
         Ok(())
+    }
+
+    /// Ends what was interrupted between the two names of an item. Says whether the exchange fell apart: the place was free
+    /// for a moment, and somebody took it, or removed its folder.
+    ///
+    /// Then whoever took it has it, as if the exchange had been made just before; what was staged is given up, or goes back
+    /// to where it came from. Where nobody has it, what was displaced goes back, as if nothing had been done.
+    pub(super) async fn settle(&self, item: &Item) -> ApplyResult<bool> {
+        let (staged, path) = (item.staged.clone(), item.path());
+        let apart = self.on_disk(move |fs| fs.settle(&staged, &path)).await?;
+        let Some(displaced) = apart else {
+            return Ok(false);
+        };
+        let (from, path) = (displaced.clone(), item.path());
+        match self.on_disk(move |fs| fs.place(&from, &path)).await {
+            Ok(()) => {}
+            Err(error) if error.is_already_exists() => {
+                let staged = item.staged.clone();
+                match item.back() {
+                    Some(back) => self.put_back(&staged, &back).await?,
+                    None => self.on_disk(move |fs| fs.unstage(&staged)).await?,
+                }
+                let staged = item.staged.clone();
+                self.on_disk(move |fs| fs.restage(&displaced, &staged)).await?;
+            }
+            Err(error) if error.is_not_found() => {
+                self.keep_conflicted(&displaced, &item.path()).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(true)
     }
 
     /// What is at its place gets its row; what is still staged is the server's and can be had again.

@@ -78,11 +78,11 @@ impl Applier {
         }
         let (name, at) = (item.staged.clone(), path.clone());
         let swapped = self.on_disk(move |fs| fs.exchange(&name, &at)).await;
-        if swapped.is_err() {
-            let (name, at) = (item.staged.clone(), path);
-            self.on_disk(move |fs| fs.settle(&name, &at)).await?;
-        }
+        let is_apart = swapped.is_err() && self.settle(item).await?;
         self.finish_swap(item).await?;
+        if is_apart {
+            return Err(ApplyError::Changed { path });
+        }
         Ok(swapped?)
     }
 

@@ -4,6 +4,7 @@ mod failures;
 mod fixture;
 mod races;
 mod swap;
+mod swapless;
 
 use cairn_core::ids::NodeId;
 use cairn_core::node::{LinkTarget, Place};

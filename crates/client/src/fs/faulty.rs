@@ -143,7 +143,7 @@ impl Filesystem for FaultyFilesystem {
         self.run("displace", path, || self.inner.displace(path, staged))
     }
 
-    fn settle(&self, staged: &str, path: &DiskPath) -> FsResult<()> {
+    fn settle(&self, staged: &str, path: &DiskPath) -> FsResult<Option<String>> {
         self.run("settle", path, || self.inner.settle(staged, path))
     }
 

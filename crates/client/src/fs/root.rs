@@ -15,7 +15,7 @@ mod trash;
 mod walk;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::ffi::OsStr;
 use std::io;
@@ -308,13 +308,13 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
 
     fn displace(&self, path: &DiskPath, staged: &str) -> FsResult<()> {
         self.between(["stage", "move"], staged, path, |at, to, from| {
-            swap::move_to_free(at.disk, from, to)?;
+            swap::move_to_stage(at.disk, from, to)?;
             at.disk.sync_folder(to.0)?;
             at.disk.sync_folder(from.0)
         })
     }
 
-    fn settle(&self, staged: &str, path: &DiskPath) -> FsResult<()> {
+    fn settle(&self, staged: &str, path: &DiskPath) -> FsResult<Option<String>> {
         self.in_stage("look at", staged, |_, _, _| Ok(()))?;
         self.below("settle", path, |at| settle::settle(at, OsStr::new(staged), path))
     }

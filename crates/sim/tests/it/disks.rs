@@ -151,3 +151,27 @@ fn a_move_that_failed_after_it_was_made_is_no_move_of_the_users() {
         17 +1330 ! read-only 1"#,
     );
 }
+
+#[test]
+fn a_file_renamed_over_one_that_is_just_being_replaced_keeps_a_name() {
+    holds(
+        r#"seed 842744
+        device
+        device no-exchange
+        0 +0 d1 new #26 "Folder" 1472
+        1 +0 d0 make-folder #22 "c"
+        2 +0 ! kill-at-call 1 30 1324
+        3 +4517 d1 make-folder #53 "a.txt"
+        4 calls=0,49 ! kill-at-call 1 140 336
+        5 +648 d1 make-folder #45 "trailing. "
+        6 +1224 ! kill-at-call 0 85 1686
+        7 +113 d1 new #45 "folder" 186164
+        8 +446 d1 new #22 "d3" 1538
+        9 +0 d0 new #22 "d3" 1539
+        10 +651 d0 remove #59
+        11 calls=1,33 ! server-crash 1587
+        12 +369 d0 make-folder #39 "d1"
+        13 +37 d0 move-over #48 #53
+        15 calls=1,57 d1 move-over #37 #41"#,
+    );
+}

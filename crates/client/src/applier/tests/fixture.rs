@@ -11,6 +11,9 @@ use cairn_core::tree::{Entry, Substance};
 
 use crate::applier::{Applier, ApplyResult, LOOK_AGAIN_AFTER_MS};
 use crate::fs::Filesystem;
+use crate::fs::os::LinuxDisk;
+use crate::fs::root::RootFilesystem;
+use crate::fs::root::tests::weak::{Lacks, WeakDisk};
 use crate::scanner::tests::fixture::{Device, name};
 use crate::state::{ClientState, LocalRow, StateBatch, TreeChange};
 
@@ -78,6 +81,19 @@ impl Side {
         Self {
             device: Device::new(),
         }
+    }
+
+    /// A side without swaps, and its disk.
+    pub(super) fn without_swaps() -> (Self, Arc<RootFilesystem<WeakDisk>>) {
+        let folder = tempfile::tempdir().unwrap();
+        let lacks = Lacks {
+            exchange: true,
+            ..Lacks::default()
+        };
+        let disk = WeakDisk::new(LinuxDisk::new(folder.path().to_owned()), lacks);
+        let fs = Arc::new(RootFilesystem::new(disk).unwrap());
+        let device = Device::over(folder, Arc::clone(&fs) as Arc<dyn Filesystem>);
+        (Self { device }, fs)
     }
 
     pub(super) fn applier(&self) -> Arc<Applier> {

@@ -37,13 +37,32 @@ fn move_by_link<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Re
         match disk.link(from.0, from.1, to.0, to.1) {
             Ok(()) => {
                 disk.sync_folder(to.0)?;
-                return disk.unlink(from.0, from.1);
+                return drop_old_name(disk, from, to);
             }
             Err(error) if is_unsupported(&error) => {}
             Err(error) => return Err(error),
         }
     }
-    // Neither is to be had: look, then rename. A folder can replace only an empty folder.
+    // Neither is to be had.
+    rename_if_free(disk, from, to)
+}
+
+/// Removes the old of two names, unless it is another file's by now: somebody may have renamed one over it.
+fn drop_old_name<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<()> {
+    let moved = disk.stat(to.0, to.1)?.metadata.fingerprint;
+    if disk
+        .stat(from.0, from.1)?
+        .metadata
+        .fingerprint
+        .is_same_file(&moved)
+    {
+        return disk.unlink(from.0, from.1);
+    }
+    Ok(())
+}
+
+/// Looks, then renames. A folder can replace only an empty folder.
+fn rename_if_free<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<()> {
     match disk.stat(to.0, to.1) {
         Ok(_) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -53,33 +72,35 @@ fn move_by_link<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Re
     }
 }
 
-/// Swaps a staged file with what is at a name.
-pub(super) fn exchange<D: Disk>(disk: &D, staged: Name<'_, D>, at: Name<'_, D>) -> io::Result<()> {
-    match rename_as(disk, staged, at, RenameMode::Exchange) {
-        Err(error) if is_unsupported(&error) => exchange_by_link(disk, staged, at),
+/// Moves to a free name in the stage, where nobody else makes names. Not by a link: whoever renames something over the old
+/// name between the two calls would lose it to the second one.
+pub(super) fn move_to_stage<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<()> {
+    match rename_as(disk, from, to, RenameMode::KeepExisting) {
+        Err(error) if is_unsupported(&error) => rename_if_free(disk, from, to),
         result => result,
     }
 }
 
-/// The same for filesystems without swaps. What is displaced has two names until the last step, or is moved where there
-/// are no links: it always has at least one, and one that is durable before the path is given away. What a crash leaves
-/// of this is ended by [`settle`](super::settle).
-fn exchange_by_link<D: Disk>(disk: &D, staged: Name<'_, D>, at: Name<'_, D>) -> io::Result<()> {
+/// Swaps a staged file with what is at a name.
+pub(super) fn exchange<D: Disk>(disk: &D, staged: Name<'_, D>, at: Name<'_, D>) -> io::Result<()> {
+    match rename_as(disk, staged, at, RenameMode::Exchange) {
+        Err(error) if is_unsupported(&error) => exchange_by_moves(disk, staged, at),
+        result => result,
+    }
+}
+
+/// The same for filesystems without swaps. Nothing is ever replaced at the path: what somebody renames to it in that moment
+/// may have no other name. So it is free for a moment. What was displaced is durable before it is filled again, and what
+/// fills it before the displaced file has the staged name: only so it is known from the names alone how far it came. What
+/// a crash leaves of this is ended by [`settle`](super::settle).
+fn exchange_by_moves<D: Disk>(disk: &D, staged: Name<'_, D>, at: Name<'_, D>) -> io::Result<()> {
     let stage = staged.0;
     let aside = aside(staged.1);
     let aside = (stage, aside.as_os_str());
-    match disk.link(at.0, at.1, aside.0, aside.1) {
-        Ok(()) => {
-            disk.sync_folder(stage)?;
-            rename_as(disk, staged, at, RenameMode::Replace)?;
-        }
-        Err(error) if is_unsupported(&error) => {
-            move_to_free(disk, at, aside)?;
-            disk.sync_folder(stage)?;
-            move_to_free(disk, staged, at)?;
-        }
-        Err(error) => return Err(error),
-    }
+    move_to_stage(disk, at, aside)?;
+    disk.sync_folder(stage)?;
+    move_to_free(disk, staged, at)?;
+    disk.sync_folder(at.0)?;
     // The staged name is free now, and nobody else makes names in the stage.
     rename_as(disk, aside, staged, RenameMode::Replace)
 }

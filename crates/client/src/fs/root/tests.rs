@@ -2,7 +2,7 @@
 
 mod fallbacks;
 mod order;
-mod weak;
+pub(crate) mod weak;
 
 use cairn_core::time::Mtime;
 

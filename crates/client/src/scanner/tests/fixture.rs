@@ -93,7 +93,12 @@ impl Device {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let os = OsFilesystem::open(folder.path()).unwrap();
-        os.adopt_root(MARKER).unwrap();
+        Self::over(folder, Arc::new(os))
+    }
+
+    /// A device whose root in `folder` is seen through `fs`.
+    pub(crate) fn over(folder: tempfile::TempDir, fs: Arc<dyn Filesystem>) -> Self {
+        fs.adopt_root(MARKER).unwrap();
         let clock = Arc::new(StandingClock(AtomicI64::new(FAR_AHEAD_MS)));
         let runtime = Runtime {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -102,7 +107,7 @@ impl Device {
         };
         Self {
             folder,
-            fs: Arc::new(FaultyFilesystem::new(Arc::new(os))),
+            fs: Arc::new(FaultyFilesystem::new(fs)),
             state: Arc::new(MemoryState::new()),
             namespace: NamespaceId::new(7).unwrap(),
             runtime,

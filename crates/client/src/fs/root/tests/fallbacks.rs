@@ -82,6 +82,114 @@ fn an_exchange_that_stops_anywhere_loses_nothing_and_is_ended_afterwards() {
     }
 }
 
+/// Where neither links nor renames that keep what exists are to be had, the gap between look and rename stays.
+fn without_a_gap() -> impl Iterator<Item = Lacks> {
+    weak().filter(|lacks| !lacks.keep_existing || !lacks.links)
+}
+
+#[test]
+fn what_is_renamed_over_the_path_at_any_moment_of_an_exchange_is_kept() {
+    for lacks in without_a_gap() {
+        for calls in 0..8 {
+            let device = Device::new(lacks);
+            device.write("a", "old");
+            device.write("b", "mine");
+            device.stage("s", "new");
+            let (from, to) = (device.folder.path().join("b"), device.folder.path().join("a"));
+            device
+                .fs
+                .disk()
+                .meanwhile(calls, move || std::fs::rename(from, to).unwrap());
+            let exchanged = device.fs.exchange("s", &path("a"));
+            device.fs.disk().forget();
+            let apart = device.fs.settle("s", &path("a")).unwrap();
+            let texts = device.texts();
+            assert!(
+                texts.contains(&"mine".to_owned()),
+                "{lacks:?}, {calls}: {texts:?}"
+            );
+            let displaced = apart.map(|name| device.read(&format!(".cairn/stage/{name}")).unwrap());
+            let staged = device.read(".cairn/stage/s").unwrap();
+            let here = device.read("a").unwrap();
+            let found = (here.as_str(), staged.as_str(), displaced.as_deref());
+            if device.read("b").is_some() {
+                assert_eq!(found, ("new", "old", None), "{lacks:?}: it was over before");
+            } else if exchanged.is_ok() {
+                assert!(
+                    matches!(found, ("new", "mine", None) | ("mine", "old", None)),
+                    "{lacks:?}, {calls}: {found:?}"
+                );
+            } else {
+                assert_eq!(found, ("mine", "new", Some("old")), "{lacks:?}, {calls}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_renamed_over_the_path_at_any_moment_of_a_move_is_kept() {
+    for lacks in weak() {
+        // A move by a link looks before its last call: only what comes between these two can be lost.
+        for (to, most) in [("stage", 4), ("folder", 2)] {
+            for calls in 0..most {
+                let device = Device::new(lacks);
+                device.write("a", "old");
+                device.write("b", "mine");
+                let (from, over) = (device.folder.path().join("b"), device.folder.path().join("a"));
+                device.fs.disk().meanwhile(calls, move || {
+                    if over.exists() {
+                        std::fs::rename(from, over).unwrap();
+                    }
+                });
+                if to == "stage" {
+                    device.fs.displace(&path("a"), "s").unwrap();
+                } else {
+                    device.fs.rename(&path("a"), &path("c")).unwrap();
+                }
+                let texts = device.texts();
+                assert!(
+                    texts.contains(&"mine".to_owned()),
+                    "{lacks:?}, {calls}, {to}: {texts:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_displaced_from_a_folder_that_is_gone_is_told_of() {
+    let device = Device::new(Lacks {
+        exchange: true,
+        ..Lacks::default()
+    });
+    device.fs.create_directory(&path("f")).unwrap();
+    device.write("f/a", "old");
+    device.stage("s", "new");
+    let folder = device.folder.path().join("f");
+    device
+        .fs
+        .disk()
+        .meanwhile(2, move || std::fs::remove_dir(folder).unwrap());
+    let exchanged = device.fs.exchange("s", &path("f/a")).unwrap_err();
+    assert!(exchanged.is_not_found());
+    let apart = device.fs.settle("s", &path("f/a")).unwrap().unwrap();
+    assert_eq!(device.read(&format!(".cairn/stage/{apart}")).unwrap(), "old");
+    assert_eq!(device.read(".cairn/stage/s").unwrap(), "new");
+}
+
+#[test]
+fn a_path_that_a_loss_of_power_left_free_is_filled_again() {
+    let device = Device::new(Lacks {
+        exchange: true,
+        ..Lacks::default()
+    });
+    // The stage has lost the name of what was placed, and the folder has not got it.
+    device.stage("displaced-s", "old");
+    assert_eq!(device.fs.settle("s", &path("a")).unwrap(), None);
+    assert_eq!(device.read("a").unwrap(), "old");
+    assert!(device.fs.staged_names().unwrap().is_empty());
+}
+
 #[test]
 fn a_move_that_stops_anywhere_leaves_one_name() {
     for lacks in weak() {

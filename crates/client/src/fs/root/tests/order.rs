@@ -28,7 +28,7 @@ fn what_gains_a_name_is_durable_before_what_loses_one() {
 }
 
 #[test]
-fn a_swap_by_links_is_durable_before_the_path_is_given_away() {
+fn a_swap_by_moves_is_durable_from_step_to_step() {
     let device = Device::new(Lacks {
         exchange: true,
         ..Lacks::default()
@@ -39,9 +39,10 @@ fn a_swap_by_links_is_durable_before_the_path_is_given_away() {
     assert_eq!(
         device.fs.disk().forget(),
         [
-            "link a stage/displaced-s",
+            "move a stage/displaced-s",
             "sync stage/",
-            "rename stage/s a",
+            "move stage/s a",
+            "sync ",
             "rename stage/displaced-s stage/s",
             "sync stage/",
             "sync ",

@@ -1,6 +1,7 @@
 //! A disk that lacks some calls, writes down those that change something, and fails when told.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::sync::Mutex;
 
@@ -12,12 +13,21 @@ use crate::fs::os::{LinuxDisk, LinuxFile, LinuxFolder};
 
 /// What a disk does not know.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Lacks {
-    pub(super) exchange: bool,
-    pub(super) keep_existing: bool,
-    pub(super) links: bool,
+pub(crate) struct Lacks {
+    pub(crate) exchange: bool,
+    pub(crate) keep_existing: bool,
+    pub(crate) links: bool,
     /// Names that differ only in case are one.
-    pub(super) case: bool,
+    pub(crate) case: bool,
+}
+
+/// What somebody else does between two calls.
+struct Meanwhile(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meanwhile")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -27,10 +37,12 @@ struct Calls {
     left: Option<usize>,
     /// The call that fails, once.
     failing: Option<String>,
+    /// What happens before which of the next calls.
+    meanwhile: Option<(usize, Meanwhile)>,
 }
 
 #[derive(Debug)]
-pub(super) struct WeakDisk {
+pub(crate) struct WeakDisk {
     inner: LinuxDisk,
     lacks: Lacks,
     calls: Mutex<Calls>,
@@ -38,7 +50,7 @@ pub(super) struct WeakDisk {
 
 /// A folder that knows its path.
 #[derive(Debug)]
-pub(super) struct WeakFolder {
+pub(crate) struct WeakFolder {
     inner: LinuxFolder,
     path: String,
 }
@@ -53,7 +65,7 @@ impl WeakFolder {
 }
 
 impl WeakDisk {
-    pub(super) fn new(inner: LinuxDisk, lacks: Lacks) -> Self {
+    pub(crate) fn new(inner: LinuxDisk, lacks: Lacks) -> Self {
         Self {
             inner,
             lacks,
@@ -62,22 +74,37 @@ impl WeakDisk {
     }
 
     /// The calls that changed something, or made it durable, since this was called last.
-    pub(super) fn forget(&self) -> Vec<String> {
+    pub(crate) fn forget(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap()).made
     }
 
     /// Only so many calls are still made.
-    pub(super) fn die_after(&self, calls: usize) {
+    pub(crate) fn die_after(&self, calls: usize) {
         self.calls.lock().unwrap().left = Some(calls);
     }
 
+    /// All calls are made again.
+    pub(crate) fn revive(&self) {
+        self.calls.lock().unwrap().left = None;
+    }
+
     /// This call fails, the next time.
-    pub(super) fn fail(&self, call: &str) {
+    pub(crate) fn fail(&self, call: &str) {
         self.calls.lock().unwrap().failing = Some(call.to_owned());
+    }
+
+    /// After so many calls, and before the next one, this happens.
+    pub(crate) fn meanwhile(&self, calls: usize, act: impl FnOnce() + Send + 'static) {
+        self.calls.lock().unwrap().meanwhile = Some((calls, Meanwhile(Box::new(act))));
     }
 
     fn call<T>(&self, name: String, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let mut calls = self.calls.lock().unwrap();
+        match calls.meanwhile.take() {
+            Some((0, Meanwhile(act))) => act(),
+            Some((calls_before, act)) => calls.meanwhile = Some((calls_before - 1, act)),
+            None => {}
+        }
         match &mut calls.left {
             Some(0) => return Err(io::Error::other("the process is dead")),
             Some(left) => *left -= 1,
