@@ -148,6 +148,12 @@ impl SimDevice {
         &self.clock
     }
 
+    /// Takes its volume away, see [`SimDisk::unmount`].
+    pub fn unmount(&self) {
+        self.call_faults.went_away();
+        self.disk.unmount();
+    }
+
     /// Moves its wall clock.
     pub fn jump_clock(&self, by_ms: i64) {
         self.common.trace.count("clock jump");

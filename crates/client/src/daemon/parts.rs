@@ -127,7 +127,7 @@ pub(super) async fn put_together(
     );
     let folder = parts.folder.clone();
     let engine = build_engine(parts, &runtime);
-    engine.applier.recover().await.map_err(recovery_error)?;
+    recover(&engine).await?;
     Ok(Daemon {
         engine,
         scanner,
@@ -185,13 +185,22 @@ fn build_engine(parts: DaemonParts, runtime: &Runtime) -> Engine {
     }
 }
 
-fn recovery_error(error: ApplyError) -> DaemonError {
-    match error {
-        ApplyError::State(error) => DaemonError::State(error),
-        ApplyError::Fs(error) => DaemonError::Fs(error),
-        other => DaemonError::Unfinished {
+/// Finishes what a crash left half done. A disk that fails just now does not keep the daemon from its start: every pass
+/// finishes such steps before it does anything else, and says what is wrong as long as it cannot.
+async fn recover(engine: &Engine) -> Result<(), DaemonError> {
+    match engine.applier.recover().await {
+        Ok(()) => Ok(()),
+        Err(ApplyError::State(error)) => Err(DaemonError::State(error)),
+        Err(ApplyError::Fs(error)) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what a crash left half done could not be finished yet"
+            );
+            Ok(())
+        }
+        Err(other) => Err(DaemonError::Unfinished {
             count: 1,
             first: other.to_string(),
-        },
+        }),
     }
 }

@@ -239,3 +239,44 @@ async fn nothing_is_looked_at_while_a_step_is_half_done() {
     let intents = device.state.intents(device.namespace).await.unwrap();
     assert_eq!(intents, Vec::new());
 }
+
+#[tokio::test]
+async fn a_disk_that_fails_at_the_start_is_waited_for() {
+    let device = Device::new();
+    device.write("a", "text");
+    let daemon = Daemon::assemble(parts(&device, Vec::new()), device.runtime.clone())
+        .await
+        .unwrap();
+    daemon.scanner.scan_all(Brake::On).await.unwrap();
+    let row = device.row("a").await;
+    device.fs.inject("displace", Fault::After(ErrorKind::Other));
+    device.fs.inject("settle", Fault::Before(ErrorKind::Other));
+    assert!(daemon.engine.applier.remove(row.node).await.is_err());
+    daemon.close().await;
+
+    // It fails at the start, in the pass before its scan, and in its sync.
+    for _ in 0..3 {
+        device.fs.inject("settle", Fault::Before(ErrorKind::Other));
+    }
+    let daemon = Daemon::assemble(parts(&device, Vec::new()), device.runtime.clone())
+        .await
+        .unwrap();
+    let mut work = Work::everything();
+    daemon.settle(&mut work).await.unwrap();
+    let status = daemon.status().borrow().clone();
+    assert!(!status.in_sync);
+    assert!(status.problems.iter().any(|problem| problem.code == "disk"));
+    assert_eq!(
+        device.find("a").await,
+        Some(row),
+        "that it is missing is no deletion"
+    );
+    let settled = daemon.settle(&mut work).await;
+    assert!(matches!(settled, Err(DaemonError::Remote(_))));
+    assert_eq!(device.state.intents(device.namespace).await.unwrap(), Vec::new());
+    daemon.close().await;
+
+    device.fs.inject("staged_names", Fault::Before(ErrorKind::Other));
+    let restarted = Daemon::assemble(parts(&device, Vec::new()), device.runtime.clone()).await;
+    assert!(restarted.is_ok(), "nothing was begun");
+}

@@ -40,6 +40,8 @@ struct Faults {
     life: Option<Arc<Life>>,
     /// Whether a call failed in the current life.
     has_failed: bool,
+    /// Whether the volume was away at some time of the current life.
+    was_away: bool,
 }
 
 /// The faults of one device's disk.
@@ -71,10 +73,19 @@ impl CallFaults {
     }
 
     /// Calls belong to this life from now on.
-    pub(super) fn begin(&self, life: Arc<Life>) {
+    pub(super) fn begin(&self, life: Arc<Life>, is_away: bool) {
         let mut faults = self.lock();
         faults.life = Some(life);
         faults.has_failed = false;
+        faults.was_away = is_away;
+    }
+
+    pub(super) fn went_away(&self) {
+        self.lock().was_away = true;
+    }
+
+    pub(super) fn was_away(&self) -> bool {
+        self.lock().was_away
     }
 
     pub(super) fn has_failed(&self) -> bool {

@@ -38,7 +38,9 @@ pub(super) fn start(device: &Arc<SimDevice>) {
         .common
         .trace
         .line(&device.name, format_args!("starts, life {number}"));
-    device.call_faults.begin(Arc::clone(&life));
+    device
+        .call_faults
+        .begin(Arc::clone(&life), !device.disk.is_mounted());
     let process = device.disk.process();
     let handle = process.clone();
     life.at_end(move || handle.kill());
@@ -115,9 +117,11 @@ fn ended(device: &SimDevice, life: &Arc<Life>, result: Result<(), DaemonError>) 
     if let Err(error) = result
         && !life.is_dead()
     {
+        // The volume may be back by now.
+        let was_away = device.call_faults.was_away();
         let is_excused = match &error {
-            DaemonError::Fs(_) => device.call_faults.has_failed() || !device.disk.is_mounted(),
-            DaemonError::FolderGone { .. } => !device.disk.is_mounted(),
+            DaemonError::Fs(_) => device.call_faults.has_failed() || was_away,
+            DaemonError::FolderGone { .. } => was_away,
             _ => false,
         };
         let exit = Exit {

@@ -130,7 +130,7 @@ impl Stage {
             Fault::SyncError { .. } => device.fail_next_sync(),
             Fault::ReadOnly { .. } => disk.set_read_only(true),
             Fault::Writable { .. } => disk.set_read_only(false),
-            Fault::Unmount { .. } => disk.unmount(),
+            Fault::Unmount { .. } => device.unmount(),
             Fault::Mount { .. } => disk.mount(),
             Fault::ClockJump { by_ms, .. } => device.jump_clock(*by_ms),
             Fault::WatcherOff { .. } => device.set_watch_faults(WatchFaults {

@@ -175,3 +175,14 @@ fn a_file_renamed_over_one_that_is_just_being_replaced_keeps_a_name() {
         15 calls=1,57 d1 move-over #37 #41"#,
     );
 }
+
+#[test]
+fn a_disk_that_is_away_at_the_start_ends_no_daemon() {
+    holds(
+        r#"seed 3003259
+        turns
+        device
+        device fold unordered step=1000000000
+        1 calls=0,2 ! unmount 1"#,
+    );
+}
