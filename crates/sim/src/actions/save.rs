@@ -17,6 +17,10 @@ impl Hand {
             Action::Append { file, size } => {
                 let path = self.regular_file(file)?;
                 let bytes = self.bytes(0, *size);
+                if bytes.is_empty() {
+                    // What it holds was promised by who wrote it, or is the beginning of what somebody else is saving.
+                    return Some(Vec::new());
+                }
                 self.take(&path);
                 self.append(&path, &bytes)?;
                 self.finish(&path);
@@ -66,7 +70,9 @@ impl Hand {
             }
             Action::WriteHeld { size } => {
                 let bytes = self.bytes(0, *size);
-                self.write_held(&bytes)?;
+                if !bytes.is_empty() {
+                    self.write_held(&bytes)?;
+                }
             }
             _ => return None,
         }

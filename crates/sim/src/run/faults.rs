@@ -1,6 +1,6 @@
 //! What breaks on a stage, and who mends it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::device::SimDevice;
 use crate::disk::{SimDisk, UserEntry};
 use crate::network::NetworkFaults;
 use crate::script::Fault;
+use crate::tree::Item;
 use crate::watch::WatchFaults;
 
 impl Stage {
@@ -168,19 +169,34 @@ impl Stage {
         }
     }
 
-    /// What stood on the disk before and does not afterwards, the disk has lost: nobody could keep it. What was written to a
-    /// file in the last moment before it was replaced may stand in the stage only, and be lost from there.
+    /// What stood on the disk before and does not afterwards, the disk has lost: nobody could keep it. Of twins that is said
+    /// when one is gone, as of those that a user takes away: the other one may be lost by another disk. What was written to
+    /// a file in the last moment before it was replaced may stand in the stage only, and be lost from there.
     fn lose_power(&self, device: &Arc<SimDevice>, down_ms: u64) {
-        let (tree_before, all_before) = (tree_of(device.disk()).contents(), held_by(device.disk()));
+        let (tree_before, all_before) = (counted(device.disk()), held_by(device.disk()));
         self.let_go(device.number());
         device.power_loss(Some(Duration::from_millis(down_ms)));
-        let (tree_after, all_after) = (tree_of(device.disk()).contents(), held_by(device.disk()));
+        let (tree_after, all_after) = (counted(device.disk()), held_by(device.disk()));
         let mut notes = open(&self.notes);
-        let from_tree = tree_before.difference(&tree_after);
+        let fewer = tree_before
+            .iter()
+            .filter(|(content, count)| tree_after.get(content).unwrap_or(&0) < *count);
+        let from_tree = fewer.map(|(content, _)| content);
         for content in from_tree.chain(all_before.difference(&all_after)) {
             notes.ledger.lost(*content);
         }
     }
+}
+
+/// How many files of a tree hold each content.
+fn counted(disk: &SimDisk) -> BTreeMap<FileId, u64> {
+    let mut counts = BTreeMap::new();
+    for item in tree_of(disk).0.into_values() {
+        if let Item::File { content, .. } = item {
+            *counts.entry(content).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// The contents of all files of a disk, those in `.cairn` among them.

@@ -102,3 +102,33 @@ fn what_is_written_to_another_name_of_a_removed_file_is_no_copy() {
     );
     assert_eq!(paths(&outcome), ["b"]);
 }
+
+#[test]
+fn twins_of_which_two_disks_lost_one_each_are_promised_by_nobody() {
+    holds(
+        r#"seed 4004619
+        device no-links reuse unordered step=1000000000
+        device no-exchange step=1000000000
+        0 calls=0,51 d0 new #39 "e\u{301}te\u{301}" 732
+        1 calls=1,26 ! power-loss 1 106
+        2 calls=0,3 d1 new #5 "a.txt" 52
+        4 +267 d0 make-folder #4 "C"
+        6 +0 d0 twin #15 "d1" 6
+        7 +0 d1 twin #15 "d1" 6
+        8 calls=1,43 d1 save-by-rename #59 1658
+        14 +0 ! power-loss 1 789
+        15 +699 ! power-loss 0 442"#,
+    );
+}
+
+#[test]
+fn nothing_added_to_a_file_that_is_being_saved_promises_nothing() {
+    holds(
+        r#"seed 820584
+        device
+        device
+        22 calls=1,31 d0 new #6 "d1" 1810
+        25 +86 d0 slow-save #26 7 2 240
+        28 calls=1,43 d1 append #26 0"#,
+    );
+}
