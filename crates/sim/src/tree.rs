@@ -131,13 +131,16 @@ fn key(name: &str) -> String {
     NodeName::new(name).map_or_else(|_refused| name.to_owned(), |name| name.key().as_str().to_owned())
 }
 
-/// Whether the two hold the same, in any order.
+/// Whether the two hold the same, in any order. Times are close, not equal, so one item may fit several: each way to pair
+/// them is tried.
 fn same_items(here: &[&Item], there: &[&Item], closeness: Closeness) -> bool {
-    let mut left: Vec<&Item> = there.to_vec();
+    let Some((first, rest)) = here.split_first() else {
+        return there.is_empty();
+    };
     here.len() == there.len()
-        && here.iter().all(|item| {
-            let found = left.iter().position(|other| same(item, other, closeness));
-            found.map(|index| left.swap_remove(index)).is_some()
+        && (0..there.len()).any(|index| {
+            let mut left = there.to_vec();
+            same(first, left.swap_remove(index), closeness) && same_items(rest, &left, closeness)
         })
 }
 
@@ -232,6 +235,29 @@ mod tests {
             tree(&["A"]).differences(&tree(&["A (case conflict)"]), EXACT),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn twins_that_are_close_are_paired_as_they_fit() {
+        let file = |mtime_ms: i128| Item::File {
+            content: FileId::new([1; 32]),
+            size: 13,
+            executable: None,
+            mtime_ns: mtime_ms * 1_000_000,
+        };
+        let tree = |times: [i128; 2]| {
+            let names = ["e\u{301}", "\u{e9}"].map(str::to_owned);
+            Tree(names.into_iter().zip(times.map(file)).collect())
+        };
+        let closeness = Closeness {
+            ignores_form: true,
+            mtime_step_ns: Some(1_000_000_000),
+        };
+        let server = tree([12_904, 13_019]);
+        let none = Vec::<String>::new();
+        assert_eq!(tree([13_000, 12_000]).differences(&server, closeness), none);
+        assert_eq!(tree([12_000, 13_000]).differences(&server, closeness), none);
+        assert_eq!(tree([12_000, 12_000]).differences(&server, closeness).len(), 1);
     }
 
     #[test]
