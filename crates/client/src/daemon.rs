@@ -236,7 +236,7 @@ impl Daemon {
     pub async fn run_once(&self) -> Result<Status, DaemonError> {
         self.engine.introduce().await?;
         let mut work = Work::everything();
-        self.reread_after_start().await;
+        self.reread_once_after_start().await;
         self.look_again(&mut work).await?;
         self.settle(&mut work).await?;
         for _ in 0..RECHECKS {

@@ -13,17 +13,16 @@ use std::time::Duration;
 
 use cairn_core::ids::NodeId;
 use cairn_core::node::FileContent;
-use cairn_core::time::Timestamp;
 use cairn_core::tree::Substance;
 use tokio::time::Instant;
 
-use super::heartbeat::UNWRITTEN_FOR;
+use super::heartbeat::{Beat, Heartbeat, UNWRITTEN_FOR};
 use super::{Daemon, DaemonError};
 use crate::fs::{DiskPath, Fingerprint};
 use crate::scanner::reread::Reread;
 use crate::state::{LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
 
-/// The setting that holds the last moment at which the machine is known to have been running, in milliseconds.
+/// The setting that holds the last moment at which the machine is known to have been running: a [`Beat`].
 const RUNNING_SETTING: &str = "running-at";
 /// The setting that holds how far the rolling check has come: the last node and how many files its round has read.
 const ROUND_SETTING: &str = "reread-round";
@@ -40,11 +39,25 @@ impl Daemon {
     /// Reads again what a loss of power may have damaged since the last start. Returns whether that is done; if not, it is
     /// to be tried again.
     pub(super) async fn reread_after_start(&self) -> bool {
+        let is_done = self.has_reread_after_start().await;
+        if is_done {
+            self.beat().await;
+        }
+        is_done
+    }
+
+    /// As [`Self::reread_after_start`], in a life that is too short to see that the clock was set: what it reads the next
+    /// one does not.
+    pub(super) async fn reread_once_after_start(&self) {
+        if self.has_reread_after_start().await {
+            self.note_running(Heartbeat::beat_once(self.runtime.clock.now()))
+                .await;
+        }
+    }
+
+    async fn has_reread_after_start(&self) -> bool {
         match self.try_reread_after_start().await {
-            Ok(()) => {
-                self.beat().await;
-                true
-            }
+            Ok(()) => true,
             Err(error) => {
                 tracing::debug!(%error, "files could not be read again after the start");
                 false
@@ -54,11 +67,10 @@ impl Daemon {
 
     async fn try_reread_after_start(&self) -> Result<(), DaemonError> {
         let (state, namespace) = (&self.engine.state, self.engine.namespace);
-        let last = state.setting(RUNNING_SETTING).await?;
-        let Some(last) = last.and_then(|text| text.parse().ok()) else {
+        let Some(last) = self.last_beat().await? else {
             return Ok(());
         };
-        let since = Timestamp::from_millis(last).plus_millis(-(UNWRITTEN_FOR.as_millis() as i64));
+        let since = last.moment.plus_millis(-(UNWRITTEN_FOR.as_millis() as i64));
         let mut after = None;
         loop {
             let rows = state.local_files(namespace, Some(since), after, AT_ONCE).await?;
@@ -70,12 +82,34 @@ impl Daemon {
         }
     }
 
+    async fn last_beat(&self) -> StateResult<Option<Beat>> {
+        let last = self.engine.state.setting(RUNNING_SETTING).await?;
+        Ok(last.and_then(|text| Beat::parse(&text)))
+    }
+
     /// Notes that the machine is running. Before [`Self::reread_after_start`] is done this would hide what it has to read.
     pub(super) async fn beat(&self) {
-        let Some(now) = self.heartbeat.beat(self.runtime.clock.now(), Instant::now()) else {
-            return;
+        let last = if self.heartbeat.has_begun() {
+            None
+        } else {
+            match self.last_beat().await {
+                Ok(last) => last,
+                Err(error) => {
+                    tracing::debug!(%error, "cannot read when the machine was running");
+                    return;
+                }
+            }
         };
-        let text = now.as_millis().to_string();
+        if let Some(beat) = self
+            .heartbeat
+            .beat(last, self.runtime.clock.now(), Instant::now())
+        {
+            self.note_running(beat).await;
+        }
+    }
+
+    async fn note_running(&self, beat: Beat) {
+        let text = beat.to_string();
         if let Err(error) = self.engine.state.set_setting(RUNNING_SETTING, Some(&text)).await {
             tracing::debug!(%error, "cannot note that the machine is running");
         }

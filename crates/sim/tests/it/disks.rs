@@ -186,3 +186,26 @@ fn a_disk_that_is_away_at_the_start_ends_no_daemon() {
         1 calls=0,2 ! unmount 1"#,
     );
 }
+
+#[test]
+fn a_clock_that_was_set_before_a_start_hides_no_torn_file() {
+    holds(
+        r#"seed 841664
+        device
+        device fold no-links step=1000000000
+        device
+        9 +0 d1 new #14 "Folder" 953
+        10 +0 ! clock-jump 1 3600000
+        18 +2219 ! kill-at-call 2 13 1183
+        38 +65 ! power-loss 1 1146"#,
+    );
+    holds(
+        r#"seed 3007560
+        device nfd no-links unordered step=2000000000
+        device fold reuse step=1000000
+        2 +0 ! power-loss 0 677
+        3 calls=1,1 d0 new #49 ".hidden" 1025
+        61 +0 ! clock-jump 0 86400000
+        65 calls=0,48 ! power-loss 0 1866"#,
+    );
+}

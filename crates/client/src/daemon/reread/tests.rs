@@ -59,7 +59,9 @@ async fn synced(device: &Device, row: &LocalRow) -> Option<Entry> {
 #[tokio::test]
 async fn damage_after_a_start_leaves_the_server_its_version() {
     let (device, daemon, row, found) = damaged().await;
-    was_running_at(&device, 0).await;
+    let before = row.fingerprint.ctime.seconds * 1_000;
+    device.set_clock_ms(before + 10_000);
+    was_running_at(&device, before).await;
     assert!(daemon.reread_after_start().await);
     let now = device.row(PATH).await;
     assert_eq!(now.entry.substance, found);
@@ -75,12 +77,34 @@ async fn damage_after_a_start_leaves_the_server_its_version() {
             .iter()
             .any(|(_, what, path)| what == NOTE && path == PATH)
     );
-    let running = device.state.setting(RUNNING_SETTING).await.unwrap();
-    assert_ne!(
-        running.as_deref(),
-        Some("0"),
+    let running = daemon.last_beat().await.unwrap().unwrap();
+    assert!(
+        running.moment.as_millis() > before,
         "the next start need not look again"
     );
+}
+
+#[tokio::test]
+async fn a_start_long_after_the_last_one_hides_nothing_from_the_next() {
+    let (device, daemon, row, found) = damaged().await;
+    was_running_at(&device, 1_000).await;
+    device
+        .put_row(LocalRow {
+            is_unsure: true,
+            ..row.clone()
+        })
+        .await;
+    assert!(daemon.reread_after_start().await);
+    // The clock may have been set since the file was written, and its bytes go with the power now.
+    device.put_row(row.clone()).await;
+    let parts = parts(&device, Vec::new());
+    let next = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    assert_eq!(next.last_beat().await.unwrap().unwrap().moment.as_millis(), 1_000);
+    assert!(next.reread_after_start().await);
+    assert_eq!(device.row(PATH).await.entry.substance, found);
+    // A life that is over at once sees nothing of the sort, and its reading is the last.
+    next.reread_once_after_start().await;
+    assert!(next.last_beat().await.unwrap().unwrap().moment.as_millis() > 1_000);
 }
 
 #[tokio::test]
