@@ -169,9 +169,7 @@ impl Applier {
                 Ok(()) => self.add_placed(&mut batch, item).await,
                 Err(error) if error.is_already_exists() => Err(ApplyError::Changed { path: item.path() }),
                 Err(error) => {
-                    // It may or may not have happened, and may have left two names of one file.
-                    let (staged, at) = (item.staged.clone(), item.path());
-                    if self.on_disk(move |fs| fs.settle(&staged, &at)).await.is_err() {
+                    if self.settle_placing(&mut batch, item).await.is_err() {
                         // Left to whoever finishes what is half done.
                         batch.done_intents.clear();
                     }
@@ -181,6 +179,20 @@ impl Applier {
         }
         self.write(batch).await?;
         Ok(results)
+    }
+
+    /// Adds the row of an incoming file when it is at its place after a placement that failed: it may or may not have
+    /// happened, and may have left two names of one file. Were it not known, the next scan would take it for a new file.
+    async fn settle_placing(&self, batch: &mut StateBatch, item: &Item) -> ApplyResult<()> {
+        let (staged, at) = (item.staged.clone(), item.path());
+        self.on_disk(move |fs| fs.settle(&staged, &at)).await?;
+        let (Some(found), Some(incoming)) = (self.look(&item.path()).await?, item.incoming()) else {
+            return Ok(());
+        };
+        if found.fingerprint.is_same_file(&incoming) {
+            self.add_placed(batch, item).await?;
+        }
+        Ok(())
     }
 
     /// Adds the row of an incoming file that is at its place now.

@@ -209,3 +209,17 @@ fn a_clock_that_was_set_before_a_start_hides_no_torn_file() {
         65 calls=0,48 ! power-loss 0 1866"#,
     );
 }
+
+#[test]
+fn a_placement_of_which_the_disk_says_that_it_failed_is_no_file_of_the_users() {
+    holds(
+        r#"seed 3001415
+        turns
+        device unordered
+        device
+        device
+        9 settled d1 new #58 "😀.png" 30
+        10 settled ! disk-error 1 16 1
+        11 +0 d2 office-save #42 347 122"#,
+    );
+}
