@@ -5,6 +5,7 @@ use cairn_core::name::NodeName;
 use cairn_core::node::Place;
 use cairn_core::tree::Substance;
 
+use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult, disk_name_for};
 use crate::fs::{DiskPath, Metadata};
 use crate::state::{LocalRow, StateBatch};
@@ -16,24 +17,53 @@ impl Applier {
     /// [`ApplyError::Changed`] when another thing is at the old place, or something at the new one.
     pub async fn rename(&self, node: NodeId, place: &Place) -> ApplyResult<()> {
         let (row, from) = self.local(node).await?;
-        let (to, disk_name) = self.target(place).await?;
+        let to = self.target(place).await?;
         self.check_is_there(&row, &from).await?;
-        if from != to {
-            let (source, target) = (from.clone(), to.clone());
-            let moved = self.on_disk(move |fs| fs.rename(&source, &target)).await;
-            match refuse_taken(moved, &to) {
-                Err(ApplyError::Fs(error)) if self.has_moved(&row, &from, &to).await? => {
-                    // Were it not recorded, the next scan would take it for what the user wants.
-                    self.record_move(row, place, disk_name, &to).await?;
-                    return Err(error.into());
+        if from == to {
+            return self.record_move(row, place, &to, None).await;
+        }
+        let intent = self.fresh_staged_name("moved");
+        let mut entry = row.entry.clone();
+        entry.place = place.clone();
+        let step = Step {
+            action: Action::Move,
+            items: vec![Item::new(&intent, node, &to).with_back(&from).with_entry(&entry)],
+        };
+        self.intend(&intent, node, &step).await?;
+        let (source, target) = (from.clone(), to.clone());
+        let moved = self.on_disk(move |fs| fs.rename(&source, &target)).await;
+        match refuse_taken(moved, &to) {
+            Ok(()) => self.record_move(row, place, &to, Some(intent)).await,
+            Err(error) => {
+                if matches!(error, ApplyError::Changed { .. }) {
+                    self.drop_intent(&intent).await?;
+                } else {
+                    self.finish_move(&step.items[0]).await?;
                 }
-                moved => moved?,
+                Err(error)
             }
         }
-        self.record_move(row, place, disk_name, &to).await
     }
 
-    /// Whether a move that failed was made all the same; it is durable then.
+    /// Records a move that was made, and forgets one that was not. Were one that was made not recorded, the next scan would
+    /// take it for what the user wants.
+    pub(super) async fn finish_move(&self, item: &Item) -> ApplyResult<()> {
+        let (Some(node), Some(entry), Some(from)) = (item.node(), item.entry(), item.back()) else {
+            return Err(ApplyError::UnknownIntent {
+                staged: item.staged.clone(),
+            });
+        };
+        let to = item.path();
+        match self.state.local(self.namespace, node).await? {
+            Some(row) if self.has_moved(&row, &from, &to).await? => {
+                let intent = Some(item.staged.clone());
+                self.record_move(row, &entry.place, &to, intent).await
+            }
+            _ => self.drop_intent(&item.staged).await,
+        }
+    }
+
+    /// Whether a move of which nobody knows was made; it is durable then.
     async fn has_moved(&self, row: &LocalRow, from: &DiskPath, to: &DiskPath) -> ApplyResult<bool> {
         let is_it = |found: Option<Metadata>| {
             found.is_some_and(|found| found.fingerprint.is_same_file(&row.fingerprint))
@@ -102,11 +132,10 @@ impl Applier {
         }
     }
 
-    async fn target(&self, place: &Place) -> ApplyResult<(DiskPath, Option<String>)> {
+    async fn target(&self, place: &Place) -> ApplyResult<DiskPath> {
         let folder = self.folder_path(place.parent).await?;
         let disk_name = disk_name_for(&place.name, place.parent == NodeId::ROOT);
-        let path = folder.join(disk_name.as_deref().unwrap_or_else(|| place.name.as_str()));
-        Ok((path, disk_name))
+        Ok(folder.join(disk_name.as_deref().unwrap_or_else(|| place.name.as_str())))
     }
 
     async fn check_is_there(&self, row: &LocalRow, path: &DiskPath) -> ApplyResult<()> {
@@ -120,17 +149,20 @@ impl Applier {
         &self,
         mut row: LocalRow,
         place: &Place,
-        disk_name: Option<String>,
         path: &DiskPath,
+        intent: Option<String>,
     ) -> ApplyResult<()> {
         row.entry.place = place.clone();
-        row.disk_name = disk_name;
+        row.disk_name = disk_name_for(&place.name, place.parent == NodeId::ROOT);
         // Where it was written to meanwhile the old fingerprint stays, and the next scan sees it.
         let standing = self.standing(path, row.fingerprint).await?;
         row.fingerprint = standing.fingerprint;
         row.is_unsure |= standing.is_unsure && matches!(row.entry.substance, Substance::File { .. });
         let remote = self.state.remote(self.namespace, row.node).await?;
-        let mut batch = StateBatch::default();
+        let mut batch = StateBatch {
+            done_intents: intent.into_iter().collect(),
+            ..StateBatch::default()
+        };
         let remote = remote.filter(|remote| remote.place == *place);
         self.add_row(&mut batch, row, remote.as_ref()).await?;
         self.write(batch).await

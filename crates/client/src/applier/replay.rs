@@ -68,6 +68,7 @@ impl Applier {
                 Action::Remove => self.finish_remove(item).await,
                 Action::Swap => self.finish_swap(item).await,
                 Action::TakeAway => self.finish_taking_away(item).await,
+                Action::Move => self.finish_move(item).await,
             };
             match replayed {
                 // It was put back; the next scan sees what it is now.

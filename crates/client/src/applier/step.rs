@@ -29,6 +29,9 @@ pub(super) enum Action {
     /// As the user decided, the file at the path is taken away.
     #[n(4)]
     TakeAway,
+    /// What is at one path goes to another where nothing is.
+    #[n(5)]
+    Move,
 }
 
 /// A step with all that finishing or undoing it needs.
@@ -62,7 +65,7 @@ pub(super) struct Item {
     /// The staged name under which what is displaced waits for a second look.
     #[n(7)]
     held: Option<String>,
-    /// The path from which the staged file was taken.
+    /// The path from which the staged file was taken, or that of what is moved.
     #[n(8)]
     back: Option<Vec<String>>,
 }
@@ -149,6 +152,11 @@ impl Item {
 
     pub(super) fn with_incoming_state(mut self, fingerprint: &Fingerprint) -> Self {
         self.incoming = Some(fingerprint.into());
+        self
+    }
+
+    pub(super) fn with_entry(mut self, entry: &Entry) -> Self {
+        self.entry = Some(entry.into());
         self
     }
 

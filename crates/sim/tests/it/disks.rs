@@ -223,3 +223,18 @@ fn a_placement_of_which_the_disk_says_that_it_failed_is_no_file_of_the_users() {
         11 +0 d2 office-save #42 347 122"#,
     );
 }
+
+#[test]
+fn a_move_that_a_crash_left_unrecorded_is_no_move_of_the_users() {
+    holds(
+        r#"seed 4004484
+        turns
+        device reuse step=1000000
+        device unordered step=1000000
+        4 settled ! kill-at-poll 0 24 78
+        5 settled d0 new #42 "CON" 134
+        8 settled d1 make-folder #29 "😀.png"
+        9 settled ! kill-at-call 1 32 903
+        10 +0 d0 office-save #57 2011 149"#,
+    );
+}

@@ -1,3 +1,6 @@
+use cairn_core::ids::NodeId;
+use cairn_core::node::Place;
+
 use super::fixture::{EntryExt, Side, entry};
 use crate::fs::Filesystem;
 use crate::fs::faulty::Fault;
@@ -164,6 +167,31 @@ async fn a_removal_is_finished_or_undone() {
         assert!(side.texts().contains(&"text".to_owned()));
         assert_eq!(side.device.exists("a"), !is_done);
         assert_eq!(side.synced(node).await, (!is_done).then_some(base));
+        assert_eq!(side.device.scan().await.changed, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_move_is_recorded_or_forgotten() {
+    for (fault, is_done) in [(dying_before(), false), (Fault::CrashAfter, true)] {
+        let side = Side::new();
+        let (node, base) = side.synced_file("a", "text").await;
+        let wanted = Place {
+            parent: NodeId::ROOT,
+            name: name("b"),
+        };
+        let mut remote = base.clone();
+        remote.place = wanted.clone();
+        side.set_remote(node, remote.clone()).await;
+        side.device.fs.inject("rename", fault);
+        side.dies(|applier| async move { applier.rename(node, &wanted).await })
+            .await;
+        side.applier().recover().await.unwrap();
+        side.assert_settled().await;
+        assert_eq!(side.device.exists("b"), is_done);
+        let agreed = if is_done { remote } else { base };
+        assert_eq!(side.synced(node).await, Some(agreed.clone()));
+        assert_eq!(side.local(node).await.entry.place, agreed.place);
         assert_eq!(side.device.scan().await.changed, 0);
     }
 }
