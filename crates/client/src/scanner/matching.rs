@@ -69,6 +69,7 @@ pub(super) fn match_folder(listed: Vec<Listed>, rows: Vec<LocalRow>, held: &Hash
         }
     }
     matched.missing.extend(rows);
+    prefer_own_rows(&mut matched, &mut weak);
     match_respelled(&mut matched, &mut weak);
     settle_weak(weak, &mut matched);
     matched
@@ -82,6 +83,29 @@ fn match_named(item: Listed, row: LocalRow, matched: &mut Matched, weak: &mut Ve
         matched.doubtful.push((item, row));
     } else {
         weak.push((item, row));
+    }
+}
+
+/// Where a name stands for another file than that of the row that is spelled so, and for the file of a row that is one name
+/// with it in composed form, it is that row's: the disk lists both alike, and what had the name has gone.
+fn prefer_own_rows(matched: &mut Matched, weak: &mut Vec<(Listed, LocalRow)>) {
+    let by_inode: HashMap<u64, usize> = matched
+        .missing
+        .iter()
+        .enumerate()
+        .map(|(index, row)| (row.fingerprint.inode, index))
+        .collect();
+    for spelled_so in [weak, &mut matched.doubtful] {
+        for (item, row) in std::mem::take(spelled_so) {
+            let own = by_inode
+                .get(&item.metadata.fingerprint.inode)
+                .and_then(|index| matched.missing.get_mut(*index))
+                .filter(|own| item.is_file_of(own) && is_one_name(own.name_on_disk(), &item.name));
+            match own {
+                Some(own) => matched.same.push((item, std::mem::replace(own, row))),
+                None => spelled_so.push((item, row)),
+            }
+        }
     }
 }
 

@@ -115,3 +115,17 @@ fn a_backup_of_another_normal_form_is_not_written_over() {
     );
     assert_eq!(outcome.tree.0.len(), 2, "{:?}", paths(&outcome));
 }
+
+#[test]
+fn a_file_that_comes_to_a_decomposed_name_of_one_that_was_just_renamed_is_itself() {
+    passes(
+        r#"seed 631169400173
+        device
+        device nfd no-exchange no-links unordered step=1000000000
+        device
+        2 +0 d1 new #26 "Été" 355
+        3 +0 d2 new #26 "Été" 356
+        6 +115 ! state-forget 1
+        7 +67 d1 case-rename #8"#,
+    );
+}

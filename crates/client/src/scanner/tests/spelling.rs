@@ -1,4 +1,4 @@
-use super::fixture::Device;
+use super::fixture::{Device, name};
 use crate::fs::{DirectoryEntry, DiskPath, FileKind, Filesystem};
 use crate::scanner::matching::{Listed, match_folder};
 use crate::state::ClientState;
@@ -62,6 +62,30 @@ async fn two_files_that_only_normalisation_tells_apart_are_two() {
     device.scan().await;
     assert_eq!(device.row(COMPOSED).await.node, node);
     assert_ne!(device.row(DECOMPOSED).await.node, node);
+}
+
+#[tokio::test]
+async fn a_file_that_took_a_decomposed_name_after_its_owner_went_is_itself() {
+    for is_folder in [false, true] {
+        let device = Device::new();
+        let make = |name: &str| match is_folder {
+            true => device.folder(name),
+            false => device.write(name, name),
+        };
+        make(DECOMPOSED);
+        make("new");
+        device.scan().await;
+        let (old, mut new) = (device.row(DECOMPOSED).await, device.row("new").await);
+        // The user renames the old one, and the new one comes to its name in another spelling, as the disk lists it.
+        device.rename(DECOMPOSED, "CAFE\u{301}");
+        device.rename("new", DECOMPOSED);
+        new.entry.place.name = name(COMPOSED);
+        device.put_row(new.clone()).await;
+        device.scan().await;
+        assert_eq!(device.row(DECOMPOSED).await.node, new.node);
+        assert_eq!(device.row("CAFE\u{301}").await.node, old.node);
+        assert_eq!(device.tree().await.len(), 2);
+    }
 }
 
 #[tokio::test]
