@@ -178,6 +178,8 @@ impl Stage {
         device.power_loss(Some(Duration::from_millis(down_ms)));
         let (tree_after, all_after) = (counted(device.disk()), held_by(device.disk()));
         let mut notes = open(&self.notes);
+        // What the disk has left of a file stands beside the server's version.
+        notes.went_back += usize::from(tree_before != tree_after);
         let fewer = tree_before
             .iter()
             .filter(|(content, count)| tree_after.get(content).unwrap_or(&0) < *count);

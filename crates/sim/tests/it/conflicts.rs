@@ -119,3 +119,33 @@ fn each_time_that_a_device_goes_back_a_conflict_may_be_found_anew() {
         "#,
     );
 }
+
+#[test]
+fn each_time_that_a_disk_loses_what_was_written_a_copy_may_get_one_of_its_own() {
+    holds(
+        r#"
+        seed 820184
+        device
+        device
+        device
+        2 +89 d0 new #21 "trailing. " 1791
+        3 +29 d1 make-folder #49 "trailing. "
+        4 +0 d1 make-folder #24 "A.txt"
+        5 calls=1,6 d1 make-folder #30 "straße"
+        10 +0 d0 make-folder #52 "CON"
+        11 +24 d0 slow-save #43 293 3 281
+        12 +0 d2 overwrite #58 1047
+        13 +66 d2 new #28 "CON" 456
+        16 +117 d1 save-by-rename #2 3
+        17 +0 d0 new #9 ".hidden" 697
+        23 +3190 ! power-loss 1 1529
+        24 +0 ! kill-at-call 0 10 631
+        25 +14 d1 hard-link #34 #10 "folder"
+        27 calls=0,48 ! kill-at-call 0 65 251
+        32 +0 d2 save-by-rename #38 19
+        35 calls=0,1 d0 new #17 "straße" 1823
+        36 calls=1,30 d0 new #25 "Notes.md" 1555
+        37 calls=0,52 d0 append #28 731
+        55 calls=2,18 ! power-loss 0 370"#,
+    );
+}
