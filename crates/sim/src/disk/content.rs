@@ -73,12 +73,8 @@ impl State {
             self.check_writable()?;
         }
         let inode = self.inode_mut(uid)?;
-        if let Body::File(file) = &mut inode.body
-            && !file.is_forsaken
-        {
-            file.durable = Arc::clone(&file.bytes);
-            file.was_cut = false;
-            inode.durable_attributes = inode.attributes;
+        if matches!(inode.body, Body::File(_)) {
+            inode.write_out();
         }
         if self.options.metadata_order == MetadataOrder::Prefix {
             self.commit_all();

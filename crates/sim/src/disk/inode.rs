@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use cairn_core::time::Mtime;
+use tokio::time::Instant;
 
 use super::names::Key;
 
@@ -63,6 +64,8 @@ pub(super) struct Inode {
     pub(super) body: Body,
     pub(super) attributes: Attributes,
     pub(super) durable_attributes: Attributes,
+    /// When bytes or attributes were changed last, whatever the wall clock showed.
+    pub(super) touched_at: Instant,
     /// The folders that it is in, with its names there.
     pub(super) names: BTreeSet<(Uid, Key)>,
     pub(super) open_count: usize,
@@ -97,6 +100,18 @@ impl Inode {
     /// Whether bytes or attributes would be lost with the power.
     pub(super) fn is_dirty(&self) -> bool {
         self.attributes != self.durable_attributes || self.has_unwritten_bytes()
+    }
+
+    /// Makes durable what a file has, as the system does by itself, unless a failed sync has made it forget the bytes.
+    pub(super) fn write_out(&mut self) {
+        if let Body::File(file) = &mut self.body {
+            if file.is_forsaken {
+                return;
+            }
+            file.durable = Arc::clone(&file.bytes);
+            file.was_cut = false;
+        }
+        self.durable_attributes = self.attributes;
     }
 
     pub(super) fn has_unwritten_bytes(&self) -> bool {

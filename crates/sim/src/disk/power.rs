@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cairn_testkit::random::Random;
 
 use super::MetadataOrder;
 use super::inode::{Body, FileBody, FolderBody, Inode, Uid};
 use super::state::State;
+
+/// After this time the system has written a file by itself: Linux does after 30 seconds, and begins to within 5.
+const WRITTEN_OUT_AFTER: Duration = Duration::from_secs(60);
 
 /// What became of a file that was not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +44,11 @@ pub struct PowerLoss {
 impl State {
     pub(super) fn power_loss(&mut self, random: &mut Random) -> PowerLoss {
         self.boot += 1;
+        for inode in self.inodes.values_mut() {
+            if inode.touched_at.elapsed() >= WRITTEN_OUT_AFTER {
+                inode.write_out();
+            }
+        }
         let named = self.named_count();
         let chosen = self.choose(random);
         let kept_operations = chosen.len();

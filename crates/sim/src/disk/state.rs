@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 
 use cairn_client::fs::{DiskPath, OWN_FOLDER};
+use tokio::time::Instant;
 
 use super::DiskOptions;
 use super::events::{Change, Watchers};
@@ -255,6 +256,7 @@ impl State {
             body,
             attributes,
             durable_attributes: attributes,
+            touched_at: Instant::now(),
             names: BTreeSet::new(),
             open_count: 0,
             is_denied: false,
@@ -314,6 +316,7 @@ impl State {
         let now_ns = self.rounded(self.now_ns);
         if let Some(inode) = self.inodes.get_mut(&uid) {
             inode.attributes.ctime_ns = now_ns;
+            inode.touched_at = Instant::now();
             if is_content {
                 inode.attributes.mtime_ns = now_ns;
             }

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use cairn_client::fs::disk::{Access, Disk};
 use cairn_testkit::random::Random;
@@ -96,6 +97,20 @@ fn bytes_that_were_not_synced_are_lost_in_each_way() {
             FileLoss::Torn,
         ];
         assert_eq!(losses, all.map(Some).into_iter().collect());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_a_minute_ago_the_system_has_written_out() {
+    for (seconds, survives) in [(59, false), (60, true)] {
+        let disk = disk(DiskOptions::default());
+        disk.user().write("a", b"first").unwrap();
+        disk.user().sync();
+        disk.user().write("a", b"second text").unwrap();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        let loss = disk.power_loss(&mut Random::new(1));
+        assert_eq!(loss.files.is_empty(), survives);
+        assert_eq!(bytes_at(&disk, "a").unwrap() == b"second text", survives);
     }
 }
 
