@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cairn_client::status::Activity;
 use cairn_metadata::MetadataError;
 use cairn_testkit::random::Random;
 use tokio::time::Instant;
@@ -65,6 +66,15 @@ impl WorldOptions {
             keeps_trace: false,
         }
     }
+}
+
+/// When a device was told to look at everything.
+#[derive(Debug, Clone, Copy)]
+struct Nudged {
+    life: u64,
+    full_passes: u64,
+    /// The passes of that life when it was told last.
+    passes: u64,
 }
 
 /// A world did not come to rest.
@@ -234,8 +244,8 @@ impl World {
         }
     }
 
-    /// Whether all is quiet. `nudged` has for each device the life, and the full passes of it, when it was told to look.
-    async fn look(&self, nudged: &mut [Option<(u64, u64)>]) -> bool {
+    /// Whether all is quiet. `nudged` has for each device when it was told to look.
+    async fn look(&self, nudged: &mut [Option<Nudged>]) -> bool {
         self.server.start();
         let head = self.server.cursor().await;
         let mut is_quiet = self.server.is_idle().await;
@@ -245,12 +255,23 @@ impl World {
                 continue;
             };
             let life = device.lives();
-            match *nudged {
-                Some((in_life, passes)) if in_life == life => {
-                    is_quiet &= status.full_passes > passes;
+            match nudged {
+                Some(nudged) if nudged.life == life => {
+                    let has_looked = status.full_passes > nudged.full_passes;
+                    is_quiet &= has_looked;
+                    // As `cairn wait` does: the pass that was asked for may have ended early, and the one that came after
+                    // it need not look at everything.
+                    if !has_looked && status.activity == Activity::Idle && status.passes != nudged.passes {
+                        nudged.passes = status.passes;
+                        device.sync_now();
+                    }
                 }
                 _ => {
-                    *nudged = Some((life, status.full_passes));
+                    *nudged = Some(Nudged {
+                        life,
+                        full_passes: status.full_passes,
+                        passes: status.passes,
+                    });
                     device.resume();
                     device.sync_now();
                     is_quiet = false;
