@@ -36,8 +36,11 @@ fn move_by_link<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Re
     if !matches!(kind, FileKind::Node(NodeKind::Directory) | FileKind::MountPoint) {
         match disk.link(from.0, from.1, to.0, to.1) {
             Ok(()) => {
-                disk.sync_folder(to.0)?;
-                return drop_old_name(disk, from, to);
+                if let Err(error) = disk.sync_folder(to.0) {
+                    // The other one would be taken for a copy that somebody made.
+                    return drop_name(disk, to, from).and(Err(error));
+                }
+                return drop_name(disk, from, to);
             }
             Err(error) if is_unsupported(&error) => {}
             Err(error) => return Err(error),
@@ -47,16 +50,12 @@ fn move_by_link<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Re
     rename_if_free(disk, from, to)
 }
 
-/// Removes the old of two names, unless it is another file's by now: somebody may have renamed one over it.
-fn drop_old_name<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<()> {
-    let moved = disk.stat(to.0, to.1)?.metadata.fingerprint;
-    if disk
-        .stat(from.0, from.1)?
-        .metadata
-        .fingerprint
-        .is_same_file(&moved)
-    {
-        return disk.unlink(from.0, from.1);
+/// Removes one of two names, unless it is another file's by now: somebody may have renamed one over it.
+fn drop_name<D: Disk>(disk: &D, dropped: Name<'_, D>, kept: Name<'_, D>) -> io::Result<()> {
+    let file = disk.stat(kept.0, kept.1)?.metadata.fingerprint;
+    let found = disk.stat(dropped.0, dropped.1)?.metadata.fingerprint;
+    if found.is_same_file(&file) {
+        return disk.unlink(dropped.0, dropped.1);
     }
     Ok(())
 }

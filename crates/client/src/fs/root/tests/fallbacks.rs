@@ -191,6 +191,20 @@ fn a_path_that_a_loss_of_power_left_free_is_filled_again() {
 }
 
 #[test]
+fn a_move_by_a_link_whose_folder_cannot_be_made_durable_has_not_happened() {
+    let device = Device::new(Lacks {
+        keep_existing: true,
+        ..Lacks::default()
+    });
+    device.write("a", "old");
+    device.fs.create_directory(&path("f")).unwrap();
+    device.fs.disk().fail("sync f/");
+    device.fs.rename(&path("a"), &path("f/b")).unwrap_err();
+    assert_eq!(device.read("a").unwrap(), "old");
+    assert_eq!(device.read("f/b"), None);
+}
+
+#[test]
 fn a_move_that_stops_anywhere_leaves_one_name() {
     for lacks in weak() {
         for calls in 0.. {
