@@ -197,6 +197,7 @@ fn disk_options(device: &DeviceOptions) -> DiskOptions {
         timestamp_step_ns: device.step_ns,
         keeps_exec_bit: device.keeps_exec,
         has_exchange: device.has_exchange,
+        has_keep_existing: device.has_keep_existing,
         has_links: device.has_links,
         reuses_inodes: device.reuses_inodes,
         metadata_order: if device.orders_metadata {

@@ -15,6 +15,8 @@ pub struct DeviceOptions {
     pub step_ns: u64,
     /// Whether two names can be swapped at once.
     pub has_exchange: bool,
+    /// Whether it knows a rename that replaces nothing.
+    pub has_keep_existing: bool,
     /// Whether a file can have two names.
     pub has_links: bool,
     /// Whether the exec bit is kept.
@@ -34,6 +36,7 @@ impl Default for DeviceOptions {
             decomposes: false,
             step_ns: 1,
             has_exchange: true,
+            has_keep_existing: true,
             has_links: true,
             keeps_exec: true,
             reuses_inodes: false,
@@ -53,11 +56,12 @@ pub struct Options {
 }
 
 impl DeviceOptions {
-    fn flags(&mut self) -> [(&'static str, &mut bool, bool); 8] {
+    fn flags(&mut self) -> [(&'static str, &mut bool, bool); 9] {
         [
             ("fold", &mut self.folds_case, true),
             ("nfd", &mut self.decomposes, true),
             ("no-exchange", &mut self.has_exchange, false),
+            ("no-keep", &mut self.has_keep_existing, false),
             ("no-links", &mut self.has_links, false),
             ("no-exec", &mut self.keeps_exec, false),
             ("reuse", &mut self.reuses_inodes, true),
