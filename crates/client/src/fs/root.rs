@@ -257,7 +257,7 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
     fn restage(&self, name: &str, other: &str) -> FsResult<()> {
         self.in_stage("rename", name, |at, stage, name| {
             walk::check_name(other)?;
-            swap::move_to_free(at.disk, (stage, name), (stage, OsStr::new(other)))?;
+            swap::move_to_own(at.disk, (stage, name), (stage, OsStr::new(other)))?;
             at.disk.sync_folder(stage)
         })
     }
@@ -308,7 +308,7 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
 
     fn displace(&self, path: &DiskPath, staged: &str) -> FsResult<()> {
         self.between(["stage", "move"], staged, path, |at, to, from| {
-            swap::move_to_stage(at.disk, from, to)?;
+            swap::move_to_own(at.disk, from, to)?;
             at.disk.sync_folder(to.0)?;
             at.disk.sync_folder(from.0)
         })

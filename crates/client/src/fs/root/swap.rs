@@ -71,9 +71,9 @@ fn rename_if_free<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::
     }
 }
 
-/// Moves to a free name in the stage, where nobody else makes names. Not by a link: whoever renames something over the old
-/// name between the two calls would lose it to the second one.
-pub(super) fn move_to_stage<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<()> {
+/// Moves to a free name in a folder of ours, where nobody else makes names. Not by a link: a crash between its two calls
+/// leaves two names, and whoever renames something over the old one then would lose it to the second call.
+pub(super) fn move_to_own<D: Disk>(disk: &D, from: Name<'_, D>, to: Name<'_, D>) -> io::Result<()> {
     match rename_as(disk, from, to, RenameMode::KeepExisting) {
         Err(error) if is_unsupported(&error) => rename_if_free(disk, from, to),
         result => result,
@@ -96,7 +96,7 @@ fn exchange_by_moves<D: Disk>(disk: &D, staged: Name<'_, D>, at: Name<'_, D>) ->
     let stage = staged.0;
     let aside = aside(staged.1);
     let aside = (stage, aside.as_os_str());
-    move_to_stage(disk, at, aside)?;
+    move_to_own(disk, at, aside)?;
     disk.sync_folder(stage)?;
     move_to_free(disk, staged, at)?;
     disk.sync_folder(at.0)?;

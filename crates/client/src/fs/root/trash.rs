@@ -25,7 +25,7 @@ pub(super) fn trash<D: Disk>(at: At<'_, D>, staged: Name<'_, D>, name: &str) -> 
         } else {
             wanted.with_suffix(&format!(" ({number})"))
         };
-        match swap::move_to_free(at.disk, staged, (&trash, OsStr::new(free.as_str()))) {
+        match swap::move_to_own(at.disk, staged, (&trash, OsStr::new(free.as_str()))) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
             Ok(()) => {

@@ -205,6 +205,30 @@ fn a_move_by_a_link_whose_folder_cannot_be_made_durable_has_not_happened() {
 }
 
 #[test]
+fn a_move_among_our_own_folders_never_leaves_two_names() {
+    for lacks in weak() {
+        for calls in 0..4 {
+            let device = Device::new(lacks);
+            device.stage("s", "old");
+            device.fs.disk().die_after(calls);
+            let stopped = device.fs.restage("s", "kept");
+            device.fs.disk().revive();
+            assert_eq!(device.fs.staged_names().unwrap().len(), 1, "{lacks:?}, {calls}");
+            let Some(name) = device.fs.staged_names().unwrap().pop() else {
+                continue;
+            };
+            assert!(stopped.is_err() || name == "kept", "{lacks:?}, {calls}");
+            device.fs.disk().die_after(calls);
+            let stopped = device.fs.trash_as(&name, "a");
+            device.fs.disk().revive();
+            assert_eq!(device.texts(), ["old"], "{lacks:?}, {calls}");
+            let is_trashed = device.read(".cairn/trash/a").is_some();
+            assert!(stopped.is_err() || is_trashed, "{lacks:?}, {calls}");
+        }
+    }
+}
+
+#[test]
 fn a_move_that_stops_anywhere_leaves_one_name() {
     for lacks in weak() {
         for calls in 0.. {
