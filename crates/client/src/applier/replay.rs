@@ -82,31 +82,15 @@ impl Applier {
     /// Ends what was interrupted between the two names of an item. Says whether the exchange fell apart: the place was free
     /// for a moment, and somebody took it, or removed its folder.
     ///
-    /// Then whoever took it has it, as if the exchange had been made just before; what was staged is given up, or goes back
-    /// to where it came from. Where nobody has it, what was displaced goes back, as if nothing had been done.
+    /// Then what was displaced goes back, beside whoever has its place now, and nothing was done: who moves something to a
+    /// free path takes nothing away, so neither version may go.
     pub(super) async fn settle(&self, item: &Item) -> ApplyResult<bool> {
         let (staged, path) = (item.staged.clone(), item.path());
         let apart = self.on_disk(move |fs| fs.settle(&staged, &path)).await?;
         let Some(displaced) = apart else {
             return Ok(false);
         };
-        let (from, path) = (displaced.clone(), item.path());
-        match self.on_disk(move |fs| fs.place(&from, &path)).await {
-            Ok(()) => {}
-            Err(error) if error.is_already_exists() => {
-                let staged = item.staged.clone();
-                match item.back() {
-                    Some(back) => self.put_back(&staged, &back).await?,
-                    None => self.on_disk(move |fs| fs.unstage(&staged)).await?,
-                }
-                let staged = item.staged.clone();
-                self.on_disk(move |fs| fs.restage(&displaced, &staged)).await?;
-            }
-            Err(error) if error.is_not_found() => {
-                self.keep_conflicted(&displaced, &item.path()).await?;
-            }
-            Err(error) => return Err(error.into()),
-        }
+        self.put_back(&displaced, &item.path()).await?;
         Ok(true)
     }
 

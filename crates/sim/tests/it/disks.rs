@@ -238,3 +238,28 @@ fn a_move_that_a_crash_left_unrecorded_is_no_move_of_the_users() {
         10 +0 d0 office-save #57 2011 149"#,
     );
 }
+
+#[test]
+fn what_is_moved_to_a_path_that_is_free_for_a_moment_takes_nothing_away() {
+    holds(
+        r#"seed 10022982
+        device no-exchange no-links no-exec reuse step=1000000000
+        device
+        device
+        0 calls=2,4 d0 make-folder #15 "notes.md"
+        1 +43 d1 new #42 "😀.png" 375
+        3 +0 d1 new #45 "d3" 836
+        4 calls=1,29 d1 new #37 "a b" 30
+        6 +10 d1 remove #21
+        7 calls=1,27 d0 twin #14 "C" 4
+        12 +0 d0 patch #56 false
+        15 +0 d2 make-folder #12 "d1"
+        18 +0 d0 symlink #4 "c" "../.hidden"
+        19 calls=1,48 ! state-forget 2
+        24 +0 d0 twin #37 "straße" 16
+        27 +6 d0 remove #31
+        28 +1320 d2 remove #31
+        31 +0 d1 office-save #39 27 72
+        32 calls=0,33 d0 rename #18 "😀.png""#,
+    );
+}
