@@ -191,8 +191,8 @@ pub trait ClientState: Send + Sync + 'static {
     /// without any is the end. Holds more than `limit` only when one node alone has as many dirty folders above it.
     ///
     /// Loads what planning needs, each node with its entries in all trees: the chosen nodes, everything above them in
-    /// each tree, who has the names that they have or want, and up to 64 of what is in a folder that is gone from the
-    /// server.
+    /// each tree, who has the names that they have or want, and up to 64 of what is in a folder that is to go from the disk:
+    /// one that both sides had and the server has no more, or that is withheld. Where many folders go it is fewer of each.
     async fn neighbourhood(
         &self,
         namespace: NamespaceId,

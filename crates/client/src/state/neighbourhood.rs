@@ -11,6 +11,8 @@ use super::triple::{Below, TreeName, Triple};
 
 /// Children of a folder that is to go from the disk which are looked at together with it.
 const CHILDREN_BELOW: usize = 64;
+/// The same of all such folders of one page together: where many go they share it, so that a page has a bound.
+const CHILDREN_AT_ONCE: usize = 8_192;
 
 /// Where nodes are kept: one namespace, seen at one moment.
 #[async_trait]
@@ -77,6 +79,14 @@ pub(super) async fn gather<S: Source>(
         }
     }
     Ok(hood)
+}
+
+/// Whether it is a folder of the disk that the server has no more, or that this device does not keep. One that the server
+/// never had stays whatever is in it: in a first sync that is every folder.
+fn may_leave_disk(triple: &Triple) -> bool {
+    let is_folder = triple.local.as_ref().is_some_and(|row| row.entry.is_directory());
+    let is_gone = triple.remote.is_none() && triple.synced.is_some();
+    is_folder && (is_gone || triple.is_withheld)
 }
 
 struct Gathering<'s, S> {
@@ -166,23 +176,22 @@ impl<S: Source> Gathering<'_, S> {
         self.load(holders).await
     }
 
-    /// Loads the first children of folders that are gone from the server or not kept here; returns those folders that have more of them,
-    /// with how many.
+    /// Loads the first children of folders that are to go from the disk; returns those folders that have more of them, with
+    /// how many.
     async fn load_children(&mut self, chosen: &[NodeId]) -> Result<Vec<(NodeId, usize)>, S::Fault> {
+        let folders: Vec<NodeId> = chosen
+            .iter()
+            .copied()
+            .filter(|node| self.loaded.get(node).is_some_and(may_leave_disk))
+            .collect();
+        let most = (CHILDREN_AT_ONCE / folders.len().max(1)).clamp(1, CHILDREN_BELOW);
         let mut crowded = Vec::new();
         let mut children = Vec::new();
-        for node in chosen {
-            let Some(triple) = self.loaded.get(node) else {
-                continue;
-            };
-            let is_kept = triple.remote.is_some() && !triple.is_withheld;
-            if is_kept || !triple.local.as_ref().is_some_and(|row| row.entry.is_directory()) {
-                continue;
-            }
-            let mut below = self.source.local_children(*node, CHILDREN_BELOW + 1).await?;
-            if below.len() > CHILDREN_BELOW {
-                below.truncate(CHILDREN_BELOW);
-                crowded.push((*node, self.source.local_children_count(*node).await?));
+        for node in folders {
+            let mut below = self.source.local_children(node, most + 1).await?;
+            if below.len() > most {
+                below.truncate(most);
+                crowded.push((node, self.source.local_children_count(node).await?));
             }
             children.extend(below);
         }

@@ -1,3 +1,4 @@
+mod bounds;
 mod conformance;
 mod crash;
 mod inbox;

@@ -189,8 +189,9 @@ fn check_facts(part: &Neighbourhood, whole: &Neighbourhood) {
             whole.withheld.contains(node),
             "{node}"
         );
-        let is_kept = whole.remote.get(*node).is_some() && !whole.withheld.contains(node);
-        if !is_kept && whole.local.get(*node).is_some_and(Entry::is_directory) {
+        let is_gone = whole.remote.get(*node).is_none() && whole.synced.get(*node).is_some();
+        let may_leave = is_gone || whole.withheld.contains(node);
+        if may_leave && whole.local.get(*node).is_some_and(Entry::is_directory) {
             let mut loaded: Vec<_> = part.local.children(*node).collect();
             let mut all: Vec<_> = whole.local.children(*node).collect();
             loaded.sort_unstable();
