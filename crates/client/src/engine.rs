@@ -6,6 +6,7 @@
 mod aftercare;
 mod carry_out;
 mod folding;
+mod outgoing;
 mod pull;
 mod push;
 mod report;

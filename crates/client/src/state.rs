@@ -12,6 +12,8 @@ mod neighbourhood;
 mod tests;
 mod triple;
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use cairn_core::ids::{ChainHash, ChunkHash, FileId, NamespaceId, NodeId, OpId};
 use cairn_core::manifest::EncodedPage;
@@ -203,6 +205,9 @@ pub trait ClientState: Send + Sync + 'static {
     /// A node of the local tree.
     async fn local(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<LocalRow>>;
 
+    /// Nodes of the local tree, in the order asked.
+    async fn locals(&self, namespace: NamespaceId, nodes: &[NodeId]) -> StateResult<Vec<Option<LocalRow>>>;
+
     /// A node of the remote tree.
     async fn remote(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>>;
 
@@ -217,6 +222,9 @@ pub trait ClientState: Send + Sync + 'static {
 
     /// Local nodes with this inode; there are several only for hard links.
     async fn local_by_inode(&self, namespace: NamespaceId, inode: u64) -> StateResult<Vec<LocalRow>>;
+
+    /// Those of these inodes that a local node has.
+    async fn known_inodes(&self, namespace: NamespaceId, inodes: &[u64]) -> StateResult<HashSet<u64>>;
 
     /// Local files that are unsure, at most `limit`.
     async fn unsure(&self, namespace: NamespaceId, limit: usize) -> StateResult<Vec<LocalRow>>;

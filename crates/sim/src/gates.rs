@@ -1,6 +1,7 @@
 //! Stores as one life of a process reaches them: what a dead process asks is never done, and each transaction is a place
 //! where it may die, before or after.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -155,11 +156,13 @@ gated! {
             limit: usize
         ) -> StateResult<Neighbourhood>;
         read local(namespace: NamespaceId, node: NodeId) -> StateResult<Option<LocalRow>>;
+        read locals(namespace: NamespaceId, nodes: &[NodeId]) -> StateResult<Vec<Option<LocalRow>>>;
         read remote(namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>>;
         read remotes(namespace: NamespaceId, nodes: &[NodeId]) -> StateResult<Vec<Option<Entry>>>;
         read synced(namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>>;
         read local_children(namespace: NamespaceId, folder: NodeId) -> StateResult<Vec<LocalRow>>;
         read local_by_inode(namespace: NamespaceId, inode: u64) -> StateResult<Vec<LocalRow>>;
+        read known_inodes(namespace: NamespaceId, inodes: &[u64]) -> StateResult<HashSet<u64>>;
         read local_files(
             namespace: NamespaceId,
             since: Option<Timestamp>,

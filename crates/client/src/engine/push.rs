@@ -1,21 +1,20 @@
-//! From wishes to commits, and from their outcomes to the trees.
+//! Sends what the wishes come to, and records the outcomes in the trees.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use cairn_core::change::{Op, Refusal};
 use cairn_core::ids::NodeId;
-use cairn_core::node::{Content, Place};
 use cairn_core::planner::Wish;
 use cairn_core::rev::Seq;
-use cairn_core::tree::{Entry, Neighbourhood, Substance};
+use cairn_core::tree::{Entry, Neighbourhood};
 
 use super::report::PassReport;
 use super::{Engine, EngineResult};
 use crate::fs::DiskPath;
 use crate::reason::Reason;
 use crate::state::{LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
-use crate::uploader::{Advance, Dedup, FileToSend, Piece, PieceOutcome};
+use crate::uploader::{Advance, Dedup, PieceOutcome};
 
 impl Engine {
     /// Learns what became of a commit that was sent before a cut.
@@ -51,8 +50,9 @@ impl Engine {
             .map_or(Seq::ZERO, |cursor| cursor.seq);
         let mut pieces = Vec::with_capacity(groups.len());
         let mut paths = Vec::with_capacity(groups.len());
+        let mut outgoing = self.outgoing(groups).await?;
         for wishes in groups {
-            if let Some((piece, path)) = self.piece(hood, wishes, seen).await? {
+            if let Some((piece, path)) = self.piece(&mut outgoing, hood, wishes, seen).await? {
                 pieces.push(piece);
                 paths.push(path);
             }
@@ -98,90 +98,6 @@ impl Engine {
             batch.checkpoint = Some(journal.cursor);
         }
         Ok(())
-    }
-
-    /// Makes a piece of one group; `None` when the local tree does not have what it is about any more.
-    async fn piece(
-        &self,
-        hood: &Neighbourhood,
-        wishes: &[Wish],
-        seen: Seq,
-    ) -> EngineResult<Option<(Piece, DiskPath)>> {
-        let mut piece = Piece::default();
-        let mut first_path = None;
-        for wish in wishes {
-            let op = match wish {
-                Wish::Create { node } | Wish::Edit { node } => {
-                    let Some((row, content)) = self.local_content(*node).await? else {
-                        return Ok(None);
-                    };
-                    let path = self.path_of(*node).await?;
-                    if let Content::File(file) = &content
-                        && file.size > 0
-                    {
-                        let file = FileToSend {
-                            path: path.clone(),
-                            fingerprint: row.fingerprint,
-                            content: file.clone(),
-                        };
-                        piece.files.push(file);
-                    }
-                    first_path.get_or_insert(path);
-                    content_op(wish, *node, row.entry, content, hood)
-                }
-                Wish::Move { node, place } => hood.remote.get(*node).map(|remote| Op::Move {
-                    node: *node,
-                    place: place.clone(),
-                    base_place: remote.place_seq,
-                }),
-                Wish::SetAttributes { node } => {
-                    self.state
-                        .local(self.namespace, *node)
-                        .await?
-                        .map(|row| Op::SetAttributes {
-                            node: *node,
-                            attributes: row.entry.attributes,
-                        })
-                }
-                Wish::Delete { node } => hood.remote.get(*node).map(|remote| Op::Delete {
-                    node: *node,
-                    base_place: remote.place_seq,
-                    base_content: remote.content_seq,
-                    seen: Some(seen),
-                }),
-            };
-            let Some(op) = op else { return Ok(None) };
-            if first_path.is_none() {
-                first_path = Some(self.path_of(op.node()).await?);
-            }
-            piece.group.push(op);
-        }
-        Ok(first_path.map(|path| (piece, path)))
-    }
-
-    /// A local node with its content.
-    async fn local_content(&self, node: NodeId) -> StateResult<Option<(LocalRow, Content)>> {
-        let Some(row) = self.state.local(self.namespace, node).await? else {
-            return Ok(None);
-        };
-        let content = match &row.entry.substance {
-            Substance::Directory => Content::Directory,
-            Substance::Symlink(target) => Content::Symlink(target.clone()),
-            Substance::File { file_id, .. } => {
-                match self
-                    .state
-                    .contents(&[*file_id])
-                    .await?
-                    .into_iter()
-                    .next()
-                    .flatten()
-                {
-                    Some(content) => Content::File(content),
-                    None => return Ok(None),
-                }
-            }
-        };
-        Ok(Some((row, content)))
     }
 
     /// Where a node is on the disk, or was on the server; for messages and for reading.
@@ -386,29 +302,6 @@ impl Engine {
             }
             _ => Ok(()),
         }
-    }
-}
-
-fn content_op(wish: &Wish, node: NodeId, local: Entry, content: Content, hood: &Neighbourhood) -> Option<Op> {
-    let Entry {
-        place, attributes, ..
-    } = local;
-    match wish {
-        Wish::Edit { .. } => {
-            let base_content = hood.remote.get(node)?.content_seq;
-            Some(Op::Edit {
-                node,
-                content,
-                attributes,
-                base_content,
-            })
-        }
-        _ => Some(Op::Create {
-            node,
-            place: Place { ..place },
-            content,
-            attributes,
-        }),
     }
 }
 

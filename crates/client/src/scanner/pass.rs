@@ -15,7 +15,7 @@ use futures::stream::FuturesUnordered;
 
 use super::content::{self, ReadOutcome, reason};
 use super::ignore::{IGNORE_FILE, Scope};
-use super::matching::{Listed, is_one_name, match_folder};
+use super::matching::{Listed, Matched, is_one_name, match_folder};
 use super::report::ProblemReason;
 use super::{Brake, ScanError, ScanReport, Scanner};
 use crate::fs::{DirectoryEntry, DiskPath, FileKind, Fingerprint};
@@ -113,6 +113,7 @@ impl<'scanner> Pass<'scanner> {
             .await?;
         rows.retain(|row| !self.claimed.contains(&row.node));
         let matched = match_folder(listed, rows, &held);
+        let known = known_inodes(self.scanner, &matched).await?;
         for (item, row) in matched.same {
             self.stay(visit, &scope, item, row).await?;
         }
@@ -121,7 +122,7 @@ impl<'scanner> Pass<'scanner> {
         }
         let mut doubtful = Vec::new();
         for (item, row) in matched.doubtful {
-            match self.find_moved(visit, &item).await? {
+            match self.find_moved(visit, &item, &known).await? {
                 Some(moved) => {
                     self.move_here(visit, &scope, item, moved).await?;
                     self.miss(row.node);
@@ -133,7 +134,7 @@ impl<'scanner> Pass<'scanner> {
             let is_folder = item.kind == NodeKind::Directory;
             let is_ignored = scope.ignored_by(&item.name, is_folder).is_some();
             // What is synced already stays synced under any name.
-            match self.find_moved(visit, &item).await? {
+            match self.find_moved(visit, &item, &known).await? {
                 Some(moved) => self.move_here(visit, &scope, item, moved).await?,
                 None if is_ignored => self.report.ignored += 1,
                 None => self.appear(visit, &scope, item).await?,
@@ -353,9 +354,17 @@ impl<'scanner> Pass<'scanner> {
     }
 
     /// The node that stood elsewhere and is this now.
-    async fn find_moved(&mut self, visit: &Visit, item: &Listed) -> Result<Option<LocalRow>, ScanError> {
+    async fn find_moved(
+        &mut self,
+        visit: &Visit,
+        item: &Listed,
+        known: &HashSet<u64>,
+    ) -> Result<Option<LocalRow>, ScanError> {
         let state = Arc::clone(&self.scanner.state);
         let fingerprint = item.metadata.fingerprint;
+        if !known.contains(&fingerprint.inode) {
+            return Ok(None);
+        }
         let candidates = state
             .local_by_inode(self.scanner.namespace, fingerprint.inode)
             .await?;
@@ -427,6 +436,21 @@ impl<'scanner> Pass<'scanner> {
         self.remove_missing(brake, is_whole).await?;
         Ok(self.report)
     }
+}
+
+/// Which inodes of what may be new in a folder are remembered at all. Asked once for the folder: in a new one it is none.
+async fn known_inodes(scanner: &Scanner, matched: &Matched) -> Result<HashSet<u64>, ScanError> {
+    let doubtful = matched.doubtful.iter().map(|(item, _)| item);
+    let inodes: Vec<u64> = matched
+        .fresh
+        .iter()
+        .chain(doubtful)
+        .map(|item| item.metadata.fingerprint.inode)
+        .collect();
+    if inodes.is_empty() {
+        return Ok(HashSet::new());
+    }
+    Ok(scanner.state.known_inodes(scanner.namespace, &inodes).await?)
 }
 
 /// Whether nothing at a node's old place has a better claim to be the node.

@@ -2,7 +2,7 @@
 
 mod space;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -108,6 +108,11 @@ impl ClientState for MemoryState {
         Ok(self.read(namespace, |space| space.local(node).cloned()))
     }
 
+    async fn locals(&self, namespace: NamespaceId, nodes: &[NodeId]) -> StateResult<Vec<Option<LocalRow>>> {
+        let row = |node: &NodeId| self.read(namespace, |space| space.local(*node).cloned());
+        Ok(nodes.iter().map(row).collect())
+    }
+
     async fn remote(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>> {
         Ok(self.read(namespace, |space| space.entry(TreeName::Remote, node).cloned()))
     }
@@ -131,6 +136,15 @@ impl ClientState for MemoryState {
             space
                 .local_where(|row| row.fingerprint.inode == inode)
                 .cloned()
+                .collect()
+        }))
+    }
+
+    async fn known_inodes(&self, namespace: NamespaceId, inodes: &[u64]) -> StateResult<HashSet<u64>> {
+        Ok(self.read(namespace, |space| {
+            space
+                .local_where(|row| inodes.contains(&row.fingerprint.inode))
+                .map(|row| row.fingerprint.inode)
                 .collect()
         }))
     }

@@ -15,7 +15,7 @@ mod reads;
 mod row;
 mod source;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -228,6 +228,13 @@ impl ClientState for SqliteState {
         ))
     }
 
+    async fn locals(&self, namespace: NamespaceId, nodes: &[NodeId]) -> StateResult<Vec<Option<LocalRow>>> {
+        let mut found = read!(self, namespace, |connection, number| changes::triples(
+            connection, number, nodes
+        ))?;
+        Ok(nodes.iter().map(|node| found.remove(node)?.local).collect())
+    }
+
     async fn remote(&self, namespace: NamespaceId, node: NodeId) -> StateResult<Option<Entry>> {
         read!(self, namespace, |connection, number| reads::entry(
             connection,
@@ -262,6 +269,12 @@ impl ClientState for SqliteState {
     async fn local_by_inode(&self, namespace: NamespaceId, inode: u64) -> StateResult<Vec<LocalRow>> {
         read!(self, namespace, |connection, number| reads::local_by_inode(
             connection, number, inode
+        ))
+    }
+
+    async fn known_inodes(&self, namespace: NamespaceId, inodes: &[u64]) -> StateResult<HashSet<u64>> {
+        read!(self, namespace, |connection, number| reads::known_inodes(
+            connection, number, inodes
         ))
     }
 

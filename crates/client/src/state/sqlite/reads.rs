@@ -1,6 +1,6 @@
 //! The verbs that read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cairn_core::ids::{ChainHash, ContentHash, FileId, NamespaceId, NodeId, OpId};
 use cairn_core::limits;
@@ -21,6 +21,8 @@ use crate::state::{Counts, InFlight, Intent, LocalRow};
 
 /// Contents in one statement.
 const CONTENTS_AT_ONCE: usize = 1_000;
+/// Inodes in one statement.
+const INODES_AT_ONCE: usize = 2_000;
 
 pub(super) async fn number(
     connection: &mut SqliteConnection,
@@ -156,6 +158,26 @@ pub(super) async fn local_by_inode(
     .fetch_all(connection)
     .await?;
     local_rows(&found)
+}
+
+pub(super) async fn known_inodes(
+    connection: &mut SqliteConnection,
+    number: Number,
+    inodes: &[u64],
+) -> Result<HashSet<u64>, Fault> {
+    let mut known = HashSet::new();
+    for some in inodes.chunks(INODES_AT_ONCE) {
+        let asked: serde_json::Value = some.iter().map(|inode| inode.cast_signed()).collect();
+        let found = sqlx::query_scalar::<_, i64>(
+            "SELECT i.inode FROM json_each($2) j CROSS JOIN observed i ON i.ns = $1 AND i.inode = j.value",
+        )
+        .bind(number)
+        .bind(asked.to_string())
+        .fetch_all(&mut *connection)
+        .await?;
+        known.extend(found.into_iter().map(i64::cast_unsigned));
+    }
+    Ok(known)
 }
 
 pub(super) async fn unsure(
