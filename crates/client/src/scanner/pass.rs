@@ -23,6 +23,10 @@ use crate::state::{LocalRow, StateBatch};
 
 /// Reads in flight for each core: one that reads and one that waits for the disk.
 const READS_PER_CORE: usize = 2;
+/// Files that one read takes after one another, and their bytes by which it is full: handing a small file to another thread
+/// costs more than reading it.
+const FILES_PER_READ: usize = 32;
+const BYTES_PER_READ: u64 = 256 * 1024;
 
 /// A folder to look at.
 #[derive(Debug)]
@@ -52,7 +56,10 @@ pub(super) struct Pass<'scanner> {
     /// Chunks in the batch's contents.
     batch_chunks: usize,
     has_moved_folders: bool,
-    reads: FuturesUnordered<BoxFuture<'static, (Job, ReadOutcome)>>,
+    /// Files of the next read, and their bytes.
+    to_read: Vec<Job>,
+    to_read_bytes: u64,
+    reads: FuturesUnordered<BoxFuture<'static, Vec<(Job, ReadOutcome)>>>,
     to_visit: Vec<Visit>,
     visited: HashSet<NodeId>,
     /// In order: each is looked at once more.
@@ -69,6 +76,8 @@ impl<'scanner> Pass<'scanner> {
             batch: StateBatch::default(),
             batch_chunks: 0,
             has_moved_folders: false,
+            to_read: Vec::new(),
+            to_read_bytes: 0,
             reads: FuturesUnordered::new(),
             to_visit: Vec::new(),
             visited: HashSet::new(),
@@ -399,17 +408,30 @@ impl<'scanner> Pass<'scanner> {
     /// Reads a file again that is known at this path.
     pub(super) async fn read_again(&mut self, path: DiskPath, row: LocalRow) -> Result<(), ScanError> {
         self.report.seen += 1;
-        self.start_read(Job {
+        let size = row.fingerprint.size;
+        let job = Job {
             node: row.node,
             path,
             place: row.entry.place.clone(),
             disk_name: row.disk_name.clone(),
             previous: Some(row),
-        });
+        };
+        self.read(job, size).await
+    }
+
+    /// Reads a file of about this size, soon.
+    async fn read(&mut self, job: Job, size: u64) -> Result<(), ScanError> {
+        self.to_read.push(job);
+        self.to_read_bytes = self.to_read_bytes.saturating_add(size);
+        if self.to_read.len() >= FILES_PER_READ || self.to_read_bytes >= BYTES_PER_READ {
+            self.start_read();
+        }
         self.keep_reads_bounded().await
     }
 
-    fn start_read(&mut self, job: Job) {
+    fn start_read(&mut self) {
+        let jobs = std::mem::take(&mut self.to_read);
+        self.to_read_bytes = 0;
         let fs = Arc::clone(&self.scanner.fs);
         let runtime = self.scanner.runtime.clone();
         self.reads.push(Box::pin(async move {
@@ -419,8 +441,11 @@ impl<'scanner> Pass<'scanner> {
             let awaited = Arc::downgrade(&waiting);
             let read = runtime.blocking(move || {
                 let is_awaited = || awaited.strong_count() > 0;
-                let outcome = content::read(&*fs, &*clock, &job.path, &is_awaited);
-                (job, outcome)
+                let outcomes = jobs.into_iter().take_while(|_| is_awaited()).map(|job| {
+                    let outcome = content::read(&*fs, &*clock, &job.path, &is_awaited);
+                    (job, outcome)
+                });
+                outcomes.collect()
             });
             let read = read.await;
             drop(waiting);
@@ -429,6 +454,7 @@ impl<'scanner> Pass<'scanner> {
     }
 
     pub(super) async fn end(mut self, brake: Brake, is_whole: bool) -> Result<ScanReport, ScanError> {
+        self.start_read();
         while !self.reads.is_empty() {
             self.take_read().await?;
         }

@@ -40,8 +40,7 @@ impl Pass<'_> {
                 }
             }
             NodeKind::File => {
-                self.start_read(job);
-                return self.keep_reads_bounded().await;
+                return self.read(job, item.metadata.fingerprint.size).await;
             }
         };
         let row = self.with_state(&job, substance, &item.metadata, false);
@@ -55,11 +54,15 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Takes down one file that has been read.
+    /// Takes down the files of one read.
     pub(super) async fn take_read(&mut self) -> Result<(), ScanError> {
-        let Some((job, outcome)) = self.reads.next().await else {
-            return Ok(());
-        };
+        for (job, outcome) in self.reads.next().await.unwrap_or_default() {
+            self.take_outcome(job, outcome).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_outcome(&mut self, job: Job, outcome: ReadOutcome) -> Result<(), ScanError> {
         match outcome {
             ReadOutcome::Read {
                 content,
