@@ -236,7 +236,7 @@ impl Daemon {
     pub async fn run_once(&self) -> Result<Status, DaemonError> {
         self.engine.introduce().await?;
         let mut work = Work::everything();
-        self.reread_once_after_start().await;
+        let begun = self.reread_once_after_start().await;
         self.look_again(&mut work).await?;
         self.settle(&mut work).await?;
         for _ in 0..RECHECKS {
@@ -246,6 +246,9 @@ impl Daemon {
             tokio::time::sleep(RECHECK_ONCE_AFTER).await;
             work.is_recheck_due = true;
             self.settle(&mut work).await?;
+        }
+        if let Some(begun) = begun {
+            self.beat_after_pass(begun).await;
         }
         let status = self.status.borrow().clone();
         match status.problems.iter().find(|problem| !work::is_harmless(problem)) {

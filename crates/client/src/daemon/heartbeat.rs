@@ -86,6 +86,22 @@ impl fmt::Display for Beat {
     }
 }
 
+/// What the clock showed, and when that was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) clock: Timestamp,
+    pub(super) at: Instant,
+}
+
+impl Moment {
+    /// Whether the clock was set between this and a later moment.
+    pub(super) fn was_clock_set(&self, later: &Self) -> bool {
+        let passed = later.at.duration_since(self.at).as_millis() as i64;
+        let expected = self.clock.plus_millis(passed).as_millis();
+        expected.abs_diff(later.clock.as_millis()) > JUMP_MS
+    }
+}
+
 /// When the clock was looked at, and what was written down.
 #[derive(Debug, Default)]
 pub(super) struct Heartbeat(Mutex<Option<Life>>);
@@ -104,9 +120,11 @@ impl Heartbeat {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (beat, is_due) = match (held.as_ref(), last) {
             (Some(life), _) => {
-                let passed = at.duration_since(life.seen_at).as_millis() as i64;
-                let expected = life.beat.seen.plus_millis(passed).as_millis();
-                let is_jump = expected.abs_diff(now.as_millis()) > JUMP_MS;
+                let before = Moment {
+                    clock: life.beat.seen,
+                    at: life.seen_at,
+                };
+                let is_jump = before.was_clock_set(&Moment { clock: now, at });
                 (life.beat.next(now, is_jump), is_jump || life.next <= at)
             }
             (None, Some(last)) => {
@@ -175,6 +193,19 @@ mod tests {
         fn start_again(&mut self) {
             (self.heartbeat, self.start) = (Heartbeat::default(), Instant::now());
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_told_from_one_that_went_on() {
+        let start = Instant::now();
+        let moment = |ms, seconds| Moment {
+            clock: Timestamp::from_millis(ms),
+            at: start + Duration::from_secs(seconds),
+        };
+        let begun = moment(1_000_000, 0);
+        assert!(!begun.was_clock_set(&moment(4_600_000, 3_600)));
+        assert!(begun.was_clock_set(&moment(8_200_000, 3_600)));
+        assert!(begun.was_clock_set(&moment(1_000_000, 3_600)));
     }
 
     #[test]

@@ -14,9 +14,10 @@ use std::time::Duration;
 use cairn_core::ids::NodeId;
 use cairn_core::node::FileContent;
 use cairn_core::tree::Substance;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
-use super::heartbeat::{Beat, Heartbeat, UNWRITTEN_FOR};
+use super::heartbeat::{Beat, Heartbeat, Moment, UNWRITTEN_FOR};
 use super::{Daemon, DaemonError};
 use crate::fs::{DiskPath, Fingerprint};
 use crate::scanner::reread::Reread;
@@ -32,6 +33,8 @@ const SLICE_EVERY: Duration = Duration::from_secs(3_600);
 const SLICES: u64 = 30 * 24;
 /// Rows that are loaded at once.
 const AT_ONCE: usize = 500;
+/// Files that are read at once after a start, while everything waits: enough that a disk has always something to do.
+const READS_AT_ONCE: usize = 4;
 /// What `cairn activity` says of a file whose bytes changed while its times and size did not.
 const NOTE: &str = "other-bytes";
 
@@ -47,11 +50,29 @@ impl Daemon {
     }
 
     /// As [`Self::reread_after_start`], in a life that is too short to see that the clock was set: what it reads the next
-    /// one does not.
-    pub(super) async fn reread_once_after_start(&self) {
-        if self.has_reread_after_start().await {
-            self.note_running(Heartbeat::beat_once(self.runtime.clock.now()))
-                .await;
+    /// one does not. Returns when that was done, if it was.
+    pub(super) async fn reread_once_after_start(&self) -> Option<Moment> {
+        if !self.has_reread_after_start().await {
+            return None;
+        }
+        let begun = self.moment();
+        self.note_running(Heartbeat::beat_once(begun.clock)).await;
+        Some(begun)
+    }
+
+    /// Notes the end of a single pass: what was written long before is on the disk by then, and the next start need not read
+    /// it again. Not where the clock was set meanwhile: then nobody knows how long before a file's time is.
+    pub(super) async fn beat_after_pass(&self, begun: Moment) {
+        let now = self.moment();
+        if !begun.was_clock_set(&now) {
+            self.note_running(Heartbeat::beat_once(now.clock)).await;
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            clock: self.runtime.clock.now(),
+            at: Instant::now(),
         }
     }
 
@@ -76,9 +97,11 @@ impl Daemon {
             let rows = state.local_files(namespace, Some(since), after, AT_ONCE).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = Some(last.node);
-            for row in rows {
-                self.read_once_more(row, true).await?;
-            }
+            stream::iter(rows)
+                .map(|row| self.read_once_more(row, true))
+                .buffer_unordered(READS_AT_ONCE)
+                .try_for_each(async |_| Ok(()))
+                .await?;
         }
     }
 

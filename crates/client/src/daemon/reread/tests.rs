@@ -103,8 +103,12 @@ async fn a_start_long_after_the_last_one_hides_nothing_from_the_next() {
     assert!(next.reread_after_start().await);
     assert_eq!(device.row(PATH).await.entry.substance, found);
     // A life that is over at once sees nothing of the sort, and its reading is the last.
-    next.reread_once_after_start().await;
+    let begun = next.reread_once_after_start().await.unwrap();
     assert!(next.last_beat().await.unwrap().unwrap().moment.as_millis() > 1_000);
+    // What was written long before such a life ends need not be read again either.
+    was_running_at(&device, 2_000).await;
+    next.beat_after_pass(begun).await;
+    assert!(next.last_beat().await.unwrap().unwrap().moment.as_millis() > 2_000);
 }
 
 #[tokio::test]
