@@ -91,7 +91,8 @@ id63!(
     NamespaceId, "namespace id"
 );
 id63!(
-    /// A file or folder. Chosen at random by whoever creates the node, kept across moves and renames, never reused.
+    /// A file or folder. Chosen at random by whoever creates the node, alone or with the others of a [`NodeIdRun`]; kept
+    /// across moves and renames, never reused.
     NodeId, "node id"
 );
 id63!(
@@ -114,6 +115,29 @@ impl NodeId {
     /// Whether this is one of the fixed nodes that no commit may create, move, edit or delete.
     pub const fn is_reserved(self) -> bool {
         self.0 <= 0xff
+    }
+}
+
+/// Ids for nodes that are made together: the first is random, the others follow it.
+///
+/// Side by side they are appended to the databases of both ends, where each random one is written into a page of its own:
+/// `docs/decisions/0008-ids-in-runs.md`.
+///
+/// Runs of m and n ids meet with probability (m + n - 1) / 2^63. For runs of one that is what random ids have; for longer
+/// ones it is less than the m * n / 2^63 of as many random ids. Whoever has the id first keeps it: the server refuses a
+/// second node of it, and the device that made that one gives it a random id.
+#[derive(Debug, Default)]
+pub struct NodeIdRun {
+    next: Option<NodeId>,
+}
+
+impl NodeIdRun {
+    /// The next id; the first one is drawn.
+    pub fn take(&mut self, entropy: &dyn Entropy) -> NodeId {
+        let id = self.next.unwrap_or_else(|| NodeId::random(entropy));
+        // Past the greatest number a new run begins.
+        self.next = id.0.checked_add(1).map(NodeId);
+        id
     }
 }
 
@@ -244,6 +268,25 @@ mod tests {
         assert_eq!(node.to_string().parse::<NodeId>().unwrap(), node);
         let hash = ChunkHash::of(b"cairn");
         assert_eq!(hash.to_string().parse::<ChunkHash>().unwrap(), hash);
+    }
+
+    /// Fills with one byte, which is one less with each call.
+    struct Falling(std::sync::atomic::AtomicU8);
+
+    impl Entropy for Falling {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed));
+        }
+    }
+
+    #[test]
+    fn a_run_counts_up_from_a_random_id_and_begins_anew_past_the_greatest() {
+        let entropy = Falling(0xff.into());
+        let mut run = NodeIdRun::default();
+        assert_eq!(run.take(&entropy), NodeId(i64::MAX));
+        assert_eq!(run.take(&entropy), NodeId(0x7efe_fefe_fefe_fefe));
+        assert_eq!(run.take(&entropy), NodeId(0x7efe_fefe_fefe_feff));
+        assert_eq!(NodeIdRun::default().take(&entropy), NodeId(0x7dfd_fdfd_fdfd_fdfd));
     }
 
     #[test]

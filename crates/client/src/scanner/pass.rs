@@ -6,7 +6,7 @@ mod vanish;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use cairn_core::ids::NodeId;
+use cairn_core::ids::{NodeId, NodeIdRun};
 use cairn_core::limits;
 use cairn_core::name::NodeName;
 use cairn_core::node::{NodeKind, Place};
@@ -66,6 +66,8 @@ pub(super) struct Pass<'scanner> {
     missing: BTreeSet<NodeId>,
     /// Nodes that were found at another place in this pass.
     claimed: HashSet<NodeId>,
+    /// For nodes that are new.
+    ids: NodeIdRun,
 }
 
 impl<'scanner> Pass<'scanner> {
@@ -83,6 +85,7 @@ impl<'scanner> Pass<'scanner> {
             visited: HashSet::new(),
             missing: BTreeSet::new(),
             claimed: HashSet::new(),
+            ids: NodeIdRun::default(),
         }
     }
 
@@ -92,10 +95,14 @@ impl<'scanner> Pass<'scanner> {
 
     pub(super) async fn run(&mut self) -> Result<(), ScanError> {
         while let Some(visit) = self.to_visit.pop() {
+            let waiting = self.to_visit.len();
             if visit.path.names().len() >= limits::TREE_DEPTH {
                 self.report.note_problem(visit.path, ProblemReason::TooDeep);
             } else if self.visited.insert(visit.node) {
                 self.visit(&visit).await?;
+                // The folders in it come next, in the order of their names and so of their ids: rows of the state that are
+                // sorted by folder are appended, too.
+                self.to_visit[waiting..].reverse();
             }
         }
         Ok(())
@@ -329,7 +336,7 @@ impl<'scanner> Pass<'scanner> {
         let Some(name) = NodeName::new(item.name.as_str()).ok() else {
             return Ok(());
         };
-        let node = NodeId::random(&*self.scanner.runtime.entropy);
+        let node = self.ids.take(&*self.scanner.runtime.entropy);
         let path = visit.path.join(&item.name);
         if item.kind == NodeKind::Directory {
             self.enter(Visit {

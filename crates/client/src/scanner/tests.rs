@@ -32,6 +32,23 @@ async fn a_tree_is_taken_down_and_then_left_alone() {
 }
 
 #[tokio::test]
+async fn new_nodes_have_ids_in_a_row_in_the_order_in_which_they_are_found() {
+    let device = Device::new();
+    for path in ["a/1", "a/2", "b/c/3", "d"] {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if !folder.is_empty() {
+            device.folder(folder);
+        }
+        device.write(path, path);
+    }
+    device.scan().await;
+    let first = device.row("a").await.node.get();
+    for (index, path) in ["a", "b", "d", "a/1", "a/2", "b/c", "b/c/3"].iter().enumerate() {
+        assert_eq!(device.row(path).await.node.get(), first + index as i64, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn awkward_names_are_nodes_as_typed() {
     let device = Device::new();
     let long = "é".repeat(127);

@@ -52,7 +52,7 @@ pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool), 
         // A device reports to the server only what would survive the plug being pulled.
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", "-16384")
-        // A checkpoint per 64 MB of log: ids are random, so that every batch touches pages all over the file.
+        // A checkpoint per 64 MB of log: hashes are random, so that every batch touches pages all over the file.
         .pragma("wal_autocheckpoint", "16384")
         .pragma("journal_size_limit", "67108864")
         .connect()
@@ -206,7 +206,7 @@ async fn sweep_contents(writer: &mut SqliteConnection) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Rewrites a file that has grown by a quarter since the last time: rows come in the order of random ids, so that its
+/// Rewrites a file that has grown by a quarter since the last time: contents come in the order of nothing, so that
 /// pages are up to a third empty. Takes about a second per 100 MB, and as much room again while it lasts; without that
 /// room the file stays as it is.
 async fn pack(writer: &mut SqliteConnection, least_pages: i64) -> Result<(), Fault> {
