@@ -64,6 +64,8 @@ pub(super) struct Pass<'scanner> {
     visited: HashSet<NodeId>,
     /// In order: each is looked at once more.
     missing: BTreeSet<NodeId>,
+    /// Nodes in whose place a thing of another kind was listed.
+    supplanted: HashSet<NodeId>,
     /// Nodes that were found at another place in this pass.
     claimed: HashSet<NodeId>,
     /// For nodes that are new.
@@ -84,6 +86,7 @@ impl<'scanner> Pass<'scanner> {
             to_visit: Vec::new(),
             visited: HashSet::new(),
             missing: BTreeSet::new(),
+            supplanted: HashSet::new(),
             claimed: HashSet::new(),
             ids: NodeIdRun::default(),
         }
@@ -128,6 +131,7 @@ impl<'scanner> Pass<'scanner> {
             .local_children(self.scanner.namespace, visit.node)
             .await?;
         rows.retain(|row| !self.claimed.contains(&row.node));
+        self.note_supplanted(&listed, &rows);
         let matched = match_folder(listed, rows, &held);
         let known = known_inodes(self.scanner, &matched).await?;
         for (item, row) in matched.same {
@@ -361,6 +365,17 @@ impl<'scanner> Pass<'scanner> {
             },
         )
         .await
+    }
+
+    /// Notes the nodes whose names stand for something of another kind; both are in byte order of the name.
+    fn note_supplanted(&mut self, listed: &[Listed], rows: &[LocalRow]) {
+        for row in rows {
+            let found = listed.binary_search_by(|item| item.name.as_str().cmp(row.name_on_disk()));
+            let item = found.ok().and_then(|index| listed.get(index));
+            if item.is_some_and(|item| item.kind != row.entry.substance.kind()) {
+                self.supplanted.insert(row.node);
+            }
+        }
     }
 
     fn miss(&mut self, node: NodeId) {

@@ -263,3 +263,21 @@ fn what_is_moved_to_a_path_that_is_free_for_a_moment_takes_nothing_away() {
         32 calls=0,33 d0 rename #18 "😀.png""#,
     );
 }
+
+#[test]
+fn a_folder_in_place_of_a_file_has_its_name_though_a_look_for_the_file_fails() {
+    holds(
+        r#"seed 20010538
+        turns
+        device nfd reuse stopped step=2000000000
+        device
+        device
+        2 settled d0 make-folder #58 "C"
+        5 settled d1 new #20 "a b" 15
+        15 settled ! disk-error 2 12 2
+        16 +0 d2 file-to-folder #49 0
+        17 +9 ! unmount 0
+        18 +98 ! disk-full 0 441
+        19 settled d2 swap #20 #21"#,
+    );
+}

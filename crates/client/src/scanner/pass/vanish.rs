@@ -19,7 +19,8 @@ impl Pass<'_> {
             .collect();
         let mut gone = Vec::new();
         for node in candidates {
-            if is_gone(self.scanner, node).await? {
+            let is_supplanted = self.supplanted.contains(&node);
+            if is_gone(self.scanner, node, is_supplanted).await? {
                 gone.push(node);
             }
         }
@@ -49,7 +50,8 @@ impl Pass<'_> {
 }
 
 /// Whether nothing is at a node's place that could be the node: a listing may miss a name that is being renamed.
-async fn is_gone(scanner: &Scanner, node: NodeId) -> Result<bool, ScanError> {
+/// Where that cannot be seen it counts what the listing has shown: whether something of another kind is in its place.
+async fn is_gone(scanner: &Scanner, node: NodeId, is_supplanted: bool) -> Result<bool, ScanError> {
     let state = &scanner.state;
     let Some(row) = state.local(scanner.namespace, node).await? else {
         return Ok(false);
@@ -65,7 +67,7 @@ async fn is_gone(scanner: &Scanner, node: NodeId) -> Result<bool, ScanError> {
             found.kind != FileKind::Node(row.entry.substance.kind())
                 || !found.fingerprint.is_same_file(&row.fingerprint)
         }
-        Err(_) => false,
+        Err(_) => is_supplanted,
     })
 }
 

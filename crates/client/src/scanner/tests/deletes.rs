@@ -119,3 +119,17 @@ async fn a_name_missed_by_a_listing_is_looked_for_before_it_is_removed() {
     device.scan().await;
     assert_eq!(device.tree().await, ["a"]);
 }
+
+#[tokio::test]
+async fn a_file_that_gave_way_to_a_folder_is_gone_though_a_second_look_fails() {
+    let device = Device::new();
+    device.write("a", "text");
+    device.scan().await;
+    let node = device.row("a").await.node;
+    device.remove("a");
+    device.folder("a");
+    device.fs.inject("metadata", Fault::Before(io::ErrorKind::Other));
+    device.scan().await;
+    assert_ne!(device.row("a").await.node, node);
+    assert_eq!(device.tree().await, ["a/"]);
+}
