@@ -287,6 +287,22 @@ pub fn rss_bytes(pid: u32) -> Option<u64> {
     of_status(pid, "VmRSS:")
 }
 
+/// Time on processors of a process and all its threads, to 10 ms; `None` when it is gone.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    /// Milliseconds of a tick, as Linux counts for programs (`USER_HZ`).
+    const TICK_MS: u64 = 10;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in brackets and may hold anything. Behind it the 12th and 13th words are user and system time.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let ticks: Vec<u64> = rest
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map_while(|word| word.parse().ok())
+        .collect();
+    (ticks.len() == 2).then(|| Duration::from_millis(ticks.iter().sum::<u64>() * TICK_MS))
+}
+
 fn of_status(pid: u32, key: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with(key))?;

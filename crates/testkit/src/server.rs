@@ -73,6 +73,14 @@ impl Server {
         self.address.context("the server was never started")
     }
 
+    /// The process it runs in.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self.process.as_ref().context("the server does not run")?.pid())
+    }
+
     /// What a device is told at `cairn login`.
     pub fn url(&self) -> &str {
         &self.url

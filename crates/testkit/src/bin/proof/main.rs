@@ -1,6 +1,7 @@
 //! Proofs of full size: `cargo xtask proof NAME`. Each prints what it measured and `PASS` or `FAIL`.
 
 mod big;
+mod crowd;
 mod kills;
 mod latency;
 mod million;
@@ -25,6 +26,8 @@ usage: proof NAME [--count N] [--minutes M] [--seed S] [--dir DIR]
   kills         two devices, random edits, random SIGKILLs (--count of them, 50, or for --minutes; --seed)
   small-files   10,000 files of 100 KB: requests and commits per file
   million       what 1,000,000 small files cost a device (--count of them)
+  connections   what a device costs the server that only waits (--count of them, 5,000)
+  commits       how many commits a second many devices get done (--count connections, 50)
   latency       a file of 100 KB saved until it is seen on the other device (--count times, 100)
 
   --dir DIR     where the data goes; it is removed afterwards [default: the system's folder for temporary files]";
@@ -95,7 +98,16 @@ fn proof(name: &str, options: &Options) -> Result<Table> {
         ),
         "small-files" => small_files::run(&options.dir, options.count.unwrap_or(10_000)),
         "million" => million::run(&options.dir, options.count.unwrap_or(1_000_000)),
+        "connections" => crowd::connections(&options.dir, number(options.count, 5_000)?),
+        "commits" => crowd::commits(&options.dir, number(options.count, 50)?),
         "latency" => latency::run(&options.dir, options.count.unwrap_or(100)),
         _ => bail!("{name} is no proof\n{USAGE}"),
     }
+}
+
+/// A number of things that are held in memory.
+fn number(count: Option<u64>, otherwise: usize) -> Result<usize> {
+    count.map_or(Ok(otherwise), |count| {
+        usize::try_from(count).context("--count is too large")
+    })
 }
