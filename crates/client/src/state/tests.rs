@@ -2,6 +2,7 @@ mod bounds;
 mod conformance;
 mod crash;
 mod inbox;
+mod neighbourhoods;
 mod pages;
 mod plans;
 mod random;

@@ -9,7 +9,7 @@ use cairn_core::time::Mtime;
 use cairn_core::tree::{Entry, Substance};
 
 use crate::fs::Fingerprint;
-use crate::state::LocalRow;
+use crate::state::{LocalChange, LocalRow, StateBatch, TreeChange};
 
 pub(super) fn ns() -> NamespaceId {
     NamespaceId::new(0x7000_0000_0000_0001).unwrap()
@@ -147,4 +147,25 @@ impl Dice {
     pub(super) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.roll(of.len() as u64) as usize]
     }
+}
+
+/// A node that all three trees agree on.
+pub(super) fn put_all(n: i64, entry: Entry) -> StateBatch {
+    StateBatch {
+        remote: vec![TreeChange::Put(id(n), entry.clone())],
+        local: vec![LocalChange::Put(row(n, entry.clone()))],
+        synced: vec![TreeChange::Put(id(n), entry)],
+        ..StateBatch::default()
+    }
+}
+
+/// Several batches as one.
+pub(super) fn join(parts: impl IntoIterator<Item = StateBatch>) -> StateBatch {
+    let mut all = StateBatch::default();
+    for part in parts {
+        all.remote.extend(part.remote);
+        all.local.extend(part.local);
+        all.synced.extend(part.synced);
+    }
+    all
 }
