@@ -137,14 +137,20 @@ pub(super) async fn journal_tells_the_tree(stage: &Stage) -> Checked {
                 format!("{} stands where {expected} belongs", entry.seq),
             ));
         }
-        match (entry.change, &entry.place_after) {
-            (Change::Deleted, _) | (_, None) => forget(&mut places, entry.node),
-            // No device restores from the trash here: what is below would have to be listed.
-            (_, Some(place)) => {
-                places.insert(entry.node, (place.parent, place.name.as_str().to_owned()));
-            }
-        }
+        // What is deleted goes with all that is below it, and comes back with that: a device that has not seen the deletion may
+        // move a folder out of what was deleted.
+        let place = match (entry.change, &entry.place_after) {
+            (Change::Deleted, _) | (_, None) => (NodeId::TRASH, String::new()),
+            (_, Some(place)) => (place.parent, place.name.as_str().to_owned()),
+        };
+        places.insert(entry.node, place);
     }
+    let trashed: BTreeSet<NodeId> = places
+        .keys()
+        .copied()
+        .filter(|node| !is_live(&places, *node))
+        .collect();
+    places.retain(|node, _| !trashed.contains(node));
     let head = metadata
         .nodes_at(namespace, expected, None, ALL)
         .await
@@ -166,16 +172,16 @@ pub(super) async fn journal_tells_the_tree(stage: &Stage) -> Checked {
     none(INVARIANT, "journal (left) and tree", &differing)
 }
 
-/// A node is gone, with all that is below it.
-fn forget(places: &mut BTreeMap<NodeId, (NodeId, String)>, node: NodeId) {
-    let mut gone = vec![node];
-    while let Some(node) = gone.pop() {
-        places.remove(&node);
-        gone.extend(
-            places
-                .iter()
-                .filter(|(_, (parent, _))| *parent == node)
-                .map(|(id, _)| *id),
-        );
+/// Whether a node stands below the root and not in the trash.
+fn is_live(places: &BTreeMap<NodeId, (NodeId, String)>, node: NodeId) -> bool {
+    let mut above = Some(node);
+    // A cycle, which no journal may make, is longer than all there is.
+    for _ in 0..=places.len() {
+        match above {
+            Some(NodeId::ROOT) => return true,
+            Some(node) => above = places.get(&node).map(|(parent, _)| *parent),
+            None => return false,
+        }
     }
+    false
 }
