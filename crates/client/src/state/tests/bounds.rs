@@ -1,4 +1,4 @@
-//! What is loaded at once has a bound, whatever the trees are.
+//! Many nodes at once: asked for in one statement, and loaded within a bound whatever the trees are.
 
 use cairn_core::tree::Entry;
 
@@ -63,5 +63,31 @@ async fn many_folders_that_go_share_what_is_looked_at_of_them() {
             assert!(hood.local.children(id(10 + n)).count() >= 40, "{}", subject.name);
             assert!(hood.local_more_below.contains(&id(10 + n)));
         }
+    }
+}
+
+#[tokio::test]
+async fn many_nodes_and_inodes_are_asked_for_at_once() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let known = state.known_inodes(ns(), &[7]).await.unwrap();
+        assert!(known.is_empty(), "{}", subject.name);
+        let mut rows = [row(10, folder(1, "f")), row(12, file(10, "a", 3))];
+        rows[1].fingerprint.inode = u64::MAX;
+        let batch = StateBatch {
+            local: rows.iter().cloned().map(LocalChange::Put).collect(),
+            remote: vec![TreeChange::Put(id(11), folder(1, "not here"))],
+            ..StateBatch::default()
+        };
+        state.apply(ns(), batch).await.unwrap();
+        let inode = rows[0].fingerprint.inode;
+        let known = state.known_inodes(ns(), &[u64::MAX, 5, inode]).await.unwrap();
+        assert_eq!(known, [u64::MAX, inode].into(), "{}", subject.name);
+        let found = state
+            .locals(ns(), &[id(12), id(11), id(99), id(10)])
+            .await
+            .unwrap();
+        let [folder, file] = rows;
+        assert_eq!(found, [Some(file), None, None, Some(folder)]);
     }
 }

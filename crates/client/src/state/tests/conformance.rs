@@ -36,32 +36,6 @@ async fn an_empty_state_knows_nothing() {
 }
 
 #[tokio::test]
-async fn many_nodes_and_inodes_are_asked_for_at_once() {
-    for subject in subjects().await {
-        let state = &subject.state;
-        let known = state.known_inodes(ns(), &[7]).await.unwrap();
-        assert!(known.is_empty(), "{}", subject.name);
-        let mut rows = [row(10, folder(1, "f")), row(12, file(10, "a", 3))];
-        rows[1].fingerprint.inode = u64::MAX;
-        let batch = StateBatch {
-            local: rows.iter().cloned().map(LocalChange::Put).collect(),
-            remote: vec![TreeChange::Put(id(11), folder(1, "not here"))],
-            ..StateBatch::default()
-        };
-        state.apply(ns(), batch).await.unwrap();
-        let inode = rows[0].fingerprint.inode;
-        let known = state.known_inodes(ns(), &[u64::MAX, 5, inode]).await.unwrap();
-        assert_eq!(known, [u64::MAX, inode].into(), "{}", subject.name);
-        let found = state
-            .locals(ns(), &[id(12), id(11), id(99), id(10)])
-            .await
-            .unwrap();
-        let [folder, file] = rows;
-        assert_eq!(found, [Some(file), None, None, Some(folder)]);
-    }
-}
-
-#[tokio::test]
 async fn what_was_put_is_read_back_exactly() {
     for subject in subjects().await {
         let state = &subject.state;
