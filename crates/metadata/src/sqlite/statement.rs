@@ -72,22 +72,34 @@ pub(super) fn query<'q>(sql: &'static str) -> Query<'q> {
     sqlx::query(sql)
 }
 
-/// Starts a statement whose `{rows}` are that many rows of `columns` values.
+/// Starts a statement whose `{rows}` are that many rows of `columns` values, and all that is bound.
 pub(super) fn query_rows<'q>(sql: &'static str, columns: usize, rows: usize) -> Query<'q> {
-    query_rows_from(sql, 1, columns, rows)
+    // Without numbers: SQLite goes through a list of all numbered ones for each that is bound.
+    with_rows(sql, columns, rows, |values, _| values.push('?'))
 }
 
 /// Starts a statement whose `{rows}` are that many rows of `columns` values, the first of them `$first`.
 pub(super) fn query_rows_from<'q>(sql: &'static str, first: usize, columns: usize, rows: usize) -> Query<'q> {
+    with_rows(sql, columns, rows, |values, index| {
+        // Writing to a string cannot fail.
+        let _ = write!(values, "${}", first + index);
+    })
+}
+
+fn with_rows<'q>(
+    sql: &'static str,
+    columns: usize,
+    rows: usize,
+    place_value: impl Fn(&mut String, usize),
+) -> Query<'q> {
     let mut values = String::with_capacity(rows * columns * 6);
-    let mut next = first;
     for row in 0..rows {
         values.push_str(if row == 0 { "(" } else { ", (" });
         for column in 0..columns {
-            let separator = if column == 0 { "$" } else { ", $" };
-            // Writing to a string cannot fail.
-            let _ = write!(values, "{separator}{next}");
-            next += 1;
+            if column > 0 {
+                values.push_str(", ");
+            }
+            place_value(&mut values, row * columns + column);
         }
         values.push(')');
     }
