@@ -28,6 +28,8 @@ pub struct Finished {
     pub elapsed: Duration,
     /// The most memory it ever had, as far as it was seen.
     pub peak_rss_bytes: u64,
+    /// What it had the disk write, as far as it was seen.
+    pub written_bytes: u64,
 }
 
 impl Finished {
@@ -104,6 +106,7 @@ pub struct Process {
     stderr: PathBuf,
     started: Stopwatch,
     peak_rss_bytes: u64,
+    written_bytes: u64,
 }
 
 /// Tells apart the logs of programs that run in one folder.
@@ -133,6 +136,7 @@ impl Process {
             stderr,
             started: Stopwatch::start(),
             peak_rss_bytes: 0,
+            written_bytes: 0,
         })
     }
 
@@ -156,6 +160,13 @@ impl Process {
         self.peak_rss_bytes
     }
 
+    /// What it has had the disk write (`write_bytes`): more than files grow by when pages of them are written again.
+    pub fn written_bytes(&mut self) -> u64 {
+        let seen = written_bytes(self.pid()).unwrap_or(0);
+        self.written_bytes = self.written_bytes.max(seen);
+        self.written_bytes
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
@@ -164,6 +175,7 @@ impl Process {
         let label = self.label.clone();
         let waited = eventually(deadline, &format!("`{label}` ends"), || {
             self.peak_rss_bytes();
+            self.written_bytes();
             Ok(match self.child.try_wait()? {
                 Some(status) => Observed::Done(status),
                 None => Observed::NotYet(tail(&self.output())),
@@ -255,6 +267,7 @@ impl Process {
             stderr: String::from_utf8_lossy(&fs::read(&self.stderr).unwrap_or_default()).into_owned(),
             elapsed: self.started.elapsed(),
             peak_rss_bytes: self.peak_rss_bytes,
+            written_bytes: self.written_bytes,
         }
     }
 }
@@ -301,6 +314,13 @@ pub fn cpu_time(pid: u32) -> Option<Duration> {
         .map_while(|word| word.parse().ok())
         .collect();
     (ticks.len() == 2).then(|| Duration::from_millis(ticks.iter().sum::<u64>() * TICK_MS))
+}
+
+/// `write_bytes` of a process; `None` when it is gone, or the system counts none.
+fn written_bytes(pid: u32) -> Option<u64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "))?;
+    line.parse().ok()
 }
 
 fn of_status(pid: u32, key: &str) -> Option<u64> {

@@ -42,6 +42,14 @@ pub(crate) fn run(dir: &Path, files: u64) -> Result<Table> {
         ),
     );
     row_of_memory(&mut table, "peak memory, first sync", first.peak_rss_bytes, files);
+    table.row(
+        "written to disk in the first sync, by the device and by the server",
+        format!(
+            "{}, {}",
+            mebibytes(first.written_bytes),
+            mebibytes(world.server.process()?.written_bytes())
+        ),
+    );
     let (state, per_node) = state_bytes(&device, nodes.count)?;
     table.row(
         "state on disk after it, not yet packed",
