@@ -73,6 +73,24 @@ async fn what_was_put_comes_back(store: &impl CollectableChunks) {
         assert_eq!(&decoded[..], plaintext);
     }
     store.put(Vec::new()).await.expect("putting nothing works");
+    let asked = [
+        chunks[2].hash,
+        ChunkHash::of(b"missing"),
+        chunks[0].hash,
+        chunks[2].hash,
+    ];
+    let found = store
+        .get_many(&asked)
+        .await
+        .into_iter()
+        .map(|read| read.expect(WORKS));
+    let there = |index: usize| Some(chunks[index].chunk.clone());
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [there(2), None, there(0), there(2)],
+        "each is answered in its place"
+    );
+    assert!(store.get_many(&[]).await.is_empty());
 }
 
 async fn what_was_not_put_is_missing(store: &impl CollectableChunks) {

@@ -75,6 +75,15 @@ pub trait ChunkStore: Send + Sync + 'static {
     /// [`ChunkError::Corrupt`] when what is stored is not what was put.
     async fn get(&self, hash: &ChunkHash) -> Result<Option<EncodedChunk>>;
 
+    /// Reads chunks, each as [`Self::get`] does, and returns one result for each in order. May look them up together.
+    async fn get_many(&self, hashes: &[ChunkHash]) -> Vec<Result<Option<EncodedChunk>>> {
+        let mut chunks = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            chunks.push(self.get(hash).await);
+        }
+        chunks
+    }
+
     /// For each hash, whether the chunk is there and alive; those that are, are kept alive under the returned lease.
     async fn touch(&self, hashes: &[ChunkHash]) -> Result<(Vec<bool>, Lease)>;
 

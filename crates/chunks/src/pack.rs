@@ -22,7 +22,7 @@ mod reader;
 mod recover;
 mod writer;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -205,18 +205,25 @@ impl PackChunks {
         answer.await.map_err(|_ended| closed())?
     }
 
-    async fn locate(&self, hash: &ChunkHash) -> Result<Option<Location>> {
+    async fn locate_many(&self, hashes: &[ChunkHash]) -> Result<Vec<Option<Location>>> {
         // In this order: a chunk leaves the pending ones only when the index has it.
-        if let Some(at) = self.shared.pending.find(hash) {
-            return Ok(Some(at));
+        let pending = &self.shared.pending;
+        let mut located: Vec<_> = hashes.iter().map(|hash| pending.find(hash)).collect();
+        let others: Vec<ChunkHash> = hashes
+            .iter()
+            .zip(&located)
+            .filter(|(_, at)| at.is_none())
+            .map(|(hash, _)| *hash)
+            .collect();
+        if others.is_empty() {
+            return Ok(located);
         }
-        Ok(self
-            .shared
-            .index
-            .find(&[*hash])
-            .await?
-            .first()
-            .map(|live| live.at))
+        let found = self.shared.index.find(&others).await?;
+        let found: HashMap<ChunkHash, Location> = found.iter().map(|live| (live.hash, live.at)).collect();
+        for (hash, at) in hashes.iter().zip(&mut located) {
+            *at = at.or_else(|| found.get(hash).copied());
+        }
+        Ok(located)
     }
 }
 
@@ -250,15 +257,26 @@ impl ChunkStore for PackChunks {
     }
 
     async fn get(&self, hash: &ChunkHash) -> Result<Option<EncodedChunk>> {
-        self.check_open()?;
-        let Some(at) = self.locate(hash).await? else {
-            return Ok(None);
+        self.get_many(&[*hash]).await.pop().unwrap_or(Ok(None))
+    }
+
+    async fn get_many(&self, hashes: &[ChunkHash]) -> Vec<Result<Option<EncodedChunk>>> {
+        let located = match self.check_open() {
+            Ok(()) => self.locate_many(hashes).await,
+            Err(error) => Err(error),
         };
-        let (shared, hash) = (Arc::clone(&self.shared), *hash);
-        self.shared
-            .runtime
-            .blocking(move || shared.packs.read(&hash, at).map(Some))
-            .await
+        let located = match located {
+            Ok(located) => located,
+            Err(error) => return hashes.iter().map(|_| Err(error.again())).collect(),
+        };
+        let (shared, hashes) = (Arc::clone(&self.shared), hashes.to_vec());
+        let read = move || {
+            let read = |(hash, at): (&ChunkHash, Option<Location>)| {
+                at.map(|at| shared.packs.read(hash, at)).transpose()
+            };
+            hashes.iter().zip(located).map(read).collect()
+        };
+        self.shared.runtime.blocking(read).await
     }
 
     async fn touch(&self, hashes: &[ChunkHash]) -> Result<(Vec<bool>, Lease)> {

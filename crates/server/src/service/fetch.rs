@@ -1,19 +1,21 @@
 //! Sends the content of files, chunk by chunk, never a whole reply in memory.
 
+mod batch;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use cairn_api::frame::{ChunkFrame, Frame};
-use cairn_api::sync::{Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, to_cbor};
-use cairn_chunks::ChunkError;
+use cairn_api::frame::Frame;
+use cairn_api::sync::{Fetch, FetchItem, FetchPart};
 use cairn_core::ids::{ChunkHash, NamespaceId};
 use cairn_core::limits;
-use cairn_core::node::{Content, FileContent};
-use futures::StreamExt;
-use futures::stream::FuturesOrdered;
+use cairn_core::manifest::PAGE_MAX_BYTES;
+use cairn_core::node::FileContent;
+use futures::future;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use self::batch::Batches;
 use super::contents::{ChunkWalk, damaged, pages_of};
 use super::patches::{self, NewPages};
 use crate::auth::Caller;
@@ -21,8 +23,8 @@ use crate::error::ServiceError;
 use crate::memory;
 use crate::state::State;
 
-/// Chunks that are read ahead of the reader: enough to hide the disk, 2 MiB at most.
-const READ_AHEAD: usize = 8;
+/// Bytes of a block that is handed to the connection: as much as it takes at once, so that small frames go out together.
+const BLOCK_BYTES: usize = 256 << 10;
 /// How long a download waits for its turn.
 const DOWNLOAD_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -51,7 +53,7 @@ pub(crate) async fn fetch(
     };
     let device = caller.device;
     state.spawn("fetch", async move {
-        let end = sender.run(request).await;
+        let end = sender.run(&request).await;
         if let Err(Stop::Failed(error)) = end {
             tracing::error!(device.id = %device, %error, "a download was cut");
         }
@@ -80,74 +82,36 @@ impl From<ServiceError> for Stop {
 }
 
 impl Sender {
-    async fn run(&self, request: Fetch) -> Result<(), Stop> {
-        for (index, item) in request.items.iter().enumerate() {
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            self.item(request.namespace, index, item).await?;
+    /// One batch goes out while the next is read.
+    async fn run(&self, request: &Fetch) -> Result<(), Stop> {
+        let mut batches = Batches::new(&self.state, request);
+        let mut ready = batches.next().await?;
+        while let Some(frames) = ready {
+            let (sent, next) = future::join(self.send(&frames), batches.next()).await;
+            sent?;
+            ready = next?;
         }
-        self.send(&Frame::End).await
+        self.send(&[Frame::End]).await
     }
 
-    async fn item(&self, namespace: NamespaceId, index: u32, item: &FetchItem) -> Result<(), Stop> {
-        let state = self.state.as_ref();
-        let revision = state
-            .metadata
-            .revision(namespace, item.node, item.content_seq)
-            .await;
-        let Some(Content::File(file)) = revision.map_err(ServiceError::from)?.map(|node| node.content) else {
-            return self.start(index, FetchStatus::NotFound, 0).await;
-        };
-        let mut run = match Run::open(state, namespace, item, &file).await {
-            Ok(run) => run,
-            Err(error) => return self.refuse(index, error).await,
-        };
-        let frame_count = run.left;
-        // What is damaged near the front is told in good order; further on only the connection can be cut.
-        let mut ahead = match run.first(state).await {
-            Ok(ahead) => ahead,
-            Err(error) => return self.refuse(index, error).await,
-        };
-        self.start(index, FetchStatus::Found, frame_count).await?;
-        let mut reads = FuturesOrdered::new();
-        loop {
-            while ahead.len() + reads.len() < READ_AHEAD {
-                let Some(hash) = run.next(state).await? else { break };
-                reads.push_back(frame(state, Arc::clone(&run.form), hash));
+    /// Sends frames, small ones together.
+    async fn send(&self, frames: &[Frame]) -> Result<(), Stop> {
+        let mut block = BytesMut::new();
+        for (index, frame) in frames.iter().enumerate() {
+            if block.is_empty() {
+                let rest = frames[index..].iter().map(Frame::wire_len).sum::<usize>();
+                block.reserve(rest.min(BLOCK_BYTES.max(frame.wire_len())));
             }
-            let frame = match ahead.pop_front() {
-                Some(frame) => frame,
-                None => match reads.next().await {
-                    Some(frame) => frame?,
-                    None => return Ok(()),
-                },
-            };
-            self.send(&frame).await?;
+            frame.encode(&mut block);
+            if block.len() >= BLOCK_BYTES || index + 1 == frames.len() {
+                let sent = self
+                    .frames
+                    .send_timeout(block.split().freeze(), self.state.config.download_stall_timeout)
+                    .await;
+                sent.map_err(|_| Stop::Gone)?;
+            }
         }
-    }
-
-    async fn refuse(&self, index: u32, error: ServiceError) -> Result<(), Stop> {
-        if !is_damage(&error) {
-            return Err(Stop::Failed(error));
-        }
-        tracing::error!(%error, "content that is referenced cannot be read");
-        self.start(index, FetchStatus::Damaged, 0).await
-    }
-
-    async fn start(&self, item: u32, status: FetchStatus, frames: u64) -> Result<(), Stop> {
-        self.send(&Frame::Message(
-            to_cbor(&FetchStart { item, status, frames }).into(),
-        ))
-        .await
-    }
-
-    async fn send(&self, frame: &Frame) -> Result<(), Stop> {
-        let mut bytes = BytesMut::with_capacity(frame.wire_len());
-        frame.encode(&mut bytes);
-        let sent = self
-            .frames
-            .send_timeout(bytes.freeze(), self.state.config.download_stall_timeout)
-            .await;
-        sent.map_err(|_| Stop::Gone)
+        Ok(())
     }
 }
 
@@ -218,49 +182,20 @@ impl Run {
         })
     }
 
-    async fn next(&mut self, state: &State) -> Result<Option<ChunkHash>, ServiceError> {
+    /// The next chunk or page, with the bytes that it may take.
+    async fn next(&mut self, state: &State) -> Result<Option<(ChunkHash, usize)>, ServiceError> {
         if self.left == 0 {
             return Ok(None);
         }
         self.left -= 1;
         match &mut self.source {
-            Source::Chunks(walk) => Ok(walk.next(state).await?.map(|entry| entry.hash)),
-            Source::Pages(pages) => Ok(pages.pop_front()),
+            Source::Chunks(walk) => {
+                let entry = walk.next(state).await?;
+                Ok(entry.map(|entry| (entry.hash, entry.len as usize)))
+            }
+            Source::Pages(pages) => Ok(pages.pop_front().map(|hash| (hash, PAGE_MAX_BYTES))),
         }
     }
-
-    /// Reads the first few, all at once.
-    async fn first(&mut self, state: &State) -> Result<VecDeque<Frame>, ServiceError> {
-        let mut reads = FuturesOrdered::new();
-        while reads.len() < READ_AHEAD {
-            let Some(hash) = self.next(state).await? else {
-                break;
-            };
-            reads.push_back(frame(state, Arc::clone(&self.form), hash));
-        }
-        let mut chunks = VecDeque::with_capacity(reads.len());
-        while let Some(chunk) = reads.next().await {
-            chunks.push_back(chunk?);
-        }
-        Ok(chunks)
-    }
-}
-
-/// A chunk or a page as it goes out.
-async fn frame(state: &State, form: Arc<Form>, hash: ChunkHash) -> Result<Frame, ServiceError> {
-    if let Form::NewPages(pages) = form.as_ref() {
-        return pages.frame(state, hash).await;
-    }
-    let chunk = state.chunks.get(&hash).await?;
-    let chunk = chunk.ok_or_else(|| damaged(hash, &"it is not in the chunk store"))?;
-    if let Form::From(base) = form.as_ref() {
-        return patches::patched(state, base, hash, chunk).await;
-    }
-    Ok(Frame::Chunk(ChunkFrame {
-        hash,
-        is_page: matches!(form.as_ref(), Form::WholePages),
-        chunk,
-    }))
 }
 
 fn root_of(file: &FileContent) -> ChunkHash {
@@ -270,11 +205,4 @@ fn root_of(file: &FileContent) -> ChunkHash {
             .first()
             .map_or(ChunkHash::new([0; 32]), |entry| entry.hash),
     }
-}
-
-const fn is_damage(error: &ServiceError) -> bool {
-    matches!(
-        error,
-        ServiceError::Damaged { .. } | ServiceError::Chunks(ChunkError::Corrupt { .. })
-    )
 }
