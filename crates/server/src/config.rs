@@ -15,7 +15,8 @@ pub struct ServerConfig {
     pub body_least_bytes_per_second: u64,
     /// How long a reader of a download may take nothing.
     pub download_stall_timeout: Duration,
-    /// Downloads that are streamed at once; each keeps up to 2 MiB of chunks ahead, and 1 MiB that patches are made from.
+    /// Downloads that are streamed at once; each keeps up to 3 MiB of chunks, 1 MiB mostly, and 1 MiB that
+    /// patches are made from.
     pub max_downloads: usize,
     /// How long running requests may go on after a stop was asked for.
     pub drain_timeout: Duration,
@@ -25,6 +26,9 @@ pub struct ServerConfig {
     pub login: LoginLimits,
     /// Requests per second of one device, in the long run.
     pub device_requests_per_second: u32,
+    /// How long no commit has come before the contents of the last ones are read, to check the hashes that devices claimed: who
+    /// waits for these contents goes first.
+    pub content_hash_delay: Duration,
     /// Whether unencrypted connections from other machines are taken. Only for a server behind a proxy that does TLS.
     pub allow_plain_http: bool,
 }
@@ -55,6 +59,7 @@ impl Default for ServerConfig {
             token_lifetime: None,
             login: LoginLimits::default(),
             device_requests_per_second: 200,
+            content_hash_delay: Duration::from_secs(10),
             allow_plain_http: false,
         }
     }

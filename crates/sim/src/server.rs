@@ -130,6 +130,7 @@ impl SimServer {
         };
         let config = ServerConfig {
             device_requests_per_second: 100_000,
+            content_hash_delay: std::time::Duration::from_millis(200),
             ..ServerConfig::default()
         };
         let metadata = Gated::new(Arc::clone(&inner.metadata), Arc::clone(&life));

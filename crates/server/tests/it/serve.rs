@@ -9,6 +9,7 @@ use cairn_api::sync::{
 use cairn_core::change::Change;
 use cairn_core::ids::ContentHash;
 use cairn_core::node::{Content, FileContent};
+use cairn_metadata::MetadataStore;
 use cairn_server::tls::{Fingerprint, Tls};
 use cairn_server::{ServeError, ServerConfig, serve};
 use futures::StreamExt;
@@ -231,7 +232,10 @@ async fn a_request_that_does_not_end_is_cut_when_the_time_is_over() {
 
 #[tokio::test]
 async fn a_real_upload_with_a_wrong_content_hash_is_repaired_in_the_journal() {
-    let world = World::new();
+    let world = World::with(ServerConfig {
+        content_hash_delay: Duration::from_millis(10),
+        ..ServerConfig::default()
+    });
     world.account("ada@example.org").await;
     let running = Running::start(&world, None).await;
     let client = client().http2_prior_knowledge().build().unwrap();
@@ -278,4 +282,47 @@ async fn a_real_upload_with_a_wrong_content_hash_is_repaired_in_the_journal() {
     );
     assert_eq!(entries[0].content, Some(Content::File(file.content)));
     running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn contents_are_checked_when_no_commit_has_come_for_a_while() {
+    let world = World::with(ServerConfig {
+        content_hash_delay: Duration::from_secs(10),
+        ..ServerConfig::default()
+    });
+    let device = world.device("ada@example.org").await;
+    world.server.start_jobs();
+    let wrong = |seed: &str| {
+        let mut file = TestFile::random(seed, 100_000);
+        file.content.content_hash = ContentHash::new([1; 32]);
+        file
+    };
+    device.put("first", &wrong("first")).await;
+    // tidy: sleep because the clock stands still and is moved on by this alone
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let (node, _) = device.put("second", &wrong("second")).await;
+    // tidy: sleep because the clock stands still and is moved on by this alone
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let unverified = || async {
+        let contents = world.metadata.unverified_contents(device.root, 10).await;
+        contents.unwrap().len()
+    };
+    assert_eq!(unverified().await, 2, "the second put the check off");
+    // tidy: sleep because of the same
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(unverified().await, 0);
+    let known = world
+        .metadata
+        .nodes(device.root, &[node])
+        .await
+        .unwrap()
+        .pop()
+        .flatten();
+    let Some(Content::File(content)) = known.map(|node| node.content) else {
+        panic!("a file")
+    };
+    assert_eq!(
+        content.content_hash,
+        TestFile::random("second", 100_000).content.content_hash
+    );
 }
