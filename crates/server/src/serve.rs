@@ -30,6 +30,8 @@ use crate::tls::Tls;
 /// HTTP/2 flow control: what one upload may have on its way, and what all of a connection may.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// Bytes of a frame of HTTP/2: with the 16 KiB that are usual every chunk is handled five times.
+const FRAME_BYTES: u32 = 64 << 10;
 /// Bytes that a response may have waiting in a connection: one chunk.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
 /// HTTP/1.1 read buffer; grows with use, so an idle connection has little.
@@ -215,6 +217,7 @@ impl Connection {
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(FRAME_BYTES)
             .max_concurrent_streams(CONCURRENT_STREAMS)
             .max_header_list_size(HEADER_LIST_BYTES)
             .max_send_buf_size(SEND_BUFFER_BYTES)

@@ -20,6 +20,8 @@ const CONNECT: Duration = Duration::from_secs(20);
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// Window of the connection in bytes: four streams of content.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// Bytes of a frame of HTTP/2: with the 16 KiB that are usual every chunk is handled five times.
+const FRAME_BYTES: u32 = 64 * 1024;
 
 /// Requests over the network to the server at one address.
 pub(super) struct NetworkTransport {
@@ -86,6 +88,7 @@ impl NetworkTransport {
             .tcp_nodelay(true)
             .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
             .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_max_frame_size(FRAME_BYTES)
             .http2_keep_alive_interval(Duration::from_secs(30))
             .http2_keep_alive_timeout(Duration::from_secs(20))
             .user_agent(concat!("cairn/", env!("CARGO_PKG_VERSION")))
