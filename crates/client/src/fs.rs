@@ -160,6 +160,19 @@ pub struct FsError {
 }
 
 impl FsError {
+    /// The same once more, for others that failed with it.
+    pub fn again(&self) -> Self {
+        let source = match self.source.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(self.source.kind(), self.source.to_string()),
+        };
+        Self {
+            action: self.action,
+            path: self.path.clone(),
+            source,
+        }
+    }
+
     /// Whether the thing was not there.
     pub fn is_not_found(&self) -> bool {
         matches!(
@@ -217,11 +230,26 @@ pub trait StageFile: Send {
     /// As the filesystem says.
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> FsResult<usize>;
 
-    /// Sets length, mode and modification time, and makes all of it durable. The last call on a staged file.
+    /// Sets length, mode and modification time, of a file that [`StageGroup::sync`] makes durable. The last call on it.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn prepare(&mut self, size: u64, executable: bool, mtime: Mtime) -> FsResult<()>;
+
+    /// As [`Self::prepare`], and makes the file durable.
     ///
     /// # Errors
     /// As the filesystem says; a failed sync is never tried again: the staged file is removed.
     fn finish(&mut self, size: u64, executable: bool, mtime: Mtime) -> FsResult<()>;
+}
+
+/// Staged files that become durable together: with one sync of the disk where each alone would take one.
+pub trait StageGroup: Send {
+    /// Makes staged files durable that were written and prepared since the group was begun, and closed again.
+    ///
+    /// # Errors
+    /// As the filesystem says; a failed sync is never tried again: all of the files are removed.
+    fn sync(&mut self, names: &[String]) -> FsResult<()>;
 }
 
 /// A synced root. Everything of ours lies in `.cairn/` below it: `root` (the marker), `stage/`, `trash/`.
@@ -267,6 +295,12 @@ pub trait Filesystem: Send + Sync + 'static {
     /// # Errors
     /// As the filesystem says.
     fn stage(&self, name: &str) -> FsResult<Box<dyn StageFile>>;
+
+    /// Begins a group of staged files.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn begin_group(&self) -> FsResult<Box<dyn StageGroup>>;
 
     /// Makes a staged link.
     ///

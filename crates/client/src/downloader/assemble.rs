@@ -133,3 +133,12 @@ pub(super) fn finish(stage: &SharedStage, wanted: &Wanted) -> FsResult<()> {
         wanted.mtime,
     )
 }
+
+/// As [`finish`], of a file that becomes durable with its group.
+pub(super) fn prepare(stage: &SharedStage, wanted: &Wanted) -> FsResult<()> {
+    stage.lock().unwrap_or_else(PoisonError::into_inner).prepare(
+        wanted.content.size,
+        wanted.executable,
+        wanted.mtime,
+    )
+}

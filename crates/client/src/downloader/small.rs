@@ -8,13 +8,12 @@ use cairn_core::node::FileContent;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::assemble::{Arrived, fill_from_disk, finish, write_chunks};
+use super::assemble::{Arrived, fill_from_disk, finish, prepare, write_chunks};
 use super::incoming::{Incoming, Part, malformed};
 use super::{DownloadError, Downloaded, Downloader, Wanted, inline_chunks};
-use crate::fs::{DiskPath, Filesystem};
+use crate::fs::{DiskPath, Filesystem, FsError, StageGroup};
 
-/// Files that are written at once. Each ends with a sync, and syncs that wait together share one journal commit of the
-/// filesystem.
+/// Files that are written at once.
 const WRITES: usize = 8;
 
 /// What the disk alone could do for a file.
@@ -71,6 +70,24 @@ impl Downloader {
 
     /// Fetches what the disk does not have. What had arrived whole before a failure stays.
     async fn fetch_batch(&self, missing: Vec<Wanted>, results: &mut Vec<Downloaded>) {
+        let fs = Arc::clone(&self.fs);
+        // Before anything is written: it notices what goes wrong from here on.
+        let group = match self.runtime.blocking(move || fs.begin_group()).await {
+            Ok(group) => group,
+            Err(error) => return fail_for_disk(missing, &error, results),
+        };
+        let mut written = Vec::with_capacity(missing.len());
+        self.receive_batch(missing, &mut written, results).await;
+        self.make_durable(group, written, results).await;
+    }
+
+    /// Receives files and writes them to the stage; those that were written are not durable yet.
+    async fn receive_batch(
+        &self,
+        missing: Vec<Wanted>,
+        written: &mut Vec<Wanted>,
+        results: &mut Vec<Downloaded>,
+    ) {
         let request = Fetch {
             namespace: self.namespace,
             items: missing.iter().map(item).collect(),
@@ -79,7 +96,7 @@ impl Downloader {
             Ok(incoming) => incoming,
             Err(error) => return fail_all(missing, error, results),
         };
-        let mut writes: FuturesUnordered<BoxFuture<'_, Downloaded>> = FuturesUnordered::new();
+        let mut writes: FuturesUnordered<BoxFuture<'_, Written>> = FuturesUnordered::new();
         let mut waiting = missing.into_iter().enumerate();
         while let Some((index, wanted)) = waiting.next() {
             let received = {
@@ -88,7 +105,7 @@ impl Downloader {
                 loop {
                     tokio::select! {
                         biased;
-                        Some(written) = writes.next(), if !writes.is_empty() => results.push(written),
+                        Some(done) = writes.next(), if !writes.is_empty() => sort(done, written, results),
                         received = &mut receiving, if writes.len() < WRITES => break received,
                     }
                 }
@@ -103,37 +120,65 @@ impl Downloader {
                 }
             }
         }
-        while let Some(written) = writes.next().await {
-            results.push(written);
+        while let Some(done) = writes.next().await {
+            sort(done, written, results);
         }
     }
 
     /// Writes a file that has arrived.
-    async fn write(&self, wanted: Wanted, arrived: Vec<Arrived>) -> Downloaded {
+    async fn write(&self, wanted: Wanted, arrived: Vec<Arrived>) -> Written {
         let fs = Arc::clone(&self.fs);
-        let node = wanted.node;
-        let content = wanted.content.clone();
-        let result = self
-            .runtime
-            .blocking(move || -> Result<(), DownloadError> {
-                let stage = Arc::new(Mutex::new(fs.stage(&wanted.staged)?));
-                let written = write_chunks(&stage, &arrived)
-                    .map_err(DownloadError::from)
-                    .and_then(|()| finish(&stage, &wanted).map_err(DownloadError::Fs));
-                drop(stage);
-                written.inspect_err(|_| abandon(fs.as_ref(), &wanted.staged))
+        self.runtime
+            .blocking(move || {
+                let result = write(fs.as_ref(), &wanted, &arrived);
+                if result.is_err() {
+                    abandon(fs.as_ref(), &wanted.staged);
+                }
+                (wanted, result)
             })
-            .await;
-        if result.is_ok() {
-            self.count(&content);
+            .await
+    }
+
+    /// Makes files durable that were written.
+    async fn make_durable(
+        &self,
+        mut group: Box<dyn StageGroup>,
+        written: Vec<Wanted>,
+        results: &mut Vec<Downloaded>,
+    ) {
+        if written.is_empty() {
+            return;
         }
-        (node, result)
+        let names: Vec<String> = written.iter().map(|wanted| wanted.staged.clone()).collect();
+        match self.runtime.blocking(move || group.sync(&names)).await {
+            Ok(()) => results.extend(written.into_iter().map(|wanted| {
+                self.count(&wanted.content);
+                (wanted.node, Ok(()))
+            })),
+            Err(error) => fail_for_disk(written, &error, results),
+        }
     }
 
     fn count(&self, content: &FileContent) {
         self.progress.down.bytes(content.size);
         self.progress.down.files(1);
     }
+}
+
+/// A file that was written, or why it was not.
+type Written = (Wanted, Result<(), DownloadError>);
+
+fn sort((wanted, result): Written, written: &mut Vec<Wanted>, results: &mut Vec<Downloaded>) {
+    match result {
+        Ok(()) => written.push(wanted),
+        Err(error) => results.push((wanted.node, Err(error))),
+    }
+}
+
+fn write(fs: &dyn Filesystem, wanted: &Wanted, arrived: &[Arrived]) -> Result<(), DownloadError> {
+    let stage = Arc::new(Mutex::new(fs.stage(&wanted.staged)?));
+    write_chunks(&stage, arrived)?;
+    Ok(prepare(&stage, wanted)?)
 }
 
 /// Drops a staged file that is of no use. That it may stay is no second failure: the stage is swept later.
@@ -173,6 +218,15 @@ fn from_disk(fs: &dyn Filesystem, wanted: &Wanted, source: Option<&DiskPath>) ->
         Ok(_) => Local::Missing,
         Err(error) => done(Err(error.into())),
     }
+}
+
+/// One failure of the disk for many files.
+fn fail_for_disk(wanted: Vec<Wanted>, error: &FsError, results: &mut Vec<Downloaded>) {
+    results.extend(
+        wanted
+            .into_iter()
+            .map(|wanted| (wanted.node, Err(error.again().into()))),
+    );
 }
 
 fn fail_all(

@@ -8,6 +8,7 @@ use cairn_core::tree::{Entry, Substance};
 use tempfile::TempDir;
 
 use super::*;
+use crate::fs::faulty::{Fault, FaultyFilesystem};
 use crate::fs::os::OsFilesystem;
 use crate::remote::fake::{Counted, FakeRemote, chunked, noise, test_runtime};
 use crate::state::memory::MemoryState;
@@ -186,6 +187,25 @@ async fn small_files_that_arrived_before_a_cut_are_done() {
     let results = bench.download(&wanted).await;
     assert_eq!(results.iter().filter(|(_, result)| result.is_ok()).count(), 4);
     assert_eq!(results.len(), 10);
+}
+
+#[tokio::test]
+async fn small_files_whose_sync_fails_are_not_taken_for_done() {
+    let mut bench = bench();
+    let wanted: Vec<_> = (1..=20)
+        .map(|id| bench.wanted(id, &noise(id as u64, 3_000)))
+        .collect();
+    let faulty = Arc::new(FaultyFilesystem::new(Arc::clone(&bench.downloader.fs)));
+    faulty.inject("sync_group", Fault::Before(std::io::ErrorKind::StorageFull));
+    bench.downloader.fs = faulty;
+    let results = bench.download(&wanted).await;
+    let is_full = |result: &Downloaded| matches!(&result.1, Err(DownloadError::Fs(error)) if error.is_full());
+    assert!(results.len() == 20 && results.iter().all(is_full));
+    let results = bench.download(&wanted).await;
+    assert!(all_done(&results));
+    for wanted in &wanted {
+        bench.staged(wanted);
+    }
 }
 
 #[tokio::test]

@@ -64,6 +64,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     type Folder: fmt::Debug + Send + Sync + 'static;
     /// An open file.
     type File: fmt::Debug + Send + 'static;
+    /// A witness of what goes wrong on the disk.
+    type Witness: fmt::Debug + Send + 'static;
 
     /// Opens the root by its path, anew each time: another filesystem may be mounted there meanwhile.
     ///
@@ -152,6 +154,31 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// As [`Self::sync_file`].
     fn sync_folder(&self, folder: &Self::Folder) -> io::Result<()>;
+
+    /// Begins to watch for what goes wrong on the disk of a folder.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn watch_writes(&self, folder: &Self::Folder) -> io::Result<Self::Witness>;
+
+    /// Makes files of a folder durable, as [`Self::sync_file`] does each; they were opened and closed since the witness began
+    /// to watch. Where it fails any of them may be lost. Calls [`Self::sync_file`] for each unless the system has a better way.
+    ///
+    /// # Errors
+    /// As [`Self::sync_file`].
+    fn sync_files(&self, witness: &Self::Witness, folder: &Self::Folder, names: &[&OsStr]) -> io::Result<()> {
+        let _ = witness;
+        for name in names {
+            self.sync_file(&self.open_file(folder, name, Access::Write)?)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the names in folders durable, as [`Self::sync_folder`] does each, and returns one result for each in order. May do
+    /// it together, and then fails for all of them.
+    fn sync_folders(&self, folders: &[&Self::Folder]) -> Vec<io::Result<()>> {
+        folders.iter().map(|folder| self.sync_folder(folder)).collect()
+    }
 
     /// Makes a folder.
     ///

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use cairn_core::node::LinkTarget;
 use cairn_core::time::{Mtime, Timestamp};
 
-use crate::fs::{DirectoryEntry, DiskPath, Filesystem, FsError, FsResult, Metadata, ReadFile, StageFile};
+use crate::fs::{
+    DirectoryEntry, DiskPath, Filesystem, FsError, FsResult, Metadata, ReadFile, StageFile, StageGroup,
+};
 
 /// What happens at a call.
 pub(crate) enum Fault {
@@ -24,14 +26,30 @@ pub(crate) enum Fault {
 /// Wraps a filesystem; each fault strikes once, at the next call of its name, in order.
 pub(crate) struct FaultyFilesystem {
     inner: Arc<dyn Filesystem>,
-    faults: Mutex<VecDeque<(&'static str, Fault)>>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+type Faults = VecDeque<(&'static str, Fault)>;
+
+/// A group whose sync may fail.
+struct FaultyGroup {
+    inner: Box<dyn StageGroup>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+impl StageGroup for FaultyGroup {
+    fn sync(&mut self, names: &[String]) -> FsResult<()> {
+        run(&self.faults, "sync_group", &DiskPath::root(), || {
+            self.inner.sync(names)
+        })
+    }
 }
 
 impl FaultyFilesystem {
     pub(crate) fn new(inner: Arc<dyn Filesystem>) -> Self {
         Self {
             inner,
-            faults: Mutex::new(VecDeque::new()),
+            faults: Arc::default(),
         }
     }
 
@@ -40,31 +58,40 @@ impl FaultyFilesystem {
     }
 
     fn run<T>(&self, call: &'static str, path: &DiskPath, work: impl FnOnce() -> FsResult<T>) -> FsResult<T> {
-        let fault = {
-            let mut faults = self.faults.lock().unwrap();
-            let position = faults.iter().position(|(name, _)| *name == call);
-            position.and_then(|position| faults.remove(position))
-        };
-        let fail = |kind| FsError {
-            action: call,
-            path: path.clone(),
-            source: io::Error::from(kind),
-        };
-        match fault.map(|(_, fault)| fault) {
-            None => work(),
-            Some(Fault::Before(kind)) => Err(fail(kind)),
-            Some(Fault::After(kind)) => {
-                work()?;
-                Err(fail(kind))
-            }
-            Some(Fault::CrashAfter) => {
-                work()?;
-                panic!("the process dies here");
-            }
-            Some(Fault::Hook(hook)) => {
-                hook();
-                work()
-            }
+        run(&self.faults, call, path, work)
+    }
+}
+
+fn run<T>(
+    faults: &Mutex<Faults>,
+    call: &'static str,
+    path: &DiskPath,
+    work: impl FnOnce() -> FsResult<T>,
+) -> FsResult<T> {
+    let fault = {
+        let mut faults = faults.lock().unwrap();
+        let position = faults.iter().position(|(name, _)| *name == call);
+        position.and_then(|position| faults.remove(position))
+    };
+    let fail = |kind| FsError {
+        action: call,
+        path: path.clone(),
+        source: io::Error::from(kind),
+    };
+    match fault.map(|(_, fault)| fault) {
+        None => work(),
+        Some(Fault::Before(kind)) => Err(fail(kind)),
+        Some(Fault::After(kind)) => {
+            work()?;
+            Err(fail(kind))
+        }
+        Some(Fault::CrashAfter) => {
+            work()?;
+            panic!("the process dies here");
+        }
+        Some(Fault::Hook(hook)) => {
+            hook();
+            work()
         }
     }
 }
@@ -96,6 +123,12 @@ impl Filesystem for FaultyFilesystem {
 
     fn stage(&self, name: &str) -> FsResult<Box<dyn StageFile>> {
         self.run("stage", &DiskPath::root(), || self.inner.stage(name))
+    }
+
+    fn begin_group(&self) -> FsResult<Box<dyn StageGroup>> {
+        let inner = self.inner.begin_group()?;
+        let faults = Arc::clone(&self.faults);
+        Ok(Box::new(FaultyGroup { inner, faults }))
     }
 
     fn stage_link(&self, name: &str, target: &LinkTarget) -> FsResult<()> {

@@ -3,6 +3,7 @@
 mod file;
 mod look;
 mod root;
+mod together;
 mod walk;
 
 #[cfg(test)]
@@ -81,6 +82,7 @@ pub struct LinuxFile {
 impl Disk for LinuxDisk {
     type Folder = LinuxFolder;
     type File = LinuxFile;
+    type Witness = Option<OwnedFd>;
 
     fn open_root(&self) -> io::Result<LinuxFolder> {
         let (fd, root) = Root::open(&self.path)?;
@@ -156,6 +158,40 @@ impl Disk for LinuxDisk {
 
     fn sync_file(&self, file: &LinuxFile) -> io::Result<()> {
         Ok(rustix::fs::fsync(&file.fd)?)
+    }
+
+    fn watch_writes(&self, folder: &LinuxFolder) -> io::Result<Option<OwnedFd>> {
+        Ok(if folder.root.is_synced_whole {
+            Some(look::open_listing(folder)?)
+        } else {
+            None
+        })
+    }
+
+    fn sync_files(
+        &self,
+        witness: &Option<OwnedFd>,
+        folder: &LinuxFolder,
+        names: &[&OsStr],
+    ) -> io::Result<()> {
+        match witness {
+            Some(fd) if names.len() >= together::MANY => Ok(rustix::fs::syncfs(fd)?),
+            _ => names
+                .iter()
+                .try_for_each(|name| self.sync_file(&self.open_file(folder, name, Access::Write)?)),
+        }
+    }
+
+    fn sync_folders(&self, folders: &[&LinuxFolder]) -> Vec<io::Result<()>> {
+        let is_whole =
+            |folder: &&&LinuxFolder| folder.root.is_synced_whole && folders.len() >= together::MANY;
+        match folders.first().filter(is_whole).map(look::open_listing) {
+            Some(Ok(fd)) => {
+                let synced = rustix::fs::syncfs(fd);
+                folders.iter().map(|_| Ok(synced?)).collect()
+            }
+            _ => folders.iter().map(|folder| self.sync_folder(folder)).collect(),
+        }
     }
 
     fn sync_folder(&self, folder: &LinuxFolder) -> io::Result<()> {

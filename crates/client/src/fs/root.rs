@@ -25,8 +25,10 @@ use cairn_core::node::LinkTarget;
 use cairn_core::time::{Mtime, Timestamp};
 
 use super::disk::{Access, Disk, RootTraits};
-use super::{DirectoryEntry, DiskPath, Filesystem, FsError, FsResult, Metadata, ReadFile, StageFile};
-use file::{OpenFile, OpenStage};
+use super::{
+    DirectoryEntry, DiskPath, Filesystem, FsError, FsResult, Metadata, ReadFile, StageFile, StageGroup,
+};
+use file::{OpenFile, OpenGroup, OpenStage};
 
 /// Permissions of a new folder, before the process's mask.
 const FOLDER_MODE: u32 = 0o777;
@@ -233,6 +235,12 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
         })?;
         let file = OpenFile::new(&self.disk, file, staged_path(name));
         Ok(Box::new(OpenStage::new(file, self.root(), name)))
+    }
+
+    fn begin_group(&self) -> FsResult<Box<dyn StageGroup>> {
+        let group = OpenGroup::new(&self.disk, self.root());
+        let group = group.map_err(|source| error("open", &own::stage_path(), source))?;
+        Ok(Box::new(group))
     }
 
     fn stage_link(&self, name: &str, target: &LinkTarget) -> FsResult<()> {

@@ -150,6 +150,7 @@ fn path_of(state: &State, subject: Subject<'_>) -> Option<DiskPath> {
 impl Disk for ProcessDisk {
     type Folder = SimFolder;
     type File = SimFile;
+    type Witness = ();
 
     fn open_root(&self) -> io::Result<SimFolder> {
         self.call(CallKind::OpenRoot, Subject::Root, None, |state| {
@@ -282,6 +283,11 @@ impl Disk for ProcessDisk {
                 self.run(&[&file.open], |state| state.sync_file(uid))
             }
         }
+    }
+
+    /// A file that is synced tells all that went wrong with it, whoever wrote it.
+    fn watch_writes(&self, _: &SimFolder) -> io::Result<()> {
+        Ok(())
     }
 
     fn sync_folder(&self, folder: &SimFolder) -> io::Result<()> {

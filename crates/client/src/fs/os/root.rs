@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
+use super::together;
 use crate::fs::disk::RootTraits;
 
 /// `f_type` of filesystems that keep less than the others; from Linux's `magic.h` and the drivers' sources.
@@ -17,6 +18,12 @@ const CIFS: u64 = 0xff53_4d42;
 const SMB2: u64 = 0xfe53_4d42;
 const NFS: u64 = 0x6969;
 const FUSE: u64 = 0x6573_5546;
+/// `f_type` of filesystems that write to disks of this machine themselves, or to memory.
+const EXT4: u64 = 0xef53;
+const XFS: u64 = 0x5846_5342;
+const BTRFS: u64 = 0x9123_683e;
+const F2FS: u64 = 0xf2f5_2010;
+const TMPFS: u64 = 0x0102_1994;
 
 /// An open root.
 #[derive(Debug)]
@@ -28,6 +35,9 @@ pub(super) struct Root {
     pub(super) inode: u64,
     timestamp_step_ns: u64,
     keeps_exec_bit: bool,
+    /// Whether a sync of the whole filesystem makes files as durable as their own syncs do. Where files are served by somebody
+    /// else, who serves them is told of nothing.
+    pub(super) is_synced_whole: bool,
 }
 
 impl Root {
@@ -51,6 +61,8 @@ impl Root {
                 HFS_PLUS | NFS | FUSE => 1_000_000_000,
                 _ => 10_000_000,
             },
+            is_synced_whole: matches!(kind, EXT4 | XFS | BTRFS | F2FS | TMPFS)
+                && together::is_told_of_errors(),
             keeps_exec_bit: !matches!(kind, FAT | EXFAT | NTFS3 | CIFS | SMB2),
             fd: fd.try_clone()?,
         };

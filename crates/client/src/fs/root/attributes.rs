@@ -15,10 +15,20 @@ const PERMISSIONS: u32 = 0o777;
 
 /// Sets exec bit and modification time of an open file, and makes the whole file durable.
 pub(super) fn set_open<D: Disk>(disk: &D, file: &D::File, executable: bool, mtime: Mtime) -> io::Result<()> {
+    set_unsynced(disk, file, executable, mtime)?;
+    disk.sync_file(file)
+}
+
+/// Sets exec bit and modification time of an open file.
+pub(super) fn set_unsynced<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    executable: bool,
+    mtime: Mtime,
+) -> io::Result<()> {
     let mode = disk.stat_file(file)?.mode & PERMISSIONS;
     change_mode(disk, file, mode, with_exec(mode, executable))?;
-    disk.set_mtime(file, mtime)?;
-    disk.sync_file(file)
+    disk.set_mtime(file, mtime)
 }
 
 /// Sets exec bit and modification time of a regular file.

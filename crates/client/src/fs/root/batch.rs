@@ -24,8 +24,9 @@ pub(super) fn place_all<D: Disk>(at: At<'_, D>, batch: &[(String, DiskPath)]) ->
         results.push(place_unsynced(at, &stage, &mut folders, staged, path));
     }
     let mut are_durable = true;
-    for (folder, open) in &folders {
-        if let Err(error) = at.disk.sync_folder(open) {
+    let open: Vec<&D::Folder> = folders.values().collect();
+    for (folder, synced) in folders.keys().zip(at.disk.sync_folders(&open)) {
+        if let Err(error) = synced {
             are_durable = false;
             spoil(&mut results, batch, error.kind(), |path| {
                 path.parent().as_ref() == Some(folder)

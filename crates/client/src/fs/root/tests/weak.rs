@@ -140,6 +140,7 @@ impl WeakDisk {
 impl Disk for WeakDisk {
     type Folder = WeakFolder;
     type File = LinuxFile;
+    type Witness = ();
 
     fn open_root(&self) -> io::Result<WeakFolder> {
         Ok(WeakFolder {
@@ -206,6 +207,10 @@ impl Disk for WeakDisk {
 
     fn sync_file(&self, file: &LinuxFile) -> io::Result<()> {
         self.call("sync a file".to_owned(), || self.inner.sync_file(file))
+    }
+
+    fn watch_writes(&self, _: &WeakFolder) -> io::Result<()> {
+        Ok(())
     }
 
     fn sync_folder(&self, folder: &WeakFolder) -> io::Result<()> {
