@@ -7,7 +7,7 @@ use std::ops::Range;
 use cairn_core::delta::{BASE_BYTES, BASE_CHUNKS};
 use cairn_core::ids::ChunkHash;
 use cairn_core::limits::CHUNK_MAX_BYTES;
-use cairn_core::manifest::{ChunkEntry, Manifest, Page};
+use cairn_core::manifest::{ChunkEntry, EncodedPage, Manifest, Page};
 use cairn_core::node::FileContent;
 
 use crate::state::{ClientState, StateResult};
@@ -100,6 +100,16 @@ impl Base {
             });
         }
         Some(below)
+    }
+
+    /// Its chunks in order, and its pages, children before parents.
+    pub(crate) fn into_lists(self) -> (Vec<ChunkEntry>, Vec<EncodedPage>) {
+        let pages = self.pages.into_iter().rev();
+        let pages = pages.map(|page| EncodedPage {
+            hash: page.hash,
+            bytes: page.bytes,
+        });
+        (self.chunks, pages.collect())
     }
 
     fn index(&mut self) {
@@ -231,7 +241,6 @@ mod tests {
     use super::*;
     use crate::remote::fake::{chunked, noise};
     use crate::state::memory::MemoryState;
-    use cairn_core::manifest::EncodedPage;
 
     /// The base of a file, and its chunks.
     async fn base_of(bytes: &[u8]) -> (Base, Vec<ChunkEntry>) {

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod exclude;
 pub mod files;
 pub mod fs;
+pub(crate) mod known;
 pub mod lock;
 pub mod profile;
 pub mod progress;

@@ -31,7 +31,7 @@ use crate::state::{ClientState, StateError};
 use ignore::{Loaded, RulesMemory, Scope};
 use pass::{Pass, Visit};
 
-/// Files that one call of [`Scanner::recheck_unsure`] reads.
+/// Files that [`Scanner::recheck_unsure`] reads before it asks for more.
 const UNSURE_FILES: usize = 1_000;
 
 /// What ends a scan.
@@ -168,24 +168,32 @@ impl Scanner {
         pass.end(brake, false).await
     }
 
-    /// Reads files again that may have changed within the tick of the clock in which they were read. Worth calling 2 to 3
-    /// seconds after a scan, until [`ScanReport::has_more_unsure`] is false.
+    /// Reads files again that may have changed within the tick of the clock in which they were read. Worth calling when
+    /// that tick is over, until [`ScanReport::has_more_unsure`] is false.
     ///
     /// # Errors
     /// As [`Self::scan_all`].
     pub async fn recheck_unsure(&self) -> Result<ScanReport, ScanError> {
         self.check_root().await?;
-        let rows = self.state.unsure(self.namespace, UNSURE_FILES).await?;
-        let has_more = rows.len() == UNSURE_FILES;
-        let mut pass = Pass::new(self);
-        for row in rows {
-            if let Some(names) = self.state.disk_path(self.namespace, row.node).await? {
-                pass.read_again(DiskPath::from_names(names), row).await?;
+        let mut report = ScanReport::default();
+        loop {
+            let rows = self.state.unsure(self.namespace, UNSURE_FILES).await?;
+            let row_count = rows.len();
+            let mut pass = Pass::new(self);
+            for row in rows {
+                if let Some(names) = self.state.disk_path(self.namespace, row.node).await? {
+                    pass.read_again(DiskPath::from_names(names), row).await?;
+                }
+            }
+            let page = pass.end(Brake::On, false).await?;
+            // Those of which nothing better is known now would come again.
+            let is_settled = page.hashed == row_count as u64 && !page.has_more_unsure;
+            report.add(page);
+            if row_count < UNSURE_FILES || !is_settled {
+                report.has_more_unsure |= row_count == UNSURE_FILES;
+                return Ok(report);
             }
         }
-        let mut report = pass.end(Brake::On, false).await?;
-        report.has_more_unsure |= has_more;
-        Ok(report)
     }
 
     /// Checks that the root is there and carries the marker, and opens it anew where it was mounted again.

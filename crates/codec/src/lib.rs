@@ -49,10 +49,22 @@ pub struct EncodedChunk {
 /// # Panics
 /// When the plaintext is 4 GiB or longer; callers keep to [`PLAIN_MAX_BYTES`].
 pub fn encode_chunk(plaintext: &[u8]) -> EncodedChunk {
+    encode(plaintext, || Bytes::copy_from_slice(plaintext))
+}
+
+/// As [`encode_chunk`], but what is stored raw is not copied.
+///
+/// # Panics
+/// As [`encode_chunk`].
+pub fn encode_owned(plaintext: Bytes) -> EncodedChunk {
+    encode(&plaintext, || plaintext.clone())
+}
+
+fn encode(plaintext: &[u8], raw: impl FnOnce() -> Bytes) -> EncodedChunk {
     let plain_len = u32::try_from(plaintext.len()).expect("a chunk is at most PLAIN_MAX_BYTES long");
     let (codec, bytes) = match compress::shrink(plaintext) {
         Some(smaller) => (Codec::Zstd, Bytes::from(smaller)),
-        None => (Codec::Raw, Bytes::copy_from_slice(plaintext)),
+        None => (Codec::Raw, raw()),
     };
     EncodedChunk {
         codec,

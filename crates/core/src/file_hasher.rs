@@ -2,7 +2,8 @@
 
 use crate::chunker::Chunker;
 use crate::content_hash::ContentHasher;
-use crate::manifest::{ChunkEntry, EncodedPage, ManifestBuilder, ManifestError};
+use crate::ids::ContentHash;
+use crate::manifest::{BuiltManifest, ChunkEntry, EncodedPage, ManifestBuilder, ManifestError};
 use crate::node::FileContent;
 
 /// What one pass over a file's bytes says.
@@ -14,17 +15,31 @@ pub struct FileSummary {
     pub pages: Vec<EncodedPage>,
 }
 
-/// Cuts a file into chunks and computes their hashes, the manifest, the file id and the content hash in one pass.
+impl FileSummary {
+    /// Puts together what was computed apart.
+    pub fn new(built: BuiltManifest, content_hash: ContentHash) -> Self {
+        Self {
+            content: FileContent {
+                size: built.size,
+                file_id: built.file_id,
+                manifest: built.manifest,
+                content_hash,
+            },
+            pages: built.pages,
+        }
+    }
+}
+
+/// Cuts a file into chunks and computes their hashes, the manifest and the file id in one pass: all but the content hash.
 ///
 /// Keeps one chunk and the manifest's open pages, never the file.
 #[derive(Debug, Default)]
-pub struct FileHasher {
+pub struct ChunkHasher {
     chunker: Chunker,
-    content_hash: ContentHasher,
     manifest: ManifestBuilder,
 }
 
-impl FileHasher {
+impl ChunkHasher {
     /// Begins a file.
     pub fn new() -> Self {
         Self::default()
@@ -41,9 +56,7 @@ impl FileHasher {
         &'out mut self,
         input: &mut &'input [u8],
     ) -> Result<Option<(ChunkEntry, &'out [u8])>, ManifestError> {
-        let piece: &'input [u8] = input;
         let chunk = self.chunker.next_chunk(input);
-        self.content_hash.update(&piece[..piece.len() - input.len()]);
         enter(&mut self.manifest, chunk)
     }
 
@@ -55,7 +68,7 @@ impl FileHasher {
         enter(&mut self.manifest, self.chunker.last_chunk())
     }
 
-    /// Takes a piece of the file for its summary alone, without looking at the chunks.
+    /// Takes a piece of the file without looking at the chunks.
     ///
     /// # Errors
     /// As [`Self::next_chunk`].
@@ -73,18 +86,68 @@ impl FileHasher {
     ///
     /// # Errors
     /// As [`Self::next_chunk`].
-    pub fn finish(mut self) -> Result<FileSummary, ManifestError> {
+    pub fn finish(mut self) -> Result<BuiltManifest, ManifestError> {
         self.last_chunk()?;
-        let built = self.manifest.finish()?;
-        Ok(FileSummary {
-            content: FileContent {
-                size: built.size,
-                file_id: built.file_id,
-                manifest: built.manifest,
-                content_hash: self.content_hash.finish(),
-            },
-            pages: built.pages,
-        })
+        self.manifest.finish()
+    }
+}
+
+/// As [`ChunkHasher`], and the content hash in the same pass.
+#[derive(Debug, Default)]
+pub struct FileHasher {
+    chunks: ChunkHasher,
+    content_hash: ContentHasher,
+}
+
+impl FileHasher {
+    /// Begins a file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// As [`ChunkHasher::next_chunk`].
+    ///
+    /// # Errors
+    /// As [`ChunkHasher::next_chunk`].
+    pub fn next_chunk<'out, 'input: 'out>(
+        &'out mut self,
+        input: &mut &'input [u8],
+    ) -> Result<Option<(ChunkEntry, &'out [u8])>, ManifestError> {
+        let piece: &'input [u8] = input;
+        let chunk = self.chunks.chunker.next_chunk(input);
+        self.content_hash.update(&piece[..piece.len() - input.len()]);
+        enter(&mut self.chunks.manifest, chunk)
+    }
+
+    /// As [`ChunkHasher::last_chunk`].
+    ///
+    /// # Errors
+    /// As [`ChunkHasher::next_chunk`].
+    pub fn last_chunk(&mut self) -> Result<Option<(ChunkEntry, &[u8])>, ManifestError> {
+        self.chunks.last_chunk()
+    }
+
+    /// Takes a piece of the file for its summary alone, without looking at the chunks.
+    ///
+    /// # Errors
+    /// As [`ChunkHasher::next_chunk`].
+    pub fn update(&mut self, piece: &[u8]) -> Result<(), ManifestError> {
+        self.content_hash.update(piece);
+        self.chunks.update(piece)
+    }
+
+    /// Hands out the manifest's pages finished since the last call, children before parents.
+    pub fn take_pages(&mut self) -> Vec<EncodedPage> {
+        self.chunks.take_pages()
+    }
+
+    /// Ends the file. Who wants the last chunk's bytes asks for [`Self::last_chunk`] first.
+    ///
+    /// # Errors
+    /// As [`ChunkHasher::next_chunk`].
+    pub fn finish(self) -> Result<FileSummary, ManifestError> {
+        let built = self.chunks.finish()?;
+        Ok(FileSummary::new(built, self.content_hash.finish()))
     }
 }
 
@@ -159,6 +222,20 @@ mod tests {
             pieced.update(piece).unwrap();
         }
         assert_eq!(pieced.finish().unwrap(), whole);
+    }
+
+    #[test]
+    fn chunks_and_content_hash_may_be_computed_apart() {
+        let data = stream(25_000_000);
+        let (mut chunks, mut content_hash) = (ChunkHasher::new(), ContentHasher::new());
+        for piece in data.chunks(1_000_003) {
+            chunks.update(piece).unwrap();
+            content_hash.update(piece);
+        }
+        let apart = FileSummary::new(chunks.finish().unwrap(), content_hash.finish());
+        let mut together = FileHasher::new();
+        together.update(&data).unwrap();
+        assert_eq!(apart, together.finish().unwrap());
     }
 
     #[test]

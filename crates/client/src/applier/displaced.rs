@@ -3,7 +3,7 @@
 //! It lies in the stage for ten minutes, with a row that says what it was. If it is still that, it goes to the root's
 //! trash; else what was written becomes a conflicted copy.
 
-use cairn_core::file_hasher::FileHasher;
+use cairn_core::file_hasher::ChunkHasher;
 use cairn_core::ids::{FileId, NodeId};
 use cairn_core::node::{Attributes, NodeKind};
 use cairn_core::rev::Seq;
@@ -293,7 +293,7 @@ impl Applier {
 /// Hashes a staged file; `None` when it is too large to be one that was synced.
 fn file_id(fs: &dyn Filesystem, staged: &str) -> FsResult<Option<FileId>> {
     let mut file = fs.open_staged(staged)?;
-    let mut hasher = FileHasher::new();
+    let mut hasher = ChunkHasher::new();
     let mut buffer = vec![0; PIECE_BYTES];
     let mut offset = 0;
     loop {
@@ -304,7 +304,7 @@ fn file_id(fs: &dyn Filesystem, staged: &str) -> FsResult<Option<FileId>> {
         drop(hasher.take_pages());
         offset += len as u64;
         if len < buffer.len() {
-            return Ok(hasher.finish().ok().map(|summary| summary.content.file_id));
+            return Ok(hasher.finish().ok().map(|built| built.file_id));
         }
     }
 }

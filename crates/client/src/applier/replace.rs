@@ -1,7 +1,5 @@
 //! New content at a place that has some.
 
-use std::sync::Arc;
-
 use cairn_core::ids::NodeId;
 use cairn_core::name::NodeName;
 use cairn_core::tree::{Entry, Substance};
@@ -83,7 +81,7 @@ impl Applier {
     pub(super) async fn check_unchanged(&self, row: &LocalRow, path: &DiskPath) -> ApplyResult<()> {
         let found = self.look(path).await?;
         let is_as_scanned = found.is_some_and(|found| found.fingerprint == row.fingerprint);
-        if is_as_scanned && (!row.is_unsure || self.holds_the_same(row, path).await) {
+        if is_as_scanned && (!row.is_unsure || self.holds_the_same(row, path).await?) {
             Ok(())
         } else {
             Err(ApplyError::Changed { path: path.clone() })
@@ -91,18 +89,9 @@ impl Applier {
     }
 
     /// Whether a file's bytes are still those that are remembered of it.
-    async fn holds_the_same(&self, row: &LocalRow, path: &DiskPath) -> bool {
-        let (fs, clock) = (Arc::clone(&self.fs), Arc::clone(&self.runtime.clock));
-        let (row, path) = (row.clone(), path.clone());
-        // Whoever is dropped waits no longer for the rest of a long file.
-        let waiting = Arc::new(());
-        let awaited = Arc::downgrade(&waiting);
-        let read = self
-            .runtime
-            .blocking(move || reread(&*fs, &*clock, &path, &row, &|| awaited.strong_count() > 0));
-        let read = read.await;
-        drop(waiting);
-        matches!(read, Reread::Same)
+    async fn holds_the_same(&self, row: &LocalRow, path: &DiskPath) -> ApplyResult<bool> {
+        let read = reread(&self.runtime, &self.fs, &*self.state, path.clone(), row).await?;
+        Ok(matches!(read, Reread::Same))
     }
 
     /// Ends a replacement wherever it stands: before the swap it is undone, after it it is finished.

@@ -17,8 +17,9 @@ use crate::state::StateError;
 use crate::status::Activity;
 use crate::watcher::{Hint, Watch};
 
-/// How long after a scan files are read again that may have changed within the same tick of the clock.
-const RECHECK_AFTER: Duration = Duration::from_millis(2_500);
+/// How long after a scan, at least and at most, files are read again that may have changed within the same tick of the clock.
+const RECHECK_SOONEST: Duration = Duration::from_millis(50);
+const RECHECK_LATEST: Duration = Duration::from_millis(2_500);
 /// How often everything is scanned although nobody said that it changed.
 const SCAN_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// How often everything is scanned when not every folder can be watched.
@@ -60,16 +61,24 @@ struct Timetable {
     polled: Instant,
     retry: Option<Instant>,
     recheck: Option<Instant>,
+    /// How long after a pass files are read again: until the tick is over in which they were written.
+    tick: Duration,
+    /// The same as it has become: longer where that was not enough, for the disk's clock may be another one.
+    pause: Duration,
 }
 
 impl Timetable {
-    fn new() -> Self {
+    fn new(timestamp_step_ns: u64) -> Self {
         let now = Instant::now();
+        let tick = Duration::from_nanos(timestamp_step_ns.saturating_add(timestamp_step_ns / 4));
+        let tick = tick.clamp(RECHECK_SOONEST, RECHECK_LATEST);
         Self {
             scanned: now,
             polled: now,
             retry: None,
             recheck: None,
+            tick,
+            pause: tick,
         }
     }
 
@@ -84,9 +93,14 @@ impl Timetable {
         if work.has_synced {
             self.polled = now;
         }
+        if !work.must_recheck {
+            self.pause = self.tick;
+        } else if work.is_recheck_vain {
+            self.pause = (self.pause * 2).min(RECHECK_LATEST);
+        }
         self.recheck = work
             .must_recheck
-            .then(|| self.recheck.unwrap_or(now + RECHECK_AFTER));
+            .then(|| self.recheck.unwrap_or(now + self.pause));
     }
 
     fn next_scan(&self, is_troubled: bool) -> Instant {
@@ -153,7 +167,7 @@ impl Daemon {
         let mut work = Work::everything();
         let mut is_introduced = false;
         let mut is_reread = false;
-        let mut timetable = Timetable::new();
+        let mut timetable = Timetable::new(self.engine.fs.timestamp_step_ns());
         loop {
             // Before anything is sent that a loss of power may have damaged.
             is_reread = is_reread || self.reread_after_start().await;
@@ -230,5 +244,41 @@ impl Daemon {
                 Ok(Some(pause.unwrap_or_else(|| backoff.next_pause())))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pauses after which a pass reads again, when what it reads stays unsure so often.
+    fn pauses(timestamp_step_ns: u64, vain: usize) -> Vec<u128> {
+        let mut timetable = Timetable::new(timestamp_step_ns);
+        let mut pauses = Vec::new();
+        for round in 0..=vain {
+            let mut work = Work::default();
+            work.must_recheck = true;
+            work.is_recheck_vain = round > 0;
+            timetable.recheck = None;
+            timetable.after_pass(&work, None);
+            let due = timetable.recheck.unwrap();
+            pauses.push((due - Instant::now()).as_millis());
+        }
+        timetable.after_pass(&Work::default(), None);
+        assert_eq!(timetable.recheck, None);
+        assert_eq!(timetable.pause, timetable.tick);
+        pauses
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_are_read_again_when_the_tick_of_their_disk_is_over() {
+        assert_eq!(pauses(10_000_000, 0), [50]);
+        assert_eq!(pauses(1_000_000_000, 0), [1_250]);
+        assert_eq!(pauses(2_000_000_000, 0), [2_500]);
+        // A disk whose clock is ahead of ours.
+        assert_eq!(
+            pauses(10_000_000, 7),
+            [50, 100, 200, 400, 800, 1_600, 2_500, 2_500]
+        );
     }
 }

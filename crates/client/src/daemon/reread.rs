@@ -204,7 +204,7 @@ impl Daemon {
             return Ok(false);
         };
         let path = DiskPath::from_names(names);
-        match self.scanner.reread(path.clone(), &row).await {
+        match self.scanner.reread(path.clone(), &row).await? {
             Reread::Same => Ok(false),
             // Read within the tick of its last write: the next scan makes an edit of whatever followed.
             Reread::Silent(_) if row.is_unsure => Ok(false),

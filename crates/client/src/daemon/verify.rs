@@ -103,7 +103,7 @@ impl Daemon {
                     Substance::File { .. } => {
                         report.read += 1;
                         let shown = path.to_string();
-                        match self.scanner.reread(path, &row).await {
+                        match self.scanner.reread(path, &row).await? {
                             Reread::Same => {}
                             Reread::Silent(content) | Reread::Older(content, _) => {
                                 silent.insert(row.node, (content.file_id, content.size));

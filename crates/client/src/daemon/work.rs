@@ -27,6 +27,8 @@ pub(super) struct Work {
     pub(super) must_recheck: bool,
     /// Whether that time has come.
     pub(super) is_recheck_due: bool,
+    /// Whether the last pass read files again of which it cannot be told any better now.
+    pub(super) is_recheck_vain: bool,
     /// Whether the last pass spoke with the server.
     pub(super) has_synced: bool,
     /// Whether the last pass met files that were being written.
@@ -93,6 +95,7 @@ impl Daemon {
         let is_full = work.everything;
         let mut busy_rounds = 0;
         work.is_busy = false;
+        work.is_recheck_vain = false;
         for _ in 0..ROUNDS {
             let is_scan = work.must_scan() || work.is_recheck_due;
             // What a half-done step has displaced is missing, and was deleted by nobody. The sync says what is wrong.
@@ -175,7 +178,7 @@ impl Daemon {
         let report = result.map_err(|error| DaemonError::of_scan(error, &self.folder))?;
         work.everything = false;
         work.folders.clear();
-        work.is_recheck_due = false;
+        work.is_recheck_vain = std::mem::take(&mut work.is_recheck_due) && report.has_more_unsure;
         work.must_recheck = self.has_unsure().await?;
         if self
             .note_held(is_whole, report.held.map(|held| held.count))

@@ -6,7 +6,7 @@ use std::io::Read;
 use bytes::Bytes;
 use cairn_api::frame::ChunkFrame;
 use cairn_api::sync::Have;
-use cairn_codec::encode_chunk;
+use cairn_codec::encode_owned;
 use cairn_core::file_hasher::FileHasher;
 use cairn_core::ids::ChunkHash;
 use cairn_core::limits::CHUNK_MAX_BYTES;
@@ -217,7 +217,7 @@ fn encode(chunk: &PlainChunk) -> ChunkFrame {
     ChunkFrame {
         hash: chunk.hash,
         is_page: chunk.is_page,
-        chunk: encode_chunk(&chunk.bytes),
+        chunk: encode_owned(chunk.bytes.clone()),
     }
 }
 

@@ -13,10 +13,11 @@ use cairn_core::node::{NodeKind, Place};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
-use super::content::{self, ReadOutcome, reason};
+use super::content::{self, ReadOutcome, Target, reason};
 use super::ignore::{IGNORE_FILE, Scope};
 use super::matching::{Listed, Matched, is_one_name, match_folder};
 use super::report::ProblemReason;
+use super::reread;
 use super::{Brake, ScanError, ScanReport, Scanner};
 use crate::fs::{DirectoryEntry, DiskPath, FileKind, Fingerprint};
 use crate::state::{LocalRow, StateBatch};
@@ -446,37 +447,39 @@ impl<'scanner> Pass<'scanner> {
         self.to_read.push(job);
         self.to_read_bytes = self.to_read_bytes.saturating_add(size);
         if self.to_read.len() >= FILES_PER_READ || self.to_read_bytes >= BYTES_PER_READ {
-            self.start_read();
+            self.start_read().await?;
         }
         self.keep_reads_bounded().await
     }
 
-    fn start_read(&mut self) {
+    /// Begins to read the files that wait for it. What is known of them is looked up first: a read that waits to be driven must
+    /// hold nothing that the pass may wait for, such as one of the state's few connections.
+    async fn start_read(&mut self) -> Result<(), ScanError> {
         let jobs = std::mem::take(&mut self.to_read);
         self.to_read_bytes = 0;
-        let fs = Arc::clone(&self.scanner.fs);
         let runtime = self.scanner.runtime.clone();
+        let mut targets = Vec::with_capacity(jobs.len());
+        for job in &jobs {
+            let known = match &job.previous {
+                Some(row) => reread::known(&*self.scanner.state, row).await?,
+                None => None,
+            };
+            let target = Target {
+                fs: Arc::clone(&self.scanner.fs),
+                clock: Arc::clone(&runtime.clock),
+                path: job.path.clone(),
+            };
+            targets.push((target, known));
+        }
         self.reads.push(Box::pin(async move {
-            let clock = Arc::clone(&runtime.clock);
-            // A scan that is dropped has nobody who waits for the rest of a long file.
-            let waiting = Arc::new(());
-            let awaited = Arc::downgrade(&waiting);
-            let read = runtime.blocking(move || {
-                let is_awaited = || awaited.strong_count() > 0;
-                let outcomes = jobs.into_iter().take_while(|_| is_awaited()).map(|job| {
-                    let outcome = content::read(&*fs, &*clock, &job.path, &is_awaited);
-                    (job, outcome)
-                });
-                outcomes.collect()
-            });
-            let read = read.await;
-            drop(waiting);
-            read
+            let outcomes = content::read_all(&runtime, targets).await;
+            jobs.into_iter().zip(outcomes).collect()
         }));
+        Ok(())
     }
 
     pub(super) async fn end(mut self, brake: Brake, is_whole: bool) -> Result<ScanReport, ScanError> {
-        self.start_read();
+        self.start_read().await?;
         while !self.reads.is_empty() {
             self.take_read().await?;
         }

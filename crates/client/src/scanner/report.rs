@@ -92,6 +92,23 @@ pub struct ScanReport {
 }
 
 impl ScanReport {
+    /// Adds what another part of the same scan saw.
+    pub(super) fn add(&mut self, part: Self) {
+        self.seen += part.seen;
+        self.ignored += part.ignored;
+        self.hashed += part.hashed;
+        self.hashed_bytes += part.hashed_bytes;
+        self.changed += part.changed;
+        self.problem_count += part.problem_count;
+        let room = NAMED.saturating_sub(self.problems.len());
+        self.problems.extend(part.problems.into_iter().take(room));
+        self.busy_count += part.busy_count;
+        let room = NAMED.saturating_sub(self.busy.len());
+        self.busy.extend(part.busy.into_iter().take(room));
+        self.held = self.held.or(part.held);
+        self.has_more_unsure |= part.has_more_unsure;
+    }
+
     pub(super) fn note_problem(&mut self, path: DiskPath, reason: ProblemReason) {
         self.problem_count += 1;
         if self.problems.len() < NAMED {

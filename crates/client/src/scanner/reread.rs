@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use cairn_core::node::FileContent;
-use cairn_core::runtime::Clock;
+use cairn_core::runtime::Runtime;
 use cairn_core::time::Timestamp;
 use cairn_core::tree::Substance;
 
 use super::Scanner;
-use super::content::{self, ReadOutcome};
+use super::content::{self, ReadOutcome, Target};
 use crate::fs::{DiskPath, Filesystem, Fingerprint, Metadata};
-use crate::state::LocalRow;
+use crate::known::Known;
+use crate::state::{ClientState, LocalRow, StateResult};
+
+/// Shorter files are cut and summed up again in less time than it takes to look up what is known of them.
+const WORTH_KNOWING_BYTES: u64 = 64 * 1024;
 
 /// What a known file's bytes are now.
 #[derive(Debug)]
@@ -31,30 +35,26 @@ pub(crate) enum Reread {
 
 impl Scanner {
     /// Reads a file and compares it with what is remembered of it.
-    pub(crate) async fn reread(&self, path: DiskPath, row: &LocalRow) -> Reread {
-        let (fs, clock) = (Arc::clone(&self.fs), Arc::clone(&self.runtime.clock));
-        // Whoever is dropped waits no longer for the rest of a long file.
-        let waiting = Arc::new(());
-        let awaited = Arc::downgrade(&waiting);
-        let row = row.clone();
-        let reread = self
-            .runtime
-            .blocking(move || reread(&*fs, &*clock, &path, &row, &|| awaited.strong_count() > 0));
-        let reread = reread.await;
-        drop(waiting);
-        reread
+    pub(crate) async fn reread(&self, path: DiskPath, row: &LocalRow) -> StateResult<Reread> {
+        reread(&self.runtime, &self.fs, &*self.state, path, row).await
     }
 }
 
-/// Reads a file, as long as somebody waits for it, and compares it with what is remembered of it.
-pub(crate) fn reread(
-    fs: &dyn Filesystem,
-    clock: &dyn Clock,
-    path: &DiskPath,
+/// Reads a file and compares it with what is remembered of it.
+pub(crate) async fn reread(
+    runtime: &Runtime,
+    fs: &Arc<dyn Filesystem>,
+    state: &dyn ClientState,
+    path: DiskPath,
     row: &LocalRow,
-    is_awaited: &dyn Fn() -> bool,
-) -> Reread {
-    match content::read(fs, clock, path, is_awaited) {
+) -> StateResult<Reread> {
+    let known = known(state, row).await?;
+    let target = Target {
+        fs: Arc::clone(fs),
+        clock: Arc::clone(&runtime.clock),
+        path,
+    };
+    Ok(match content::read(runtime, target, known).await {
         ReadOutcome::Read {
             content, metadata, ..
         } => {
@@ -65,7 +65,7 @@ pub(crate) fn reread(
             // The change time is left out: nobody can set it back, so a write always shows there.
             if found == row.entry.substance {
                 Reread::Same
-            } else if is_older(&metadata.fingerprint, row, clock.now()) {
+            } else if is_older(&metadata.fingerprint, row, runtime.clock.now()) {
                 Reread::Older(content, metadata)
             } else if !metadata.fingerprint.is_same_state(&row.fingerprint) {
                 Reread::Changed
@@ -76,6 +76,14 @@ pub(crate) fn reread(
         ReadOutcome::Busy => Reread::Changed,
         ReadOutcome::Gone => Reread::Gone,
         ReadOutcome::Failed(_) => Reread::Unreadable,
+    })
+}
+
+/// What is remembered of a file's content, where that saves more than looking it up costs.
+pub(super) async fn known(state: &dyn ClientState, row: &LocalRow) -> StateResult<Option<Known>> {
+    match row.entry.substance {
+        Substance::File { file_id, size } if size >= WORTH_KNOWING_BYTES => Known::find(state, file_id).await,
+        _ => Ok(None),
     }
 }
 

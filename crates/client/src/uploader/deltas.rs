@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cairn_api::error::ErrorCode;
 use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::Signatures;
-use cairn_codec::{EncodedDelta, encode_chunk, encode_delta, encode_patch};
+use cairn_codec::{EncodedDelta, encode_delta, encode_owned, encode_patch};
 use cairn_core::change::Op;
 use cairn_core::delta::Signature;
 use cairn_core::ids::ChunkHash;
@@ -355,6 +355,6 @@ fn whole(plain: &PlainChunk) -> ChunkFrame {
     ChunkFrame {
         hash: plain.hash,
         is_page: plain.is_page,
-        chunk: encode_chunk(&plain.bytes),
+        chunk: encode_owned(plain.bytes.clone()),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use cairn_api::frame::ChunkFrame;
-use cairn_codec::encode_chunk;
+use cairn_codec::encode_owned;
 use cairn_core::ids::ChunkHash;
 use cairn_core::manifest::EncodedPage;
 use futures::future::BoxFuture;
@@ -15,6 +15,7 @@ use super::small::{chunks_of, is_inline};
 use super::walk::{FileWalk, PlainChunk, WalkError, check_unchanged};
 use super::{Batch, FileToSend, PieceOutcome, Queued, Sent, UploadError, Uploader};
 use crate::fs::Filesystem;
+use crate::known::Known;
 
 /// Windows under way at once. With one that is being read they hold at most 5 x 8 MiB.
 const WINDOWS: usize = 4;
@@ -61,7 +62,7 @@ impl Uploader {
         let mut recent = HashSet::new();
         let later = Later::default();
         let mut under_way: FuturesUnordered<BoxFuture<'_, Result<(), UploadError>>> = FuturesUnordered::new();
-        let mut reading = waiting.pop_front().map(|next| self.read_step(next, None));
+        let mut reading = self.begin_file(waiting.pop_front()).await?;
         while reading.is_some() || !under_way.is_empty() {
             let may_read = under_way.len() < WINDOWS;
             // Sent windows first: they free memory.
@@ -74,7 +75,9 @@ impl Uploader {
                     match window {
                         Ok(Some(window)) => {
                             has_more = true;
-                            self.keep_pages(&window, &now.wanted).await?;
+                            if walk.as_ref().is_none_or(|walk| !walk.has_known_pages()) {
+                                self.keep_pages(&window, &now.wanted).await?;
+                            }
                             let window = fresh(window, &mut now, &mut recent, self);
                             let wanted = now.wanted.clone();
                             under_way.push(Box::pin(self.send_window(window, wanted, &later)));
@@ -83,12 +86,12 @@ impl Uploader {
                         Err(error) => failed[now.member] = Some(PieceOutcome::of(error, &now.file.path)),
                     }
                     reading = if has_more {
-                        Some(self.read_step(now, walk))
+                        Some(self.read_step(now, walk, None))
                     } else {
                         self.progress.end(&now.file.path.to_string());
                         // The other files of a piece that failed need not be sent.
                         waiting.retain(|next| failed[next.member].is_none());
-                        waiting.pop_front().map(|next| self.read_step(next, None))
+                        self.begin_file(waiting.pop_front()).await?
                     };
                 }
             }
@@ -169,14 +172,31 @@ impl Uploader {
         Ok(())
     }
 
+    /// Begins to read the next file. What is known of it is looked up first: a read that waits to be driven must hold nothing
+    /// that others may wait for, such as one of the state's few connections.
+    async fn begin_file(
+        &self,
+        next: Option<Waiting>,
+    ) -> Result<Option<BoxFuture<'static, ReadStep>>, UploadError> {
+        let Some(waiting) = next else { return Ok(None) };
+        self.progress.begin(&waiting.file.path.to_string());
+        let known = match waiting.wanted {
+            Wanted::Nothing => None,
+            _ => Known::load(&*self.state, &waiting.file.content).await?,
+        };
+        Ok(Some(self.read_step(waiting, None, known)))
+    }
+
     /// Reads the next window of a file, opening it first.
-    fn read_step(&self, waiting: Waiting, walk: Option<FileWalk>) -> BoxFuture<'static, ReadStep> {
+    fn read_step(
+        &self,
+        waiting: Waiting,
+        walk: Option<FileWalk>,
+        known: Option<Known>,
+    ) -> BoxFuture<'static, ReadStep> {
         let fs = Arc::clone(&self.fs);
         let runtime = self.runtime.clone();
-        if walk.is_none() {
-            self.progress.begin(&waiting.file.path.to_string());
-        }
-        Box::pin(async move { runtime.blocking(move || read(&fs, waiting, walk)).await })
+        Box::pin(async move { runtime.blocking(move || read(&fs, waiting, walk, known)).await })
     }
 
     /// Sends what is wanted of a window. Its plaintext is let go of chunk by chunk as it is encoded.
@@ -206,7 +226,7 @@ impl Uploader {
                     .map(|chunk| ChunkFrame {
                         hash: chunk.hash,
                         is_page: chunk.is_page,
-                        chunk: encode_chunk(&chunk.bytes),
+                        chunk: encode_owned(chunk.bytes),
                     })
                     .collect()
             })
@@ -226,7 +246,12 @@ async fn advance(reading: &mut Option<BoxFuture<'static, ReadStep>>) -> Option<R
     Some(step)
 }
 
-fn read(fs: &Arc<dyn Filesystem>, waiting: Waiting, walk: Option<FileWalk>) -> ReadStep {
+fn read(
+    fs: &Arc<dyn Filesystem>,
+    waiting: Waiting,
+    walk: Option<FileWalk>,
+    known: Option<Known>,
+) -> ReadStep {
     let is_had = |hash| match &waiting.wanted {
         Wanted::AllBut(had) => had.contains(hash),
         Wanted::Against(against) => against.contains(hash),
@@ -244,7 +269,7 @@ fn read(fs: &Arc<dyn Filesystem>, waiting: Waiting, walk: Option<FileWalk>) -> R
     }
     let opened = match walk {
         Some(walk) => Ok(walk),
-        None => FileWalk::open(fs, &waiting.file),
+        None => FileWalk::open(fs, &waiting.file, known),
     };
     match opened {
         Ok(mut walk) => {

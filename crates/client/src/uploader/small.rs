@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cairn_api::frame::{ChunkFrame, Frame};
-use cairn_codec::encode_chunk;
+use cairn_codec::encode_owned;
 use cairn_core::ids::ChunkHash;
 use cairn_core::limits::{BODY_BYTES, CHUNK_MIN_BYTES};
 use cairn_core::manifest::Manifest;
@@ -112,7 +113,7 @@ fn read_piece(
         read_file(
             fs,
             file,
-            &mut |hash, is_page, bytes: &[u8]| {
+            &mut |hash, is_page, bytes: Bytes| {
                 let is_wanted = match &queued.missing {
                     Sent::Unknown => !had.contains(&hash),
                     Sent::AllBut(missing) => missing.contains(&hash),
@@ -121,7 +122,7 @@ fn read_piece(
                     frames.push(ChunkFrame {
                         hash,
                         is_page,
-                        chunk: encode_chunk(bytes),
+                        chunk: encode_owned(bytes),
                     });
                 }
             },
@@ -136,16 +137,16 @@ fn read_piece(
 fn read_file(
     fs: &Arc<dyn Filesystem>,
     file: &FileToSend,
-    give: &mut dyn FnMut(ChunkHash, bool, &[u8]),
+    give: &mut dyn FnMut(ChunkHash, bool, Bytes),
     is_had: impl Fn(&ChunkHash) -> bool,
 ) -> Result<(), WalkError> {
     if chunks_of(file).iter().all(|entry| is_had(&entry.hash)) && is_inline(file) {
         return check_unchanged(fs.as_ref(), file);
     }
-    let mut walk = FileWalk::open(fs, file)?;
+    let mut walk = FileWalk::open(fs, file, None)?;
     while let Some(window) = walk.next_window()? {
         for chunk in window {
-            give(chunk.hash, chunk.is_page, &chunk.bytes);
+            give(chunk.hash, chunk.is_page, chunk.bytes);
         }
     }
     Ok(())

@@ -245,6 +245,37 @@ async fn a_file_that_changes_while_it_is_sent_is_not_committed() {
 }
 
 #[tokio::test]
+async fn a_file_whose_pages_are_remembered_is_sent_as_it_was_cut() {
+    let bench = bench();
+    let bytes = noise(31, 30 << 20);
+    let piece = bench.new_file("large", &bytes);
+    let (content, chunks) = chunked(&bytes);
+    let pages: Vec<_> = chunks
+        .iter()
+        .filter(|chunk| cairn_core::manifest::Page::decode(chunk).is_ok())
+        .map(|page| cairn_core::manifest::EncodedPage {
+            hash: ChunkHash::of(page),
+            bytes: page.clone(),
+        })
+        .collect();
+    assert!(!pages.is_empty());
+    bench.uploader.state.keep_pages(&pages).await.unwrap();
+    let results = bench.send(vec![piece]).await.unwrap();
+    assert!(all_applied(&results, 1));
+
+    // Other bytes under the fingerprint that is remembered are not taken for those.
+    let mut other = bytes.clone();
+    other[29 << 20] ^= 1;
+    fs::write(bench.folder.path().join("large"), &other).unwrap();
+    let forged = bench.piece("large", content);
+    let results = bench.send(vec![forged]).await.unwrap();
+    assert!(matches!(
+        outcomes(&results)[..],
+        [(0, PieceOutcome::FileChanged { .. })]
+    ));
+}
+
+#[tokio::test]
 async fn a_hundred_megabytes_keep_within_their_share_of_memory() {
     let bench = bench();
     let bytes = noise(6, 100 << 20);

@@ -1,14 +1,17 @@
 //! Reads a file again, in windows, and makes sure that it is still the one that was looked at.
 
 use std::sync::Arc;
+use std::vec;
 
 use bytes::Bytes;
-use cairn_core::file_hasher::FileHasher;
+use cairn_core::file_hasher::ChunkHasher;
 use cairn_core::ids::ChunkHash;
 use cairn_core::limits::{BODY_BYTES, CHUNK_MAX_BYTES};
+use cairn_core::manifest::{ChunkEntry, EncodedPage};
 
 use super::FileToSend;
 use crate::fs::{Filesystem, FsError, ReadFile};
+use crate::known::{Known, read_chunk};
 
 /// Bytes of chunks after which a window is full. The last read, the chunk that it completes and the pages of a
 /// manifest may still join: together they fit a body, whatever compression saves.
@@ -48,10 +51,22 @@ pub(super) struct FileWalk {
     fs: Arc<dyn Filesystem>,
     file: FileToSend,
     open: Box<dyn ReadFile>,
-    /// `None` after the end.
-    hasher: Option<FileHasher>,
-    buffer: Vec<u8>,
+    cuts: Cuts,
+    is_known: bool,
     offset: u64,
+}
+
+/// Where the file's chunks end.
+enum Cuts {
+    /// Where they ended when it was looked at.
+    Known {
+        chunks: vec::IntoIter<ChunkEntry>,
+        pages: vec::IntoIter<EncodedPage>,
+    },
+    /// It is found out anew.
+    Sought { hasher: ChunkHasher, buffer: Vec<u8> },
+    /// The file was read to its end.
+    Over,
 }
 
 /// Checks, without reading it, that a file is still the one that was looked at.
@@ -63,40 +78,98 @@ pub(super) fn check_unchanged(fs: &dyn Filesystem, file: &FileToSend) -> Result<
 }
 
 impl FileWalk {
-    /// Opens a file.
-    pub(super) fn open(fs: &Arc<dyn Filesystem>, file: &FileToSend) -> Result<Self, WalkError> {
+    /// Opens a file that should be the one that was looked at. What is `known` of its content is taken for granted: the hashes
+    /// tell whether it is still true.
+    pub(super) fn open(
+        fs: &Arc<dyn Filesystem>,
+        file: &FileToSend,
+        known: Option<Known>,
+    ) -> Result<Self, WalkError> {
         let open = fs.open(&file.path)?;
-        if open.metadata()?.fingerprint != file.fingerprint || file.fingerprint.size != file.content.size {
+        if open.metadata()?.fingerprint != file.fingerprint {
             return Err(WalkError::Changed);
         }
-        // One byte more than a small file has, so that its end is seen by the first read.
-        let len = usize::try_from(file.content.size + 1).map_or(READ_BYTES, |size| size.min(READ_BYTES));
+        let cuts = match known.or_else(|| Known::inline(&file.content)) {
+            Some(known) => Cuts::Known {
+                chunks: known.chunks.into_iter(),
+                pages: known.pages.into_iter(),
+            },
+            None => Cuts::Sought {
+                hasher: ChunkHasher::new(),
+                buffer: vec![0; READ_BYTES],
+            },
+        };
         Ok(Self {
             fs: Arc::clone(fs),
             file: file.clone(),
             open,
-            hasher: Some(FileHasher::new()),
-            buffer: vec![0; len],
+            is_known: matches!(cuts, Cuts::Known { .. }),
+            cuts,
             offset: 0,
         })
+    }
+
+    /// Whether the manifest's pages come from what is remembered.
+    pub(super) const fn has_known_pages(&self) -> bool {
+        self.is_known
     }
 
     /// The next window of chunks; `None` when the file was read to its end and is what it was said to be.
     ///
     /// Pages of a long manifest come behind the chunks that they list.
     pub(super) fn next_window(&mut self) -> Result<Option<Vec<PlainChunk>>, WalkError> {
-        let Some(mut hasher) = self.hasher.take() else {
-            return Ok(None);
-        };
+        match std::mem::replace(&mut self.cuts, Cuts::Over) {
+            Cuts::Known { chunks, pages } => self.known_window(chunks, pages).map(Some),
+            Cuts::Sought { hasher, buffer } => self.sought_window(hasher, buffer).map(Some),
+            Cuts::Over => Ok(None),
+        }
+    }
+
+    fn known_window(
+        &mut self,
+        mut chunks: vec::IntoIter<ChunkEntry>,
+        mut pages: vec::IntoIter<EncodedPage>,
+    ) -> Result<Vec<PlainChunk>, WalkError> {
         let mut window = Vec::new();
         let mut bytes = 0;
         while bytes < WINDOW_BYTES {
-            let len = self.open.read_at(self.offset, &mut self.buffer)?;
+            if let Some(entry) = chunks.next() {
+                let chunk = read_chunk(&mut *self.open, self.offset, &entry)?.ok_or(WalkError::Changed)?;
+                self.offset += u64::from(entry.len);
+                bytes += chunk.len();
+                window.push(PlainChunk {
+                    hash: entry.hash,
+                    is_page: false,
+                    bytes: chunk,
+                });
+            } else if let Some(next) = pages.next() {
+                bytes += next.bytes.len();
+                window.push(page(next));
+            } else if self.offset == self.file.content.size {
+                self.check_end()?;
+                return Ok(window);
+            } else {
+                return Err(WalkError::Changed);
+            }
+        }
+        self.cuts = Cuts::Known { chunks, pages };
+        Ok(window)
+    }
+
+    fn sought_window(
+        &mut self,
+        mut hasher: ChunkHasher,
+        mut buffer: Vec<u8>,
+    ) -> Result<Vec<PlainChunk>, WalkError> {
+        let mut window = Vec::new();
+        let mut bytes = 0;
+        while bytes < WINDOW_BYTES {
+            let len = self.open.read_at(self.offset, &mut buffer)?;
             self.offset += len as u64;
             if self.offset > self.file.content.size {
                 return Err(WalkError::Changed);
             }
-            let mut piece = &self.buffer[..len];
+            let mut piece = &buffer[..len];
             while let Some((entry, plaintext)) =
                 hasher.next_chunk(&mut piece).map_err(|_| WalkError::Changed)?
             {
@@ -104,26 +177,32 @@ impl FileWalk {
                 window.push(chunk(entry.hash, plaintext));
             }
             window.extend(hasher.take_pages().into_iter().map(page));
-            if len < self.buffer.len() {
+            if len < buffer.len() {
                 self.finish(hasher, &mut window)?;
-                return Ok(Some(window));
+                return Ok(window);
             }
         }
-        self.hasher = Some(hasher);
-        Ok(Some(window))
+        self.cuts = Cuts::Sought { hasher, buffer };
+        Ok(window)
     }
 
     /// Ends the file: the last chunk, the last pages, and the question whether it all belongs together.
-    fn finish(&self, mut hasher: FileHasher, window: &mut Vec<PlainChunk>) -> Result<(), WalkError> {
+    fn finish(&self, mut hasher: ChunkHasher, window: &mut Vec<PlainChunk>) -> Result<(), WalkError> {
         // What a manifest cannot hold is not what was looked at, either.
         if let Some((entry, plaintext)) = hasher.last_chunk().map_err(|_| WalkError::Changed)? {
             window.push(chunk(entry.hash, plaintext));
         }
-        let summary = hasher.finish().map_err(|_| WalkError::Changed)?;
-        window.extend(summary.pages.into_iter().map(page));
-        let is_same = summary.content.file_id == self.file.content.file_id
-            && self.open.metadata()?.fingerprint == self.file.fingerprint;
-        if !is_same {
+        let built = hasher.finish().map_err(|_| WalkError::Changed)?;
+        window.extend(built.pages.into_iter().map(page));
+        if built.file_id != self.file.content.file_id {
+            return Err(WalkError::Changed);
+        }
+        self.check_end()
+    }
+
+    /// Whether it was one file in one state all the time.
+    fn check_end(&self) -> Result<(), WalkError> {
+        if self.open.metadata()?.fingerprint != self.file.fingerprint {
             return Err(WalkError::Changed);
         }
         check_unchanged(self.fs.as_ref(), &self.file)
@@ -138,7 +217,7 @@ fn chunk(hash: ChunkHash, plaintext: &[u8]) -> PlainChunk {
     }
 }
 
-fn page(page: cairn_core::manifest::EncodedPage) -> PlainChunk {
+fn page(page: EncodedPage) -> PlainChunk {
     PlainChunk {
         hash: page.hash,
         is_page: true,

@@ -66,6 +66,7 @@ impl Pass<'_> {
         match outcome {
             ReadOutcome::Read {
                 content,
+                pages,
                 metadata,
                 is_unsure,
             } => {
@@ -82,6 +83,10 @@ impl Pass<'_> {
                     .as_ref()
                     .is_none_or(|old| old.entry.substance != row.entry.substance)
                 {
+                    if !pages.is_empty() {
+                        // Whoever sends the file or reads it again need not cut it anew.
+                        self.scanner.state.keep_pages(&pages).await?;
+                    }
                     self.remember(content);
                 }
                 self.put(row, job.previous.as_ref()).await?;

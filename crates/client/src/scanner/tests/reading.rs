@@ -1,9 +1,18 @@
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairn_core::manifest::{EncodedPage, Manifest};
+use cairn_core::tree::Substance;
 
 use super::fixture::Device;
 use crate::fs::faulty::Fault;
-use crate::scanner::ProblemReason;
+use crate::known::Known;
+use crate::scanner::{Brake, ProblemReason, ScanReport, Scanner};
+use crate::state::sqlite::SqliteState;
+use crate::state::{ClientState, LocalChange, LocalRow, StateBatch};
 
 #[tokio::test]
 async fn a_file_that_changes_while_it_is_read_is_busy() {
@@ -88,17 +97,137 @@ async fn a_file_that_cannot_be_read_is_reported_and_kept() {
     assert_eq!(device.row("a").await.fingerprint.size, 2);
 }
 
+/// Bytes that do not repeat.
+fn long(words: u32) -> Vec<u8> {
+    let words = 0..words;
+    words
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect()
+}
+
 #[tokio::test]
 async fn a_large_file_is_read_in_pieces() {
     let device = Device::new();
-    let bytes: Vec<u8> = (0..5_000_000_u32)
-        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
-        .collect();
+    let bytes = long(7_000_000);
     std::fs::write(device.path("large"), &bytes).unwrap();
     let report = device.scan().await;
-    assert_eq!(report.hashed_bytes, 20_000_000);
+    assert_eq!(report.hashed_bytes, 28_000_000);
+    let mut hasher = cairn_core::file_hasher::FileHasher::new();
+    hasher.update(&bytes).unwrap();
+    let expected = hasher.finish().unwrap();
+    let file_id = expected.content.file_id;
+    assert!(matches!(expected.content.manifest, Manifest::Tree { .. }));
+    assert_eq!(device.contents(file_id).await, Some(expected.content));
+    // Whoever sends it need not cut it again.
+    let known = Known::find(&*device.state, file_id).await.unwrap().unwrap();
+    let pages = |pages: &[EncodedPage]| pages.iter().map(|page| page.hash).collect::<BTreeSet<_>>();
+    assert_eq!(pages(&known.pages), pages(&expected.pages));
+}
+
+/// What a second look finds of a file whose remembered state is made that of what `change` wrote.
+async fn looked_at_again(len_words: u32, change: impl FnOnce(&mut Vec<u8>)) -> ScanReport {
+    let device = Device::new();
+    let mut bytes = long(len_words);
+    std::fs::write(device.path("a"), &bytes).unwrap();
+    device.scan().await;
+    change(&mut bytes);
+    std::fs::write(device.path("a"), &bytes).unwrap();
+    let found = crate::fs::Filesystem::metadata(&*device.fs, &super::fixture::disk_path("a"))
+        .unwrap()
+        .unwrap();
+    let row = LocalRow {
+        fingerprint: found.fingerprint,
+        is_unsure: true,
+        ..device.row("a").await
+    };
+    device.put_row(row.clone()).await;
+    device.clock_far_ahead();
+    let report = device.scanner().recheck_unsure().await.unwrap();
+    let after = device.row("a").await;
+    assert!(!after.is_unsure);
     let mut hasher = cairn_core::file_hasher::FileHasher::new();
     hasher.update(&bytes).unwrap();
     let expected = hasher.finish().unwrap().content;
-    assert_eq!(device.contents(expected.file_id).await, Some(expected));
+    assert_eq!(device.contents(expected.file_id).await.as_ref(), Some(&expected));
+    let substance = Substance::File {
+        file_id: expected.file_id,
+        size: expected.size,
+    };
+    assert_eq!(after.entry.substance, substance);
+    report
+}
+
+#[tokio::test]
+async fn a_second_look_compares_every_byte() {
+    for words in [50_000, 7_000_000] {
+        let report = looked_at_again(words, |_| ()).await;
+        assert_eq!((report.hashed, report.changed), (1, 0), "{words}");
+        for at in [0, 20_000, words as usize * 4 - 1] {
+            let report = looked_at_again(words, |bytes| bytes[at] ^= 1).await;
+            assert_eq!((report.hashed, report.changed), (1, 1), "{words} {at}");
+        }
+        // Longer than what is known, which it begins with.
+        let report = looked_at_again(words, |bytes| bytes.push(1)).await;
+        assert_eq!((report.hashed, report.changed), (1, 1), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_look_takes_all_that_is_unsure() {
+    let device = Device::new();
+    for number in 0..1_100 {
+        device.write(&format!("f{number}"), "x");
+    }
+    device.scan().await;
+    for number in 0..1_100 {
+        let row = LocalRow {
+            is_unsure: true,
+            ..device.row(&format!("f{number}")).await
+        };
+        device.put_row(row).await;
+    }
+    device.clock_far_ahead();
+    let report = device.scanner().recheck_unsure().await.unwrap();
+    assert_eq!((report.hashed, report.has_more_unsure), (1_100, false));
+    assert_eq!(device.scanner().recheck_unsure().await.unwrap().seen, 0);
+}
+
+/// The state has few connections: a read that waits to be driven must not keep one from the pass that would drive it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_look_goes_on_with_few_connections() {
+    let device = Device::new();
+    let state = Arc::new(SqliteState::open(&device.path(".cairn/test.db")).await.unwrap());
+    let scanner = Scanner::new(
+        Arc::clone(&device.fs) as _,
+        Arc::clone(&state) as _,
+        device.runtime.clone(),
+        device.namespace,
+        super::fixture::MARKER,
+        2,
+    );
+    for folder in 0..30 {
+        device.folder(&format!("{folder}"));
+        for file in 0..3 {
+            std::fs::write(device.path(&format!("{folder}/{file}")), long(20_000 + file)).unwrap();
+        }
+    }
+    scanner.scan_all(Brake::On).await.unwrap();
+    let rows = state
+        .local_files(device.namespace, None, None, 100)
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 90);
+    let unsure = rows.into_iter().map(|row| {
+        LocalChange::Put(LocalRow {
+            is_unsure: true,
+            ..row
+        })
+    });
+    let batch = StateBatch {
+        local: unsure.collect(),
+        ..StateBatch::default()
+    };
+    state.apply(device.namespace, batch).await.unwrap();
+    let again = tokio::time::timeout(Duration::from_secs(20), scanner.scan_all(Brake::On)).await;
+    assert_eq!(again.unwrap().unwrap().hashed, 90);
 }
