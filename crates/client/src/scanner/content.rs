@@ -31,9 +31,8 @@ const CLOCK_LEAD_NS: i128 = 60_000_000_000;
 pub(super) enum ReadOutcome {
     /// The bytes and the state that they belong to.
     Read {
-        content: FileContent,
-        /// The manifest's pages, unless they are known or too many.
-        pages: Vec<EncodedPage>,
+        /// With the manifest's pages, unless they are known or too many.
+        summary: Box<FileSummary>,
         metadata: Metadata,
         is_unsure: bool,
     },
@@ -100,7 +99,7 @@ fn begin(target: Target, known: Option<Known>) -> FsResult<Begun> {
     let mut open = Open::new(target)?;
     let known = known.filter(|known| known.content.size == open.before.fingerprint.size);
     if open.before.fingerprint.size >= LARGE_BYTES {
-        return Ok(Begun::Large(open, known));
+        return Ok(Begun::Large(Box::new(open), known.map(Box::new)));
     }
     let mut compared = known.map(Compared::new);
     while let Some(now) = &mut compared {
@@ -120,7 +119,7 @@ fn begin(target: Target, known: Option<Known>) -> FsResult<Begun> {
 async fn go_on(runtime: &Runtime, begun: Begun) -> FsResult<ReadOutcome> {
     let (mut open, known) = match begun {
         Begun::Done(outcome) => return Ok(outcome),
-        Begun::Large(open, known) => (open, known),
+        Begun::Large(open, known) => (*open, known.map(|known| *known)),
     };
     let mut compared = known.map(Compared::new);
     while let Some(mut now) = compared.take() {
@@ -153,7 +152,7 @@ const fn as_known(content: FileContent) -> FileSummary {
 
 enum Begun {
     Done(ReadOutcome),
-    Large(Open, Option<Known>),
+    Large(Box<Open>, Option<Box<Known>>),
 }
 
 /// A file that is being read.
@@ -256,9 +255,8 @@ impl Open {
             return Ok(ReadOutcome::Busy);
         }
         Ok(match summary {
-            Some(FileSummary { content, pages }) => ReadOutcome::Read {
-                content,
-                pages,
+            Some(summary) => ReadOutcome::Read {
+                summary: Box::new(summary),
                 metadata: after,
                 is_unsure: is_unsure(&after.fingerprint, self.observed, fs.timestamp_step_ns()),
             },

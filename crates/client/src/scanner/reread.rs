@@ -56,8 +56,9 @@ pub(crate) async fn reread(
     };
     Ok(match content::read(runtime, target, known).await {
         ReadOutcome::Read {
-            content, metadata, ..
+            summary, metadata, ..
         } => {
+            let content = summary.content;
             let found = Substance::File {
                 file_id: content.file_id,
                 size: content.size,

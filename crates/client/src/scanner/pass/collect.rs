@@ -1,5 +1,6 @@
 //! Observations on their way into the state.
 
+use cairn_core::file_hasher::FileSummary;
 use cairn_core::manifest::Manifest;
 use cairn_core::node::{Attributes, FileContent, NodeKind};
 use cairn_core::rev::Seq;
@@ -65,11 +66,11 @@ impl Pass<'_> {
     async fn take_outcome(&mut self, job: Job, outcome: ReadOutcome) -> Result<(), ScanError> {
         match outcome {
             ReadOutcome::Read {
-                content,
-                pages,
+                summary,
                 metadata,
                 is_unsure,
             } => {
+                let FileSummary { content, pages } = *summary;
                 self.report.hashed += 1;
                 self.report.hashed_bytes += content.size;
                 self.report.has_more_unsure |= is_unsure;

@@ -3,7 +3,7 @@
 use cairn_core::ids::NodeId;
 
 use super::subjects;
-use super::world::{at_seq, file, folder, id, join, node, ns, put_all, row};
+use super::world::{at_seq, file, folder, id, join, ns, put_all, row};
 use crate::state::{LocalChange, LocalRow, StateBatch, TreeChange};
 
 #[tokio::test]
