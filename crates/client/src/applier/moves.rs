@@ -16,8 +16,13 @@ impl Applier {
     /// # Errors
     /// [`ApplyError::Changed`] when another thing is at the old place, or something at the new one.
     pub async fn rename(&self, node: NodeId, place: &Place) -> ApplyResult<()> {
-        let (row, from) = self.local(node).await?;
         let to = self.target(place).await?;
+        self.rename_to(node, place, to).await
+    }
+
+    /// The same, under the name on the disk that is said.
+    async fn rename_to(&self, node: NodeId, place: &Place, to: DiskPath) -> ApplyResult<()> {
+        let (row, from) = self.local(node).await?;
         self.check_is_there(&row, &from).await?;
         if from == to {
             return self.record_move(row, place, &to, None).await;
@@ -127,6 +132,36 @@ impl Applier {
         };
         match self.rename(holder.node, &holder.entry.place).await {
             Ok(()) => Ok(true),
+            Err(ApplyError::Changed { .. }) => self.trade_names(&holder, node).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets the holder of a name have the one that it travels under, where `node` stands in the way, which is to get the
+    /// holder's: until it does `node` has a name that nobody wants. Says whether that was so.
+    async fn trade_names(&self, holder: &LocalRow, node: NodeId) -> ApplyResult<bool> {
+        let place = &holder.entry.place;
+        let Some(row) = self.state.local(self.namespace, node).await? else {
+            return Ok(false);
+        };
+        let wanted = self.target(place).await?;
+        let in_the_way = self.look(&wanted).await?;
+        if !in_the_way.is_some_and(|found| found.fingerprint.is_same_file(&row.fingerprint)) {
+            return Ok(false);
+        }
+        let passing = row
+            .entry
+            .place
+            .name
+            .with_suffix(&format!(" ({})", self.fresh_staged_name("moving")));
+        let folder = self.folder_path(row.entry.place.parent).await?;
+        let aside = folder.join(passing.as_str());
+        let traded = async {
+            self.rename_to(node, &row.entry.place, aside).await?;
+            self.rename(holder.node, place).await
+        };
+        match traded.await {
+            Ok(()) => Ok(true),
             Err(ApplyError::Changed { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -153,7 +188,10 @@ impl Applier {
         intent: Option<String>,
     ) -> ApplyResult<()> {
         row.entry.place = place.clone();
-        row.disk_name = disk_name_for(&place.name, place.parent == NodeId::ROOT);
+        row.disk_name = path
+            .name()
+            .filter(|name| *name != place.name.as_str())
+            .map(ToOwned::to_owned);
         // Where it was written to meanwhile the old fingerprint stays, and the next scan sees it.
         let standing = self.standing(path, row.fingerprint).await?;
         row.fingerprint = standing.fingerprint;

@@ -234,6 +234,33 @@ async fn a_full_disk_changes_nothing() {
 }
 
 #[tokio::test]
+async fn two_that_stand_in_each_others_way_trade_their_names() {
+    let side = Side::new();
+    let (holder, _) = side.synced_file("Notes.md", "ours").await;
+    let (comer, _) = side.synced_file("Notes (case conflict).md", "theirs").await;
+    let mut row = side.local(holder).await;
+    row.disk_name = Some("Notes.md".to_owned());
+    row.entry.place.name = name("Notes (case conflict).md");
+    side.device.put_row(row).await;
+    let wanted = entry("Notes.md").place;
+    let moved = side.applier().rename(comer, &wanted).await;
+    assert!(matches!(moved, Err(ApplyError::Changed { .. })));
+    assert!(
+        side.applier()
+            .make_room(comer, &disk_path("Notes.md"))
+            .await
+            .unwrap()
+    );
+    assert_eq!(side.device.scan().await.changed, 0, "nothing of it is the user's");
+    side.applier().rename(comer, &wanted).await.unwrap();
+    assert_eq!(side.device.read("Notes.md"), "theirs");
+    assert_eq!(side.device.read("Notes (case conflict).md"), "ours");
+    assert_eq!(side.device.row("Notes.md").await.node, comer);
+    assert_eq!(side.device.row("Notes (case conflict).md").await.node, holder);
+    side.assert_settled().await;
+}
+
+#[tokio::test]
 async fn a_name_kept_on_this_disk_alone_gives_way_to_who_comes_with_it() {
     let side = Side::new();
     let (node, _) = side.synced_file("Notes.md", "ours").await;
