@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cairn_testkit::deadline::Stopwatch;
+use cairn_testkit::deadline::{Observed, Stopwatch, eventually};
 use cairn_testkit::device::Device;
 use cairn_testkit::process::{Finished, rss_bytes};
 use cairn_testkit::random::Random;
@@ -96,9 +96,11 @@ fn daemon(table: &mut Table, device: &Device, files: u64) -> Result<()> {
     say("a daemon starts again");
     let since = Stopwatch::start();
     let mut daemon = device.daemon()?;
-    device
-        .run_within(PATIENCE, &["wait", "--timeout", "7200"])?
-        .success()?;
+    // Opening a large state takes a while; until then nobody answers.
+    eventually(PATIENCE, "the daemon is in sync", || {
+        let told = device.run_within(PATIENCE, &["wait", "--timeout", "7200"])?;
+        Ok(Observed::when(told.code == Some(0), || told.to_string()))
+    })?;
     table.row("daemon, from its start until in sync", seconds(since.elapsed()));
     let at_rest = rss_bytes(daemon.pid()).context("the daemon is gone")?;
     row_of_memory(table, "memory of the daemon at rest", at_rest, files);
