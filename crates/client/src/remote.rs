@@ -129,8 +129,8 @@ pub trait Remote: Send + Sync + 'static {
     /// Sends chunks, whole or as deltas, as [`Self::put_chunks`] does.
     async fn put_frames(&self, namespace: NamespaceId, frames: Vec<Frame>) -> RemoteResult<()>;
 
-    /// Sends an encoded [`cairn_api::sync::CommitRequest`] with the chunks that go along.
-    async fn commit(&self, chunks: Vec<ChunkFrame>, request: Vec<u8>) -> RemoteResult<CommitReply>;
+    /// Sends an encoded [`cairn_api::sync::CommitRequest`] with the chunks that go along, whole or as deltas.
+    async fn commit(&self, chunks: Vec<Frame>, request: Vec<u8>) -> RemoteResult<CommitReply>;
 
     /// Reads the journal.
     async fn changes(&self, request: ChangesRequest) -> RemoteResult<ChangesReply>;

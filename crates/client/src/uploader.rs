@@ -24,6 +24,7 @@ use cairn_core::rev::{Cursor, Seq};
 use cairn_core::runtime::Runtime;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use self::deltas::Little;
 pub use self::hot::HotSignatures;
 use self::walk::WalkError;
 use crate::fs::{DiskPath, Filesystem, Fingerprint, FsError};
@@ -227,10 +228,12 @@ impl Queued {
 }
 
 /// Pieces that are ready to be committed together, and those that turned out not to be.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Batch {
     members: Vec<Queued>,
     chunks: Vec<ChunkFrame>,
+    /// What is new in edits of large files, where it is little.
+    little: Little,
     failed: Vec<(usize, PieceOutcome)>,
 }
 

@@ -1,3 +1,4 @@
+// tidy: long because the faults and the counters of one fake server share its state.
 //! A server in memory, for the tests of what speaks to one. It checks what a real one checks, and fails on request.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -150,6 +151,19 @@ impl FakeRemote {
     }
 
     /// Takes a body as the server does: within its bounds, each chunk checked.
+    /// The chunks of frames, those of deltas made.
+    fn whole(&self, frames: Vec<Frame>) -> RemoteResult<Vec<ChunkFrame>> {
+        let chunks = frames.into_iter().map(|frame| match frame {
+            Frame::Chunk(chunk) => Ok(chunk),
+            Frame::Delta(delta) => {
+                self.counted.deltas_put.fetch_add(1, Ordering::SeqCst);
+                self.lock().made(&delta)
+            }
+            Frame::Message(_) | Frame::End => panic!("no chunk"),
+        });
+        chunks.collect()
+    }
+
     fn take(&self, chunks: &[ChunkFrame], request_len: usize) {
         let body: usize = chunks
             .iter()
@@ -169,6 +183,15 @@ impl FakeRemote {
             inner.chunks.insert(frame.hash, frame.chunk.clone());
         }
     }
+}
+
+fn refused(code: ErrorCode) -> RemoteError {
+    RemoteError::Refused(ApiError {
+        code,
+        message: "no".to_owned(),
+        request_id: "1".to_owned(),
+        retry_after_ms: None,
+    })
 }
 
 /// A file's chunks and pages, and what names it.
@@ -216,12 +239,7 @@ impl Inner {
                 is_page: delta.is_page,
                 chunk: encode_chunk(&bytes),
             }),
-            Err(_) => Err(RemoteError::Refused(ApiError {
-                code: ErrorCode::DeltaRefused,
-                message: "no".to_owned(),
-                request_id: "1".to_owned(),
-                retry_after_ms: None,
-            })),
+            Err(_) => Err(refused(ErrorCode::DeltaRefused)),
         }
     }
 
@@ -401,17 +419,7 @@ impl Remote for FakeRemote {
     async fn put_frames(&self, _: NamespaceId, frames: Vec<Frame>) -> RemoteResult<()> {
         let bytes: u64 = frames.iter().map(|frame| frame.wire_len() as u64).sum();
         self.counted.bytes_put.fetch_add(bytes, Ordering::SeqCst);
-        let mut chunks = Vec::new();
-        for frame in frames {
-            match frame {
-                Frame::Chunk(chunk) => chunks.push(chunk),
-                Frame::Delta(delta) => {
-                    self.counted.deltas_put.fetch_add(1, Ordering::SeqCst);
-                    chunks.push(self.lock().made(&delta)?);
-                }
-                Frame::Message(_) | Frame::End => panic!("no chunk"),
-            }
-        }
+        let chunks = self.whole(frames)?;
         let now = self.counted.bytes_in_flight.fetch_add(bytes, Ordering::SeqCst) + bytes;
         self.counted.most_in_flight.fetch_max(now, Ordering::SeqCst);
         // Lets the sender begin as many more as it likes.
@@ -434,7 +442,7 @@ impl Remote for FakeRemote {
         Ok(())
     }
 
-    async fn commit(&self, chunks: Vec<ChunkFrame>, request: Vec<u8>) -> RemoteResult<CommitReply> {
+    async fn commit(&self, frames: Vec<Frame>, request: Vec<u8>) -> RemoteResult<CommitReply> {
         let mut faults = std::mem::take(&mut self.lock().faults);
         let (loses_commit, loses_reply, rejects) = (
             std::mem::take(&mut faults.loses_commit),
@@ -446,13 +454,11 @@ impl Remote for FakeRemote {
             return Err(Self::unreachable());
         }
         if let Some(code) = rejects {
-            return Err(RemoteError::Refused(ApiError {
-                code,
-                message: "no".to_owned(),
-                request_id: "1".to_owned(),
-                retry_after_ms: None,
-            }));
+            return Err(refused(code));
         }
+        let bytes: u64 = frames.iter().map(|frame| frame.wire_len() as u64).sum();
+        let chunks = self.whole(frames)?;
+        self.counted.bytes_put.fetch_add(bytes, Ordering::SeqCst);
         self.take(&chunks, request.len());
         let decoded: CommitRequest = from_cbor(&request).unwrap();
         let mut inner = self.lock();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_api::error::{ApiError, ErrorCode};
-use cairn_api::frame::{ChunkFrame, Frame};
+use cairn_api::frame::Frame;
 use cairn_api::sync::{
     CBOR, ChangesReply, ChangesRequest, ChildrenRequest, ChunksReply, CommitReply, CursorReply, CursorReport,
     Devices, Event, FRAMES, Fetch, Have, HaveReply, Hello, Login, LoginReply, NodesReply, NodesRequest,
@@ -373,8 +373,7 @@ impl Remote for HttpRemote {
         Err(self.caller.server.malformed(what))
     }
 
-    async fn commit(&self, chunks: Vec<ChunkFrame>, request: Vec<u8>) -> RemoteResult<CommitReply> {
-        let mut frames: Vec<_> = chunks.into_iter().map(Frame::Chunk).collect();
+    async fn commit(&self, mut frames: Vec<Frame>, request: Vec<u8>) -> RemoteResult<CommitReply> {
         frames.push(Frame::Message(request.into()));
         let path = Route::Commit.path();
         self.caller.post_frames(Route::Commit, path, frames).await

@@ -84,7 +84,7 @@ impl Uploader {
         };
         self.state.apply(self.namespace, in_flight).await?;
         let mut outcomes = batch.failed;
-        match self.remote.commit(batch.chunks, encoded).await {
+        match self.commit_with(batch.chunks, batch.little, encoded).await {
             Ok(reply) => {
                 check_reply(
                     &reply,
@@ -99,7 +99,7 @@ impl Uploader {
                 };
                 Ok((result, again))
             }
-            Err(RemoteError::Refused(error)) if is_final(error.code) => {
+            Err(UploadError::Remote(RemoteError::Refused(error))) if is_final(error.code) => {
                 let rejected = batch.members.iter();
                 outcomes.extend(rejected.map(|queued| (queued.index, PieceOutcome::Rejected(error.clone()))));
                 let result = CommitResult {
@@ -109,7 +109,7 @@ impl Uploader {
                 };
                 Ok((result, Vec::new()))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use cairn_api::error::ErrorCode;
 use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
-use cairn_api::sync::Signatures;
+use cairn_api::sync::{CommitReply, Signatures};
 use cairn_codec::{EncodedDelta, encode_delta, encode_owned, encode_patch};
 use cairn_core::change::Op;
 use cairn_core::delta::Signature;
@@ -30,6 +30,8 @@ const FEW: usize = 8;
 const LITTLE_BYTES: usize = 32 << 10;
 /// Bytes of chunks that wait, and of the body if the server refuses a delta.
 const HELD_BYTES: usize = 6 << 20;
+/// Bytes on the wire that may travel in front of a commit's operations.
+const WITH_COMMIT_BYTES: usize = 1 << 20;
 /// Hundredths of a whole chunk up to which a delta is worth its work.
 const WORTH: usize = 60;
 
@@ -40,10 +42,24 @@ pub(super) struct Against {
     futile: AtomicU64,
 }
 
-/// What is little, of all files of a run: it is sent at the end with one request.
+/// What is little, of all files of a run: it is sent at the end, together.
 #[derive(Default)]
 pub(super) struct Later {
     windows: Mutex<Vec<Waiting>>,
+}
+
+/// Frames that travel in one request, and the chunks that they stand for.
+#[derive(Default)]
+pub(super) struct Little {
+    frames: Vec<Frame>,
+    windows: Vec<Arc<Vec<NewChunk>>>,
+}
+
+impl Little {
+    /// Whether it may travel in front of a commit, in the same request.
+    pub(super) fn suits_commit(&self) -> bool {
+        self.frames.iter().map(Frame::wire_len).sum::<usize>() <= WITH_COMMIT_BYTES
+    }
 }
 
 /// Frames that wait, and the chunks that they stand for.
@@ -52,6 +68,13 @@ type Waiting = (Vec<Frame>, Arc<Vec<NewChunk>>);
 impl Later {
     fn lock(&self) -> MutexGuard<'_, Vec<Waiting>> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What waited, to be sent with one request.
+    pub(super) fn take(&self) -> Little {
+        let (frames, windows): (Vec<_>, Vec<_>) = self.lock().drain(..).unzip();
+        let frames = frames.concat();
+        Little { frames, windows }
     }
 
     /// Takes a window in; returns it when it is not little, or there is no room.
@@ -185,49 +208,80 @@ impl Uploader {
             .await;
         match later.take_in(frames, window) {
             None => Ok(()),
-            Some((frames, window)) => self.put_deltas(frames, vec![window]).await,
+            Some((frames, window)) => {
+                let windows = vec![window];
+                self.put_little(Little { frames, windows }).await
+            }
         }
-    }
-
-    /// Sends what waited, with one request.
-    pub(super) async fn send_later(&self, later: &Later) -> Result<(), UploadError> {
-        let (frames, windows): (Vec<_>, Vec<_>) = later.lock().drain(..).unzip();
-        if frames.is_empty() {
-            return Ok(());
-        }
-        self.put_deltas(frames.concat(), windows).await
     }
 
     /// Sends chunks, and all of them whole when the server refuses a delta.
-    async fn put_deltas(
-        &self,
-        frames: Vec<Frame>,
-        windows: Vec<Arc<Vec<NewChunk>>>,
-    ) -> Result<(), UploadError> {
-        let has_deltas = frames.iter().any(|frame| matches!(frame, Frame::Delta(_)));
+    pub(super) async fn put_little(&self, little: Little) -> Result<(), UploadError> {
+        let Little { frames, windows } = little;
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let has_deltas = has_deltas(&frames);
         match self.remote.put_frames(self.namespace, frames).await {
-            Err(RemoteError::Refused(error)) if has_deltas && error.code == ErrorCode::DeltaRefused => {
-                tracing::debug!(%error, "a delta was refused: the chunks are sent whole");
-                for window in &windows {
-                    let chunks = Arc::clone(window);
-                    let frames = self
-                        .runtime
-                        .blocking(move || {
-                            chunks
-                                .iter()
-                                .map(|chunk| Frame::Chunk(whole(&chunk.plain)))
-                                .collect()
-                        })
-                        .await;
-                    self.remote.put_frames(self.namespace, frames).await?;
-                }
-            }
+            Err(error) if has_deltas && is_delta_refused(&error) => self.put_whole(&windows).await?,
             sent => sent?,
         }
+        self.keep_all_hot(windows).await;
+        Ok(())
+    }
+
+    /// Sends a commit with chunks in front of it. When the server refuses a delta nothing was applied: the chunks go whole, and
+    /// then the commit as it was.
+    pub(super) async fn commit_with(
+        &self,
+        chunks: Vec<ChunkFrame>,
+        little: Little,
+        request: Vec<u8>,
+    ) -> Result<CommitReply, UploadError> {
+        let Little { mut frames, windows } = little;
+        let has_deltas = has_deltas(&frames);
+        frames.extend(chunks.into_iter().map(Frame::Chunk));
+        if !has_deltas {
+            return Ok(self.remote.commit(frames, request).await?);
+        }
+        let whole: Vec<_> = frames
+            .iter()
+            .filter(|frame| matches!(frame, Frame::Chunk(_)))
+            .cloned()
+            .collect();
+        let reply = match self.remote.commit(frames, request.clone()).await {
+            Err(error) if is_delta_refused(&error) => {
+                self.put_whole(&windows).await?;
+                self.remote.commit(whole, request).await?
+            }
+            answered => answered?,
+        };
+        self.keep_all_hot(windows).await;
+        Ok(reply)
+    }
+
+    async fn put_whole(&self, windows: &[Arc<Vec<NewChunk>>]) -> Result<(), UploadError> {
+        tracing::debug!("a delta was refused: the chunks are sent whole");
+        for window in windows {
+            let chunks = Arc::clone(window);
+            let frames = self
+                .runtime
+                .blocking(move || {
+                    chunks
+                        .iter()
+                        .map(|chunk| Frame::Chunk(whole(&chunk.plain)))
+                        .collect()
+                })
+                .await;
+            self.remote.put_frames(self.namespace, frames).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_all_hot(&self, windows: Vec<Arc<Vec<NewChunk>>>) {
         for window in windows {
             self.keep_hot(window).await;
         }
-        Ok(())
     }
 
     /// The signatures of all that deltas may be made against.
@@ -291,6 +345,14 @@ impl Uploader {
             self.hot.keep(hash, signature);
         }
     }
+}
+
+fn has_deltas(frames: &[Frame]) -> bool {
+    frames.iter().any(|frame| matches!(frame, Frame::Delta(_)))
+}
+
+fn is_delta_refused(error: &RemoteError) -> bool {
+    matches!(error, RemoteError::Refused(error) if error.code == ErrorCode::DeltaRefused)
 }
 
 /// The chunks of a window that may cost much more than a question. A few with a place in the version before travel as deltas,

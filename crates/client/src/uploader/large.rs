@@ -97,8 +97,13 @@ impl Uploader {
             }
         }
         drop(under_way);
-        self.send_later(&later).await?;
         let mut batch = Batch::default();
+        let little = later.take();
+        if little.suits_commit() {
+            batch.little = little;
+        } else {
+            self.put_little(little).await?;
+        }
         for (queued, failure) in run.into_iter().zip(failed) {
             match failure {
                 Some(outcome) => batch.failed.push((queued.index, outcome)),

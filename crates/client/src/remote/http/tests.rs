@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use bytes::{Bytes, BytesMut};
-use cairn_api::frame::FrameReader;
+use cairn_api::frame::{ChunkFrame, FrameReader};
 use cairn_api::sync::{FetchStart, FetchStatus};
 use cairn_codec::encode_chunk;
 use cairn_core::ids::{ChunkHash, DeviceId};

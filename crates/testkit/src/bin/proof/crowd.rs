@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cairn_api::frame::ChunkFrame;
+use cairn_api::frame::{ChunkFrame, Frame};
 use cairn_api::sync::{CommitRequest, to_cbor};
 use cairn_client::profile::Profile;
 use cairn_client::progress::Progress;
@@ -229,11 +229,11 @@ async fn commit_on(
             op_id: OpId::new(id.as_slice().try_into()?),
             groups: vec![vec![op]],
         };
-        let chunk = ChunkFrame {
+        let chunk = Frame::Chunk(ChunkFrame {
             hash: ChunkHash::of(&bytes),
             is_page: false,
             chunk: encode_chunk(&bytes),
-        };
+        });
         let clock = Stopwatch::start();
         let reply = remote.commit(vec![chunk], to_cbor(&request)).await?;
         latencies.push(clock.elapsed());
