@@ -115,8 +115,11 @@ fn provide_valgrind(root: &Path) -> Result<()> {
     if exists(root, "valgrind --version") {
         return Ok(());
     }
+    let runs = |line| succeeds(command(root, line)).unwrap_or_default();
+    // A new machine has no lists of packages yet.
     let is_installed = exists(root, "apt-get --version")
-        && succeeds(command(root, "apt-get install --yes --quiet valgrind")).unwrap_or_default();
+        && runs("apt-get update --quiet")
+        && runs("apt-get install --yes --quiet valgrind");
     ensure!(
         is_installed,
         "there is no valgrind, which counts instructions: apt-get install valgrind"
