@@ -100,7 +100,13 @@ impl Applier {
     }
 }
 
-/// Whether a call may have reached the disk before it failed.
+/// Whether a call may have reached the disk before it failed. A disk that is mounted for reading alone refuses before it does
+/// anything.
 fn is_of_disk(error: &FsError) -> bool {
-    !error.is_not_found() && error.source.kind() != std::io::ErrorKind::PermissionDenied
+    use std::io::ErrorKind;
+    !error.is_not_found()
+        && !matches!(
+            error.source.kind(),
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+        )
 }

@@ -281,3 +281,17 @@ fn a_folder_in_place_of_a_file_has_its_name_though_a_look_for_the_file_fails() {
         19 settled d2 swap #20 #21"#,
     );
 }
+
+#[test]
+fn a_file_that_is_written_anew_while_a_disk_is_read_only_leaves_no_conflict() {
+    holds(
+        r#"seed 7018092
+        turns
+        device
+        device
+        device fold no-exec unordered stopped
+        2 settled d2 new #26 "d1" 0
+        10 settled ! read-only 2
+        11 +0 d0 slow-save #34 57 4 230"#,
+    );
+}

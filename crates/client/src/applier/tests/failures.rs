@@ -41,7 +41,12 @@ async fn a_move_that_was_made_before_it_failed_is_no_move_of_the_users() {
 
 #[tokio::test]
 async fn bytes_that_a_disk_may_have_forgotten_do_not_replace_the_servers() {
-    for (kind, is_in_doubt) in [(ErrorKind::Other, true), (ErrorKind::PermissionDenied, false)] {
+    let kinds = [
+        (ErrorKind::Other, true),
+        (ErrorKind::PermissionDenied, false),
+        (ErrorKind::ReadOnlyFilesystem, false),
+    ];
+    for (kind, is_in_doubt) in kinds {
         let side = Side::new();
         let (node, base) = side.synced_file("a", "text").await;
         let wanted = entry("a").holding("text").executable();
