@@ -24,6 +24,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use cairn_core::conflict;
 use cairn_core::ids::{NamespaceId, NodeId};
 use cairn_core::name::NodeName;
 use cairn_core::runtime::Runtime;
@@ -128,6 +129,6 @@ impl Applier {
     /// The name of a conflicted copy made now.
     fn conflict_name(&self, name: &NodeName) -> NodeName {
         let date = Date::of(self.runtime.clock.now());
-        name.with_suffix(&format!(" (conflict, {}, {date})", self.device_name))
+        conflict::original(name).with_suffix(&format!(" ({})", conflict::label(&self.device_name, date)))
     }
 }

@@ -1,7 +1,8 @@
 //! The names of conflicted copies: how they are made, and how they are known again on any device.
 //!
 //! `plan.txt` becomes `plan (conflict, DEVICE, 2026-11-22).txt`, numbered where that is taken; where two names differ in
-//! case only, `plan (case conflict).txt`.
+//! case only, `plan (case conflict).txt`. A copy of a copy is named for what the first was a copy of: a name holds one suffix,
+//! however often a file is fought over.
 
 use crate::name::NodeName;
 use crate::time::Date;
@@ -19,6 +20,18 @@ pub fn label(device: &str, date: Date) -> String {
         .take(40)
         .collect();
     format!("conflict, {device}, {date}")
+}
+
+/// The name that a copy of `name` is made from: `name` itself, and where that is a conflicted copy, what it is a copy of.
+pub fn original(name: &NodeName) -> NodeName {
+    let mut original = name.clone();
+    while let Some(copy) = copy_name(&original).filter(|copy| copy.device.is_some()) {
+        match NodeName::new(&copy.original) {
+            Ok(shorter) => original = shorter,
+            Err(_) => break,
+        }
+    }
+    original
 }
 
 /// A conflicted copy as its name tells of it.
@@ -129,6 +142,29 @@ mod tests {
         assert_eq!(odd, Some(("x.c".to_owned(), Some("my (old) laptop".to_owned()))));
         assert_eq!(read("X (case conflict).md"), Some(("X.md".to_owned(), None)));
         assert_eq!(read("X (case conflict 7).md"), Some(("X.md".to_owned(), None)));
+    }
+
+    #[test]
+    fn a_copy_of_a_copy_is_one_of_the_original() {
+        for (name, expected) in [
+            ("plan.txt", "plan.txt"),
+            ("plan (2).txt", "plan (2).txt"),
+            ("plan (conflict).txt", "plan (conflict).txt"),
+            ("plan (conflict, a, 2026-11-22).txt", "plan.txt"),
+            ("plan (conflict, a, 2026-11-22 3).txt", "plan.txt"),
+            (
+                "plan (conflict, a, 2026-11-22 3) (conflict, b, 2026-11-23) (2) (conflict, a, 2026-11-24).txt",
+                "plan.txt",
+            ),
+            ("plan (case conflict).txt", "plan (case conflict).txt"),
+            (
+                "plan (case conflict) (conflict, a, 2026-11-22).txt",
+                "plan (case conflict).txt",
+            ),
+            (" (conflict, a, 2026-11-22)", " (conflict, a, 2026-11-22)"),
+        ] {
+            assert_eq!(original(&NodeName::new(name).unwrap()).as_str(), expected);
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod tests;
 
 use std::collections::HashSet;
 
+use crate::conflict;
 use crate::ids::NodeId;
 use crate::name::NodeName;
 use crate::node::Place;
@@ -265,18 +266,8 @@ impl Planner<'_> {
 
     /// The name of a conflicted copy.
     fn conflict_name(&self, parent: NodeId, name: &NodeName) -> NodeName {
-        let device: String = self
-            .context
-            .device_name
-            .chars()
-            .filter(|c| !matches!(c, '/' | '\0'))
-            .take(40)
-            .collect();
-        self.free_name(
-            parent,
-            name,
-            &format!("conflict, {device}, {}", self.context.today),
-        )
+        let label = conflict::label(self.context.device_name, self.context.today);
+        self.free_name(parent, &conflict::original(name), &label)
     }
 
     /// Whether a folder is there, or will be, for others to be put in.

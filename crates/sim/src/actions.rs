@@ -22,9 +22,6 @@ pub struct Notes {
     pub model: Option<Model>,
     /// Things that users made, an upper bound for what there can be.
     pub made: u64,
-    /// How often a server or a device went back in time or lost what it knew, or a disk what was written to it. Each time
-    /// the same conflict may be found anew.
-    pub went_back: usize,
 }
 
 /// Notes that all users share.

@@ -40,7 +40,6 @@ impl Stage {
                     self.world.server().restore(backup);
                     self.world.server().start();
                     open(&self.notes).ledger.forget_agreements();
-                    open(&self.notes).went_back += 1;
                 }
             }
             Fault::ServerNew {} => {
@@ -48,7 +47,6 @@ impl Stage {
                 self.world.server().replace().await.ok();
                 self.world.server().start();
                 open(&self.notes).ledger.forget_agreements();
-                open(&self.notes).went_back += 1;
             }
             Fault::Network { .. } | Fault::NetworkMended { .. } | Fault::Partition { .. } => {
                 self.break_network(fault);
@@ -155,7 +153,6 @@ impl Stage {
                 if let Some(copy) = self.copies.get(&device.number()) {
                     device.restore_state(copy);
                     device.start();
-                    open(&self.notes).went_back += 1;
                 }
             }
             Fault::StateForget { .. } => {
@@ -163,7 +160,6 @@ impl Stage {
                 self.copies.remove(&device.number());
                 device.forget_state();
                 device.start();
-                open(&self.notes).went_back += 1;
             }
             _ => {}
         }
@@ -178,8 +174,6 @@ impl Stage {
         device.power_loss(Some(Duration::from_millis(down_ms)));
         let (tree_after, all_after) = (counted(device.disk()), held_by(device.disk()));
         let mut notes = open(&self.notes);
-        // What the disk has left of a file stands beside the server's version.
-        notes.went_back += usize::from(tree_before != tree_after);
         let fewer = tree_before
             .iter()
             .filter(|(content, count)| tree_after.get(content).unwrap_or(&0) < *count);

@@ -149,3 +149,42 @@ fn each_time_that_a_disk_loses_what_was_written_a_copy_may_get_one_of_its_own() 
         55 calls=2,18 ! power-loss 0 370"#,
     );
 }
+
+#[test]
+fn a_copy_that_is_fought_over_is_named_as_one_of_the_original() {
+    holds(
+        r#"
+        seed 8013256
+        device reuse step=2000000000
+        device
+        device
+        3 +0 d1 make-folder #50 "d3"
+        4 +86 d2 new #54 "été" 372
+        5 +378 d0 new #13 "report (conflict).txt" 1635
+        6 +0 d1 new #13 "report (conflict).txt" 1636
+        7 +627 d0 move #2 #9
+        8 +0 d0 move #25 #34
+        9 calls=1,4 d2 remove #44
+        10 +0 d1 remove #44
+        11 +35 d1 rename #27 ".hidden"
+        12 +0 d0 patch #0 false
+        13 +0 d2 save-with-backup #2 1675 false
+        15 calls=2,50 d0 make-folder #56 "d2"
+        17 +111 d0 patch #37 false
+        18 +85 d1 swap #59 #1
+        19 calls=1,10 d2 rename #49 "straße"
+        20 +2293 d1 save-by-rename #36 20
+        21 +0 d1 case-rename #37
+        31 +4378 d2 symlink #49 "C" "../d3"
+        36 +1604 d0 file-to-folder #58 201
+        38 +62 d1 remove-tree #59
+        43 calls=2,10 d1 patch #31 true
+        48 +0 d1 patch #22 false
+        50 +0 d0 twin #5 "report (conflict).txt" 14
+        56 calls=0,21 d0 patch #29 true
+        57 calls=0,28 d2 new #37 "d2" 203
+        59 +0 d0 new #21 "straße" 306027
+        62 +685 d2 move #14 #14
+        67 +0 d0 move #31 #20"#,
+    );
+}

@@ -117,6 +117,16 @@ fn edit_edit_keeps_both() {
 }
 
 #[test]
+fn a_copy_of_a_copy_is_named_as_one_of_the_original() {
+    check(
+        "1 a (conflict, desktop, 2026-11-20).txt = A",
+        "1 a (conflict, desktop, 2026-11-20).txt = B",
+        "1 a (conflict, desktop, 2026-11-20).txt = C",
+        "a (conflict, desktop, 2026-11-20).txt = B\na (conflict, laptop, 2026-11-22).txt = C",
+    );
+}
+
+#[test]
 fn same_edit_is_no_conflict() {
     check("1 a = A", "1 a = B", "1 a = B", "a = B");
 }
