@@ -23,12 +23,17 @@ pub fn label(device: &str, date: Date) -> String {
 }
 
 /// The name that a copy of `name` is made from: `name` itself, and where that is a conflicted copy, what it is a copy of.
+/// A name that differs from another in case only is one of its own.
 pub fn original(name: &NodeName) -> NodeName {
     let mut original = name.clone();
-    while let Some(copy) = copy_name(&original).filter(|copy| copy.device.is_some()) {
-        match NodeName::new(&copy.original) {
-            Ok(shorter) => original = shorter,
-            Err(_) => break,
+    let mut inner = copy_name(name);
+    while let Some(copy) = inner {
+        let Ok(shorter) = NodeName::new(&copy.original) else {
+            break;
+        };
+        inner = copy_name(&shorter);
+        if copy.device.is_some() {
+            original = shorter;
         }
     }
     original
@@ -161,6 +166,7 @@ mod tests {
                 "plan (case conflict) (conflict, a, 2026-11-22).txt",
                 "plan (case conflict).txt",
             ),
+            ("plan (conflict, a, 2026-11-22) (case conflict 3).txt", "plan.txt"),
             (" (conflict, a, 2026-11-22)", " (conflict, a, 2026-11-22)"),
         ] {
             assert_eq!(original(&NodeName::new(name).unwrap()).as_str(), expected);
