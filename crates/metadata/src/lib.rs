@@ -13,10 +13,12 @@ mod invariants;
 mod memory;
 mod row;
 mod rules;
+mod scopes;
 pub mod sqlite;
 
 pub use error::MetadataError;
 pub use memory::MemoryMetadata;
+pub use scopes::{Scope, Scopes};
 pub use sqlite::SqliteMetadata;
 
 use std::fmt;
@@ -131,6 +133,8 @@ pub struct Session {
     pub expires_at: Option<Timestamp>,
     /// Whether the account is locked out.
     pub is_disabled: bool,
+    /// What the token may do.
+    pub scopes: Scopes,
 }
 
 /// Where a namespace's journal stands.

@@ -9,7 +9,7 @@ use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::frame::FrameError;
 use cairn_chunks::ChunkError;
 use cairn_core::ids::ChunkHash;
-use cairn_metadata::MetadataError;
+use cairn_metadata::{MetadataError, Scope};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub enum ServiceError {
     /// The account is locked.
     #[error("this account is locked: ask the server's administrator")]
     AccountLocked,
+    /// The token may not do this.
+    #[error("this token lacks the scope {}: link the app again, asking for it", .0.name())]
+    MissingScope(Scope),
     /// The thing does not exist, or not for this account.
     #[error("{0} does not exist")]
     NotFound(&'static str),
@@ -148,7 +151,7 @@ impl ServiceError {
             Self::NotAuthenticated => ErrorCode::NotAuthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::WrongCredentials => ErrorCode::WrongCredentials,
-            Self::AccountLocked => ErrorCode::Forbidden,
+            Self::AccountLocked | Self::MissingScope(_) => ErrorCode::Forbidden,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::HashMismatch { .. } => ErrorCode::HashMismatch,

@@ -13,7 +13,8 @@ use crate::invariants::violations;
 use crate::row::NodeRow;
 use crate::{
     Account, Changes, Commit, CommitOutcome, CursorReport, Device, Email, HOUR_MS, MetadataError,
-    MetadataStore, NamespaceHead, NodePage, Result, Session, TokenHash, UnverifiedContent, check_size,
+    MetadataStore, NamespaceHead, NodePage, Result, Scopes, Session, TokenHash, UnverifiedContent,
+    check_size,
 };
 
 fn page(rows: Vec<NodeRow>, limit: usize) -> NodePage {
@@ -104,6 +105,7 @@ impl MetadataStore for MemoryMetadata {
             device,
             expires_at,
             is_disabled: known.is_disabled,
+            scopes: Scopes::ALL,
         }))
     }
 

@@ -9,7 +9,7 @@ use super::decode::Columns;
 use super::error::corrupt;
 use super::statement::{Session, query};
 use super::writer::Write;
-use crate::{Account, Device, Email, MetadataError, Result, Session as Bearer, TokenHash};
+use crate::{Account, Device, Email, MetadataError, Result, Scopes, Session as Bearer, TokenHash};
 
 /// The role of a namespace's owner, in `member` and `account_namespace`.
 const OWNER: i64 = 0;
@@ -317,5 +317,6 @@ pub(super) async fn bearer(session: &mut Session<'_>, token: &TokenHash) -> Resu
         device,
         expires_at,
         is_disabled: Columns::of(&row).get()?,
+        scopes: Scopes::ALL,
     }))
 }

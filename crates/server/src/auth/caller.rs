@@ -7,7 +7,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use cairn_core::ids::{AccountId, DeviceId};
 use cairn_core::time::Timestamp;
-use cairn_metadata::TokenHash;
+use cairn_metadata::{Scope, Scopes, TokenHash};
 
 use super::tokens;
 use crate::error::ServiceError;
@@ -21,25 +21,14 @@ pub(crate) struct Caller {
     pub(crate) device: DeviceId,
     /// When its token ends.
     pub(crate) expires_at: Option<Timestamp>,
+    /// What its token may do.
+    pub(crate) scopes: Scopes,
     token: TokenHash,
 }
 
 impl Caller {
-    /// Whether the token still speaks for the device. For streams that outlive their request.
-    pub(crate) async fn is_still_welcome(&self, state: &State) -> Result<bool, ServiceError> {
-        let session = state
-            .auth
-            .sessions
-            .find(state.metadata.as_ref(), &self.token)
-            .await?;
-        Ok(session.is_some_and(|session| !session.is_disabled))
-    }
-}
-
-impl FromRequestParts<Arc<State>> for Caller {
-    type Rejection = ServiceError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, ServiceError> {
+    /// Finds whom a request's token speaks for.
+    pub(crate) async fn authenticate(parts: &Parts, state: &State) -> Result<Self, ServiceError> {
         let bearer = parts
             .headers
             .get(header::AUTHORIZATION)
@@ -64,6 +53,7 @@ impl FromRequestParts<Arc<State>> for Caller {
             account: session.account,
             device: session.device,
             expires_at: session.expires_at,
+            scopes: session.scopes,
             token,
         };
         if let Some(Who(device)) = parts.extensions.get::<Who>() {
@@ -72,6 +62,36 @@ impl FromRequestParts<Arc<State>> for Caller {
         let limited = |retry_after| ServiceError::RateLimited { retry_after };
         state.auth.requests.take(&caller.device, 1).map_err(limited)?;
         touch(state, &caller, now).await;
+        Ok(caller)
+    }
+
+    /// Refuses a token that may not do this.
+    pub(crate) const fn require(&self, scope: Scope) -> Result<(), ServiceError> {
+        if self.scopes.has(scope) {
+            Ok(())
+        } else {
+            Err(ServiceError::MissingScope(scope))
+        }
+    }
+
+    /// Whether the token still speaks for the device. For streams that outlive their request.
+    pub(crate) async fn is_still_welcome(&self, state: &State) -> Result<bool, ServiceError> {
+        let session = state
+            .auth
+            .sessions
+            .find(state.metadata.as_ref(), &self.token)
+            .await?;
+        Ok(session.is_some_and(|session| !session.is_disabled))
+    }
+}
+
+/// For the devices' protocol.
+impl FromRequestParts<Arc<State>> for Caller {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, ServiceError> {
+        let caller = Self::authenticate(parts, state).await?;
+        caller.require(Scope::Sync)?;
         Ok(caller)
     }
 }
