@@ -65,6 +65,7 @@ where
         Case::Journal => {
             journal::a_repeated_request_is_applied_once(fresh().await).await;
             journal::an_answer_says_what_it_came_after(fresh().await).await;
+            journal::positions_say_what_was_written_when(fresh().await).await;
             journal::pages_end_with_their_group(fresh().await).await;
             journal::foreign_cursors_are_reset(fresh().await).await;
             journal::a_device_that_went_back_is_told(fresh().await).await;

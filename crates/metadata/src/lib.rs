@@ -252,6 +252,17 @@ pub enum ResetReason {
     NotOnChain,
 }
 
+/// Who wrote a journal entry about which node, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The node.
+    pub node: NodeId,
+    /// The device.
+    pub device: DeviceId,
+    /// When, by the server's clock.
+    pub at: Timestamp,
+}
+
 /// A page of nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodePage {
@@ -405,6 +416,10 @@ pub trait MetadataStore: Send + Sync + 'static {
     /// # Errors
     /// [`MetadataError::NamespaceNotFound`].
     async fn changes(&self, cursor: &Cursor, limit: usize) -> Result<Changes>;
+
+    /// Says who wrote the journal's entries at these positions, and when, in the order asked; `None` where there is none (any
+    /// more).
+    async fn written(&self, namespace: NamespaceId, seqs: &[Seq]) -> Result<Vec<Option<Written>>>;
 
     /// The cursor before the first entry of a namespace's journal.
     ///

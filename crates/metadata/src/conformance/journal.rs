@@ -61,6 +61,36 @@ pub(super) async fn an_answer_says_what_it_came_after(at: Fixture) {
     );
 }
 
+pub(super) async fn positions_say_what_was_written_when(at: Fixture) {
+    let (a, make_a) = at.new_folder(ROOT, "a");
+    let (b, make_b) = at.new_folder(ROOT, "b");
+    let first = at.apply(vec![make_a, make_b]).await;
+    let rename = at.move_op(a, ROOT, "c").await;
+    let second = at.apply(vec![rename]).await;
+    let beyond = Seq::new(99).expect("positive");
+    let asked = [second[0], beyond, first[1], Seq::ZERO, second[0]];
+    let written = at.store.written(at.namespace, &asked).await.expect("an answer");
+    let nodes: Vec<_> = written
+        .iter()
+        .map(|found| found.map(|found| found.node))
+        .collect();
+    assert_eq!(nodes, [Some(a), None, Some(b), None, Some(a)]);
+    let cursor = at.store.origin(at.namespace).await.expect("an origin");
+    let Changes::Page { entries, .. } = at.store.changes(&cursor, 10).await.expect("a page") else {
+        panic!("the journal is whole");
+    };
+    for (entry, found) in entries.iter().zip([None, written[2], written[0]]) {
+        if let Some(found) = found {
+            assert_eq!((found.device, found.at), (entry.device, entry.at));
+        }
+    }
+    let foreign = NamespaceId::new(0x7777).expect("positive");
+    assert_eq!(
+        at.store.written(foreign, &asked[..1]).await.expect("an answer"),
+        [None]
+    );
+}
+
 pub(super) async fn pages_end_with_their_group(at: Fixture) {
     let (a, make_a) = at.new_folder(ROOT, "a");
     let (_, make_b) = at.new_folder(a, "b");

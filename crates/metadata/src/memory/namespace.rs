@@ -15,6 +15,7 @@ use crate::row::{JournalRow, Ledger, NodeRow, PastContent, PastPlace};
 use crate::rules::{Below, BelowQuery, Facts, Need, Outcome, Verdict, Writer, judge, repair};
 use crate::{
     Account, Changes, Commit, CommitOutcome, CursorReport, MetadataError, NamespaceHead, ResetReason, Result,
+    Written,
 };
 
 #[derive(Debug, Clone)]
@@ -250,6 +251,15 @@ impl Namespace {
             }),
             has_more: end < rest.len(),
         }
+    }
+
+    pub(super) fn written(&self, seq: Seq) -> Option<Written> {
+        let index = usize::try_from(seq.get()).ok()?.checked_sub(1)?;
+        self.journal.get(index).map(|row| Written {
+            node: row.node,
+            device: row.device,
+            at: row.at,
+        })
     }
 
     fn entry(&self, row: &JournalRow) -> JournalEntry {

@@ -13,7 +13,7 @@ use crate::invariants::violations;
 use crate::row::NodeRow;
 use crate::{
     Account, Changes, Commit, CommitOutcome, CursorReport, Device, Email, HOUR_MS, MetadataError,
-    MetadataStore, NamespaceHead, NodePage, Result, Scopes, Session, TokenHash, UnverifiedContent,
+    MetadataStore, NamespaceHead, NodePage, Result, Scopes, Session, TokenHash, UnverifiedContent, Written,
     check_size,
 };
 
@@ -233,6 +233,13 @@ impl MetadataStore for MemoryMetadata {
 
     async fn changes(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
         Ok(self.lock().namespace(cursor.namespace)?.changes(cursor, limit))
+    }
+
+    async fn written(&self, namespace: NamespaceId, seqs: &[Seq]) -> Result<Vec<Option<Written>>> {
+        let state = self.lock();
+        let namespace = state.namespaces.get(&namespace);
+        let find = |seq: &Seq| namespace?.written(*seq);
+        Ok(seqs.iter().map(find).collect())
     }
 
     async fn origin(&self, namespace: NamespaceId) -> Result<Cursor> {

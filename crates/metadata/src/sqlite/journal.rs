@@ -1,5 +1,7 @@
 //! Reading the journal, and how far devices have read it.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use cairn_core::change::JournalEntry;
 use cairn_core::ids::{ChainHash, DeviceId, NamespaceId};
@@ -8,10 +10,10 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::decode::Columns;
-use super::statement::{Session, query};
+use super::statement::{Session, lists, query, query_list};
 use super::writer::Write;
 use crate::codec::decode_content;
-use crate::{Changes, CursorReport, MetadataError, NamespaceHead, ResetReason, Result};
+use crate::{Changes, CursorReport, MetadataError, NamespaceHead, ResetReason, Result, Written};
 
 pub(super) async fn head(session: &mut Session<'_>, id: NamespaceId) -> Result<Option<NamespaceHead>> {
     let statement = query(
@@ -72,6 +74,36 @@ pub(super) async fn changes(session: &mut Session<'_>, cursor: &Cursor, limit: u
         cursor: next,
         entries,
     })
+}
+
+pub(super) async fn written(
+    session: &mut Session<'_>,
+    namespace: NamespaceId,
+    seqs: &[Seq],
+) -> Result<Vec<Option<Written>>> {
+    let mut found = HashMap::with_capacity(seqs.len());
+    for list in lists(seqs) {
+        let mut statement = query_list(
+            "SELECT seq, node_id, device_id, at FROM journal WHERE ns_id = $1 AND seq IN ({list})",
+            2,
+            list.len(),
+        )
+        .bind(namespace.get());
+        for seq in &list {
+            statement = statement.bind(seq.get());
+        }
+        for row in session.all(statement).await? {
+            let mut columns = Columns::of(&row);
+            let seq = columns.seq()?;
+            let written = Written {
+                node: columns.node_id()?,
+                device: columns.device()?,
+                at: columns.timestamp()?,
+            };
+            found.insert(seq, written);
+        }
+    }
+    Ok(seqs.iter().map(|seq| found.get(seq).copied()).collect())
 }
 
 /// The chain hash of an entry; zeros before the first.

@@ -22,7 +22,8 @@ use super::tree::{Tree, revisions};
 use crate::invariants::violations;
 use crate::{
     Account, Changes, Commit, CommitOutcome, CursorReport, Device, Email, HOUR_MS, MetadataError,
-    MetadataStore, NamespaceHead, NodePage, Result, Session, TokenHash, UnverifiedContent, check_size,
+    MetadataStore, NamespaceHead, NodePage, Result, Session, TokenHash, UnverifiedContent, Written,
+    check_size,
 };
 
 /// Namespaces that one round of an upkeep job looks at.
@@ -212,6 +213,10 @@ impl MetadataStore for SqliteMetadata {
 
     async fn changes(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
         journal::changes(&mut self.snapshot().await?.session(), cursor, limit).await
+    }
+
+    async fn written(&self, namespace: NamespaceId, seqs: &[Seq]) -> Result<Vec<Option<Written>>> {
+        journal::written(&mut self.reader().await?.session(), namespace, seqs).await
     }
 
     async fn origin(&self, namespace: NamespaceId) -> Result<Cursor> {
