@@ -19,7 +19,7 @@ use crate::error::ServiceError;
 use crate::limiter::Limiter;
 use crate::state::State;
 
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Author, Caller};
 use sessions::Sessions;
 use throttle::LoginThrottle;
 

@@ -15,6 +15,7 @@ mod jobs;
 mod limiter;
 mod memory;
 mod notify;
+mod public;
 mod request;
 mod serve;
 pub mod service;
@@ -59,7 +60,10 @@ impl Server {
 
     /// All routes. A request that did not come through [`serve()`] has no peer address and shares one login throttle.
     pub fn router(&self) -> Router {
-        let routes = sync::routes().merge(web::routes()).fallback(web::not_found);
+        let routes = sync::routes()
+            .merge(public::routes())
+            .merge(web::routes())
+            .fallback(web::not_found);
         routes
             .method_not_allowed_fallback(web::method_not_allowed)
             .layer(axum::middleware::from_fn_with_state(

@@ -12,10 +12,14 @@ use cairn_api::sync::{self, CBOR};
 use cairn_core::ids::DeviceId;
 
 use crate::error::{Failure, ServiceError};
+use crate::public;
 use crate::state::State;
 
 /// Header that carries the request's id back.
 const REQUEST_ID: &str = "x-request-id";
+
+/// The same for clients of the public API.
+const DROPBOX_REQUEST_ID: &str = "x-dropbox-request-id";
 
 /// Where a request came from; put in by `serve`.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +40,7 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Requ
     let started = tokio::time::Instant::now();
     let request_id = new_request_id(&state);
     let route = route_name(request.uri().path());
+    let is_public = request.uri().path().starts_with(public::PREFIX);
     let method = request.method().clone();
     let who = Who::default();
     request.extensions_mut().insert(who.clone());
@@ -43,12 +48,18 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Requ
     let mut response = next.run(request).await;
     let failure = response.extensions_mut().remove::<Failure>();
     if let Some(Failure(error)) = &failure {
-        response = error_response(error, request_id.clone());
+        response = match is_public {
+            true => public::failure_response(error, &request_id),
+            false => error_response(error, request_id.clone()),
+        };
         if response.status().is_server_error() {
             tracing::error!(request.id = %request_id, error = %chain(error), "request failed");
         }
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
+        if is_public {
+            response.headers_mut().insert(DROPBOX_REQUEST_ID, value.clone());
+        }
         response.headers_mut().insert(REQUEST_ID, value);
     }
     tracing::info!(

@@ -6,6 +6,7 @@ pub(crate) mod commit;
 pub(crate) mod contents;
 pub(crate) mod deltas;
 pub(crate) mod fetch;
+pub(crate) mod files;
 mod patches;
 pub(crate) mod tree_hash;
 pub(crate) mod upload;

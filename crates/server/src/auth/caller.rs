@@ -26,7 +26,24 @@ pub(crate) struct Caller {
     token: TokenHash,
 }
 
+/// In whose name something is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Author {
+    /// The account.
+    pub(crate) account: AccountId,
+    /// Its device, or the app that it linked.
+    pub(crate) device: DeviceId,
+}
+
 impl Caller {
+    /// In whose name it changes things.
+    pub(crate) const fn author(&self) -> Author {
+        Author {
+            account: self.account,
+            device: self.device,
+        }
+    }
+
     /// Finds whom a request's token speaks for.
     pub(crate) async fn authenticate(parts: &Parts, state: &State) -> Result<Self, ServiceError> {
         let bearer = parts

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cairn_api::sync::{CommitReply, CommitRequest, from_cbor};
 use cairn_api::wire::MISSING_CHUNKS_SENT;
 use cairn_core::change::{GroupOutcome, Op, Refusal};
-use cairn_core::ids::{ChunkHash, NamespaceId};
+use cairn_core::ids::{AccountId, ChunkHash, NamespaceId, OpId};
 use cairn_core::limits;
 use cairn_core::manifest::{ChunkEntry, Manifest, ManifestError, ManifestReader, Step};
 use cairn_core::node::{Content, FileContent};
@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 use super::contents::load_page;
 use super::upload::{self, Received};
-use crate::auth::Caller;
+use crate::auth::{Author, Caller};
 use crate::error::ServiceError;
 use crate::memory;
 use crate::state::State;
@@ -46,7 +46,34 @@ pub(crate) async fn commit(
     drop(message);
     state.check_access(caller, request.namespace).await?;
     upload::grant(state, caller, request.namespace, &received).await?;
+    let request = Request {
+        namespace: request.namespace,
+        op_id: request.op_id,
+        request_hash,
+        groups: request.groups,
+    };
+    run(state, caller.author(), request, &received.chunks).await
+}
 
+/// What is to be changed.
+pub(crate) struct Request {
+    /// The namespace, which the caller may change.
+    pub(crate) namespace: NamespaceId,
+    /// Names the attempt.
+    pub(crate) op_id: OpId,
+    /// Hash over what was asked.
+    pub(crate) request_hash: [u8; 32],
+    /// The operations.
+    pub(crate) groups: Vec<Vec<Op>>,
+}
+
+/// Checks what the contents claim and commits. `lens` are the chunks that are known to be there, with their lengths.
+pub(crate) async fn run(
+    state: &Arc<State>,
+    author: Author,
+    request: Request,
+    lens: &BTreeMap<ChunkHash, u32>,
+) -> Result<CommitReply, ServiceError> {
     let long = request.groups.iter().flatten().any(|op| {
         matches!(
             content_of(op),
@@ -63,10 +90,10 @@ pub(crate) async fn commit(
     let now = state.runtime.clock.now();
     let mut expansion = Expansion {
         state,
-        caller,
+        account: author.account,
         namespace: request.namespace,
         now,
-        lens: &received.chunks,
+        lens,
         chunks_left: limits::FILE_CHUNKS as u64,
     };
     let mut groups = Vec::with_capacity(request.groups.len());
@@ -85,10 +112,10 @@ pub(crate) async fn commit(
         state,
         Commit {
             namespace: request.namespace,
-            account: caller.account,
-            device: caller.device,
+            account: author.account,
+            device: author.device,
             op_id: request.op_id,
-            request_hash,
+            request_hash: request.request_hash,
             now,
             groups,
         },
@@ -188,7 +215,7 @@ struct Needs {
 /// Finds and checks the chunks behind a commit's contents.
 struct Expansion<'a> {
     state: &'a State,
-    caller: &'a Caller,
+    account: AccountId,
     namespace: NamespaceId,
     now: Timestamp,
     /// Lengths of the chunks that came with the request.
@@ -268,7 +295,7 @@ impl Expansion<'_> {
         let have = self
             .state
             .metadata
-            .have(self.namespace, self.caller.account, &[page], self.now)
+            .have(self.namespace, self.account, &[page], self.now)
             .await?;
         Ok(have.first() == Some(&true))
     }

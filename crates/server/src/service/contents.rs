@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use cairn_codec::decode_chunk;
 use cairn_core::ids::ChunkHash;
-use cairn_core::manifest::{ChunkEntry, Manifest, ManifestError, ManifestReader, PAGE_MAX_BYTES, Step};
+use cairn_core::manifest::{
+    ChunkEntry, Manifest, ManifestError, ManifestReader, PAGE_MAX_BYTES, PlacedChunk, Step,
+};
 use cairn_core::node::FileContent;
 
 use crate::error::ServiceError;
@@ -22,12 +24,24 @@ impl ChunkWalk {
         })
     }
 
+    /// From the chunk that holds the byte at this offset on.
+    pub(crate) fn from_offset(file: &FileContent, offset: u64) -> Result<Self, ManifestError> {
+        Ok(Self {
+            reader: ManifestReader::at_offset(&file.manifest, file.size, offset)?,
+        })
+    }
+
     /// The next chunk; `None` after the last.
     pub(crate) async fn next(&mut self, state: &State) -> Result<Option<ChunkEntry>, ServiceError> {
+        Ok(self.next_placed(state).await?.map(|chunk| chunk.entry))
+    }
+
+    /// The next chunk with its offset; `None` after the last.
+    pub(crate) async fn next_placed(&mut self, state: &State) -> Result<Option<PlacedChunk>, ServiceError> {
         loop {
             match self.reader.step() {
                 Step::End => return Ok(None),
-                Step::Chunk(chunk) => return Ok(Some(chunk.entry)),
+                Step::Chunk(chunk) => return Ok(Some(chunk)),
                 Step::Need(hash) => {
                     let page = load_page(state, &hash).await?;
                     self.reader.give(&page).map_err(|error| damaged(hash, &error))?;

@@ -8,6 +8,7 @@ mod commit;
 mod deltas;
 mod events;
 mod fetch;
+mod public;
 mod serve;
 mod support;
 mod tree_hash;

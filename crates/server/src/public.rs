@@ -1,0 +1,85 @@
+//! `/2`, the public API: what Dropbox's clients ask for, answered as Dropbox does. `docs/api.md` lists the routes.
+//!
+//! A handler takes a [`call::Call`] and its typed argument and returns a value or an [`error::ApiError`]; the three styles
+//! of requests (rpc, upload, download) are [`call`]'s. What a route does is a use case of [`crate::service::files`].
+
+mod call;
+mod cursor;
+mod error;
+mod files;
+mod metadata;
+mod path;
+mod range;
+mod stone;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get};
+use cairn_metadata::Scope;
+
+use crate::state::State;
+use call::{download, rpc, upload};
+
+pub(crate) use error::failure_response;
+
+/// Where the public API begins.
+pub(crate) const PREFIX: &str = "/2/";
+
+pub(crate) fn routes() -> Router<Arc<State>> {
+    let unknown = any(call::unknown_route);
+    Router::new()
+        .merge(file_routes())
+        .merge(account_routes())
+        .route("/2/{*route}", unknown)
+}
+
+fn account_routes() -> Router<Arc<State>> {
+    Router::new()
+        .route("/2/check/user", rpc(Scope::AccountInfoRead, users::check_user))
+        .route(
+            "/2/users/get_current_account",
+            rpc(Scope::AccountInfoRead, users::current_account),
+        )
+        .route("/2/users/get_account", rpc(Scope::SharingRead, users::account))
+        .route(
+            "/2/users/get_account_batch",
+            rpc(Scope::SharingRead, users::accounts),
+        )
+        .route(
+            "/2/users/get_space_usage",
+            rpc(Scope::AccountInfoRead, users::space_usage),
+        )
+}
+
+fn file_routes() -> Router<Arc<State>> {
+    const SEE: Scope = Scope::FilesMetadataRead;
+    const READ: Scope = Scope::FilesContentRead;
+    const WRITE: Scope = Scope::FilesContentWrite;
+    let download_get = download(READ, files::download);
+    Router::new()
+        .route("/2/files/get_metadata", rpc(SEE, files::get_metadata))
+        .route("/2/files/list_folder", rpc(SEE, files::list_folder))
+        .route(
+            "/2/files/list_folder/continue",
+            rpc(SEE, files::list_folder_continue),
+        )
+        .route(
+            "/2/files/list_folder/get_latest_cursor",
+            rpc(SEE, files::latest_cursor),
+        )
+        .route(
+            "/2/files/list_folder/longpoll",
+            axum::routing::post(files::longpoll),
+        )
+        .route("/2/files/upload", upload(WRITE, files::upload))
+        .route("/2/files/download", download_get)
+        .route("/2/files/create_folder_v2", rpc(WRITE, files::create_folder))
+        .route("/2/files/delete_v2", rpc(WRITE, files::delete))
+        .route("/2/files/move_v2", rpc(WRITE, files::move_to))
+        .route("/2/files/copy_v2", rpc(WRITE, files::copy_to))
+        .route("/2/files/list_revisions", rpc(SEE, files::list_revisions))
+        .route("/2/files/restore", rpc(WRITE, files::restore))
+        .route("/2", get(call::unknown_route))
+}

@@ -1,0 +1,291 @@
+//! Cursors: where a client is in a listing or in the journal after it.
+//!
+//! A cursor holds all that is needed to go on, so that any node of a cluster can answer, and is signed: the long poll takes
+//! it in place of a token. The key is made of the random number that names the life of the namespace's journal, which
+//! nobody but the account's own devices learns.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cairn_core::ids::{ChainHash, DeviceId, Incarnation, NamespaceId, NodeId};
+use cairn_core::name::NodeName;
+use cairn_core::rev::{Cursor, Seq};
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Encode};
+use subtle::ConstantTimeEq;
+
+use crate::service::files::{Scope, Walk};
+
+const VERSION: u8 = 1;
+const MAC_BYTES: usize = 16;
+/// Letters of the longest cursor: a folder and one name of 255 letters, and room to spare.
+const CURSOR_CHARS: usize = 4_096;
+const CONTEXT: &str = "cairn 2026 listing cursor v1";
+
+/// Where a client is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListCursor {
+    pub(crate) namespace: NamespaceId,
+    /// The app or device that it was made for.
+    pub(crate) device: DeviceId,
+    pub(crate) scope: Scope,
+    /// Entries of a page.
+    pub(crate) limit: u32,
+    pub(crate) stage: Stage,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// More of the listing, as of a position.
+    Listing { at: Position, walk: Walk },
+    /// What happened after a position.
+    Following { after: Position },
+    /// More of what came along with folders between two positions.
+    Arriving {
+        after: Position,
+        at: Position,
+        index: u32,
+        walk: Walk,
+    },
+}
+
+/// A position of the journal, with the hash that it has there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) seq: Seq,
+    pub(crate) chain: ChainHash,
+}
+
+impl Position {
+    pub(crate) const fn of(cursor: &Cursor) -> Self {
+        Self {
+            seq: cursor.seq,
+            chain: cursor.chain,
+        }
+    }
+
+    /// As the journal of a namespace's present life takes it.
+    pub(crate) const fn cursor(self, head: &Cursor) -> Cursor {
+        Cursor {
+            namespace: head.namespace,
+            incarnation: head.incarnation,
+            seq: self.seq,
+            chain: self.chain,
+        }
+    }
+}
+
+#[derive(Encode, Decode)]
+struct Wire {
+    #[n(0)]
+    version: u8,
+    #[n(1)]
+    namespace: i64,
+    #[n(2)]
+    folder: i64,
+    #[n(3)]
+    recursive: bool,
+    #[n(4)]
+    limit: u32,
+    #[n(5)]
+    after: Option<WirePosition>,
+    #[n(6)]
+    at: Option<WirePosition>,
+    #[n(7)]
+    walk: Option<WireWalk>,
+    #[n(8)]
+    index: u32,
+    #[n(9)]
+    device: i64,
+}
+
+#[derive(Encode, Decode)]
+struct WirePosition(#[n(0)] i64, #[n(1)] ByteArray<32>);
+
+#[derive(Encode, Decode)]
+struct WireWalk(#[n(0)] i64, #[n(1)] Option<String>);
+
+/// The namespace that a text claims to be a cursor of, before anything of it is believed.
+pub(crate) fn claimed_namespace(text: &str) -> Option<NamespaceId> {
+    let (wire, ..) = read(text)?;
+    NamespaceId::new(wire.namespace).ok()
+}
+
+impl ListCursor {
+    /// Writes it, signed for a namespace's present life.
+    pub(crate) fn seal(&self, incarnation: &Incarnation) -> String {
+        let position =
+            |position: Position| WirePosition(position.seq.get(), (*position.chain.as_bytes()).into());
+        let walk = |walk: &Walk| {
+            let after = walk.after.as_ref().map(|name| name.as_str().to_owned());
+            WireWalk(walk.folder.get(), after)
+        };
+        let mut wire = Wire {
+            version: VERSION,
+            namespace: self.namespace.get(),
+            folder: self.scope.folder.get(),
+            recursive: self.scope.recursive,
+            limit: self.limit,
+            after: None,
+            at: None,
+            walk: None,
+            index: 0,
+            device: self.device.get(),
+        };
+        match &self.stage {
+            Stage::Listing { at, walk: next } => {
+                wire.at = Some(position(*at));
+                wire.walk = Some(walk(next));
+            }
+            Stage::Following { after } => wire.after = Some(position(*after)),
+            Stage::Arriving {
+                after,
+                at,
+                index,
+                walk: next,
+            } => {
+                wire.after = Some(position(*after));
+                wire.at = Some(position(*at));
+                wire.walk = Some(walk(next));
+                wire.index = *index;
+            }
+        }
+        // Writing to a vector cannot fail.
+        let mut bytes = minicbor::to_vec(&wire).unwrap_or_default();
+        bytes.extend_from_slice(&mac(incarnation, &bytes));
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads one that was signed for a namespace's present life; `None` for anything else.
+    pub(crate) fn open(text: &str, incarnation: &Incarnation) -> Option<Self> {
+        let (wire, bytes, signature) = read(text)?;
+        if !bool::from(mac(incarnation, &bytes).ct_eq(&signature)) {
+            return None;
+        }
+        let position = |position: WirePosition| {
+            Some(Position {
+                seq: Seq::new(position.0)?,
+                chain: ChainHash::new(position.1.into()),
+            })
+        };
+        let walk = |walk: WireWalk| {
+            Some(Walk {
+                folder: NodeId::new(walk.0).ok()?,
+                after: match walk.1 {
+                    Some(name) => Some(NodeName::new(name).ok()?),
+                    None => None,
+                },
+            })
+        };
+        let stage = match (wire.after, wire.at, wire.walk) {
+            (None, Some(at), Some(next)) => Stage::Listing {
+                at: position(at)?,
+                walk: walk(next)?,
+            },
+            (Some(after), None, None) => Stage::Following {
+                after: position(after)?,
+            },
+            (Some(after), Some(at), Some(next)) => Stage::Arriving {
+                after: position(after)?,
+                at: position(at)?,
+                index: wire.index,
+                walk: walk(next)?,
+            },
+            _ => return None,
+        };
+        Some(Self {
+            namespace: NamespaceId::new(wire.namespace).ok()?,
+            device: DeviceId::new(wire.device).ok()?,
+            scope: Scope {
+                folder: NodeId::new(wire.folder).ok()?,
+                recursive: wire.recursive,
+            },
+            limit: wire.limit,
+            stage,
+        })
+    }
+}
+
+fn read(text: &str) -> Option<(Wire, Vec<u8>, [u8; MAC_BYTES])> {
+    if text.len() > CURSOR_CHARS {
+        return None;
+    }
+    let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let signature = bytes.split_off(bytes.len().checked_sub(MAC_BYTES)?);
+    let wire: Wire = minicbor::decode(&bytes).ok()?;
+    (wire.version == VERSION).then_some(())?;
+    Some((wire, bytes, signature.try_into().ok()?))
+}
+
+fn mac(incarnation: &Incarnation, bytes: &[u8]) -> [u8; MAC_BYTES] {
+    let key = blake3::derive_key(CONTEXT, incarnation.as_bytes());
+    let mut mac = [0; MAC_BYTES];
+    mac.copy_from_slice(&blake3::keyed_hash(&key, bytes).as_bytes()[..MAC_BYTES]);
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cursor(stage: Stage) -> ListCursor {
+        ListCursor {
+            namespace: NamespaceId::new(42).unwrap(),
+            device: DeviceId::new(43).unwrap(),
+            scope: Scope {
+                folder: NodeId::new(1_000).unwrap(),
+                recursive: true,
+            },
+            limit: 7,
+            stage,
+        }
+    }
+
+    fn position(seq: i64) -> Position {
+        Position {
+            seq: Seq::new(seq).unwrap(),
+            chain: ChainHash::new([9; 32]),
+        }
+    }
+
+    #[test]
+    fn cursors_are_read_back_and_no_others() {
+        let life = Incarnation::new([7; 16]);
+        let walk = Walk {
+            folder: NodeId::new(2_000).unwrap(),
+            after: Some(NodeName::new("é".repeat(255)).unwrap()),
+        };
+        for stage in [
+            Stage::Listing {
+                at: position(5),
+                walk: walk.clone(),
+            },
+            Stage::Following { after: position(6) },
+            Stage::Arriving {
+                after: position(5),
+                at: position(9),
+                index: 3,
+                walk,
+            },
+        ] {
+            let cursor = cursor(stage);
+            let text = cursor.seal(&life);
+            assert_eq!(ListCursor::open(&text, &life), Some(cursor.clone()));
+            assert_eq!(claimed_namespace(&text), Some(cursor.namespace));
+            assert_eq!(ListCursor::open(&text, &Incarnation::new([8; 16])), None);
+            for index in 0..text.len() {
+                let mut wrong = text.clone().into_bytes();
+                wrong[index] = if wrong[index] == b'A' { b'B' } else { b'A' };
+                let wrong = String::from_utf8(wrong).unwrap();
+                // The last letter has bits that say nothing.
+                if index + 1 < text.len() {
+                    assert_eq!(ListCursor::open(&wrong, &life), None, "letter {index}");
+                }
+            }
+        }
+        for nonsense in ["", "AAAA", "=", "not a cursor", &"A".repeat(5_000)] {
+            assert_eq!(ListCursor::open(nonsense, &life), None);
+            assert_eq!(claimed_namespace(nonsense), None);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Earlier states of a file.
+
+use cairn_core::node::Content;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::call::Call;
+use super::super::error::{self, ApiError, ApiResult};
+use super::super::stone::tag;
+use super::super::{metadata, path};
+use crate::service::files::{FileError, Located};
+
+/// States of one answer at most, as Dropbox has it.
+const MOST: u32 = 100;
+const USUAL: u32 = 10;
+
+#[derive(Deserialize)]
+pub(in super::super) struct ListRevisions {
+    path: String,
+    limit: Option<u32>,
+    before_rev: Option<String>,
+}
+
+/// `files/list_revisions`: newest first. A file keeps its id over moves, so both modes tell the same.
+pub(in super::super) async fn list_revisions(call: Call, argument: ListRevisions) -> ApiResult<Value> {
+    let shape = |error| error::lookup("path", error);
+    let limit = argument.limit.unwrap_or(USUAL);
+    if !(1..=MOST).contains(&limit) {
+        return Err(ApiError::BadInput(format!("limit: must be 1 to {MOST}")));
+    }
+    let target = path::parse(&argument.path, call.namespace()).map_err(|error| error.or(shape))?;
+    let before = argument.before_rev.as_deref().map(path::parse_rev).transpose();
+    let before = before
+        .map_err(|error| error.or(shape))?
+        .map(|rev| rev.content_seq);
+    let files = call.files();
+    let spot = files.find(&target).await.map_err(shape)?;
+    let located = metadata::spot(spot).ok_or_else(|| shape(FileError::NotFile))?;
+    if located.node.content == Content::Directory {
+        return Err(shape(FileError::NotFile));
+    }
+    let revisions = files.revisions(located.node.id, before, limit as usize).await;
+    let (nodes, has_more) = revisions.map_err(shape)?;
+    let states: Vec<Located> = nodes
+        .into_iter()
+        .map(|node| Located {
+            node,
+            folders: located.folders.clone(),
+        })
+        .collect();
+    let entries = metadata::many(&call, &states).await?;
+    let is_deleted = located.folders.is_none();
+    Ok(json!({ "is_deleted": is_deleted, "entries": entries, "has_more": has_more }))
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct Restore {
+    path: String,
+    rev: String,
+}
+
+/// `files/restore`
+pub(in super::super) async fn restore(call: Call, argument: Restore) -> ApiResult<Value> {
+    let invalid = |_| ApiError::Route(tag("invalid_revision"));
+    let rev = path::parse_rev(&argument.rev).map_err(|error| error.or(invalid))?;
+    let at = |error| error::write("path_write", error);
+    let target = path::parse_new(&argument.path, call.namespace()).map_err(|error| error.or(at))?;
+    let files = call.files();
+    files.revision(&rev).await.map_err(|error| match error {
+        FileError::Service(error) => error.into(),
+        other => invalid(other),
+    })?;
+    let located = files.restore(&target, &rev).await.map_err(|error| match error {
+        FileError::NotFile | FileError::NotFound => error::lookup("path_lookup", error),
+        other => at(other),
+    })?;
+    metadata::one(&call, &located).await
+}

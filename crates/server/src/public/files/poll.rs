@@ -1,0 +1,102 @@
+//! `list_folder/longpoll`: waits until a cursor has news. The cursor is the credential.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State as Shared};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::super::call::body_argument;
+use super::super::cursor::{ListCursor, Stage};
+use super::super::error::{ApiError, ApiResult, json_response};
+use super::super::stone::tag;
+use super::list::{advance, open};
+use crate::auth::Author;
+use crate::service::browse;
+use crate::service::files::{FileError, Files};
+use crate::state::State;
+
+/// The longest wait, as Dropbox has it.
+const MOST_SECONDS: u64 = 480;
+const USUAL_SECONDS: u64 = 30;
+
+#[derive(Deserialize)]
+struct LongPoll {
+    cursor: String,
+    timeout: Option<u64>,
+}
+
+/// `files/list_folder/longpoll`
+pub(in super::super) async fn longpoll(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    match answer(&state, request).await {
+        Ok(value) => json_response(StatusCode::OK, &value),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn answer(state: &Arc<State>, request: Request) -> ApiResult<Value> {
+    let argument: LongPoll = body_argument(state, request).await?;
+    let seconds = argument.timeout.unwrap_or(USUAL_SECONDS);
+    if seconds > MOST_SECONDS {
+        return Err(ApiError::BadInput(format!("timeout: at most {MOST_SECONDS}")));
+    }
+    let (cursor, head) = open(state, &argument.cursor).await?;
+    let devices = state.metadata.devices(head.owner).await?;
+    if !devices.iter().any(|device| device.id == cursor.device) {
+        return Err(ApiError::Service(crate::error::ServiceError::NotAuthenticated));
+    }
+    let files = Files {
+        state,
+        namespace: cursor.namespace,
+        author: Author {
+            account: head.owner,
+            device: cursor.device,
+        },
+    };
+    let changes = wait(&files, cursor, Duration::from_secs(seconds)).await?;
+    Ok(json!({ "changes": changes }))
+}
+
+/// Whether something happened in the cursor's scope before the time is over.
+async fn wait(files: &Files<'_>, mut cursor: ListCursor, patience: Duration) -> ApiResult<bool> {
+    let state = files.state;
+    let deadline = Instant::now() + patience;
+    // Before the first look, so that nothing falls between the look and the wait.
+    let subscription = state.notifier.subscribe(vec![cursor.namespace], cursor.device);
+    loop {
+        let Stage::Following { after } = cursor.stage else {
+            return Ok(true);
+        };
+        let head = browse::head(state, cursor.namespace).await?;
+        if head.seq > after.seq {
+            match advance(files, &cursor, &head).await {
+                Ok(None) => return Err(ApiError::Route(tag("reset"))),
+                Ok(Some((news, Stage::Following { after }, has_more))) if news.is_empty() => {
+                    // What happened does not concern this folder.
+                    cursor.stage = Stage::Following { after };
+                    if has_more {
+                        continue;
+                    }
+                }
+                // The next call of `continue` says that the folder is gone.
+                Ok(Some(_)) | Err(FileError::NotFound) => return Ok(true),
+                Err(FileError::Service(error)) => return Err(error.into()),
+                Err(_) => return Ok(true),
+            }
+        }
+        tokio::select! {
+            biased;
+            news = subscription.news() => {
+                if news.is_unlinked {
+                    return Err(ApiError::Service(crate::error::ServiceError::NotAuthenticated));
+                }
+            }
+            () = tokio::time::sleep_until(deadline) => return Ok(false),
+            () = state.draining.cancelled() => return Ok(false),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What stands on a path, and its bytes.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use cairn_core::node::{Content, FileContent};
+use futures::stream;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::call::{Call, header_json, header_text};
+use super::super::error::{self, ApiError, ApiResult};
+use super::super::range::{self, Wanted};
+use super::super::{metadata, path};
+use crate::service::files::{self, FileError, Located};
+
+/// Header with the metadata of what is sent.
+const RESULT: &str = "dropbox-api-result";
+
+#[derive(Deserialize)]
+pub(in super::super) struct GetMetadata {
+    path: String,
+}
+
+/// `files/get_metadata`
+pub(in super::super) async fn get_metadata(call: Call, argument: GetMetadata) -> ApiResult<Value> {
+    let shape = |error| error::lookup("path", error);
+    let target = path::parse(&argument.path, call.namespace()).map_err(|error| error.or(shape))?;
+    let found = call.files().find(&target).await.map_err(shape)?;
+    let located = metadata::spot(found)
+        .ok_or_else(|| ApiError::BadInput("path: the root folder is unsupported".into()))?;
+    metadata::one(&call, &located).await
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct Download {
+    path: String,
+    rev: Option<String>,
+}
+
+/// `files/download`
+pub(in super::super) async fn download(call: Call, argument: Download) -> ApiResult<Response> {
+    let text = argument.rev.map_or(argument.path, |rev| format!("rev:{rev}"));
+    let located = file(&call, &text).await?;
+    let result = metadata::one(&call, &located).await?;
+    let etag = format!("\"{}\"", metadata::rev(&call, &located.node));
+    let mut response = match &located.node.content {
+        Content::File(file) => send(&call, file.clone(), &etag).await?,
+        // What a link points to is on no server.
+        _ => Body::empty().into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if let Ok(value) = HeaderValue::from_str(&etag) {
+        headers.insert(header::ETAG, value);
+    }
+    if let Ok(value) = HeaderValue::from_str(&header_json(&result)) {
+        headers.insert(RESULT, value);
+    }
+    Ok(response)
+}
+
+/// A file, in any of its states.
+async fn file(call: &Call, text: &str) -> ApiResult<Located> {
+    let shape = |error| error::lookup("path", error);
+    let target = path::parse(text, call.namespace()).map_err(|error| error.or(shape))?;
+    let found = call.files().find(&target).await.map_err(shape)?;
+    let located = metadata::spot(found).ok_or_else(|| shape(FileError::NotFile))?;
+    match located.node.content {
+        Content::Directory => Err(shape(FileError::NotFile)),
+        Content::File(_) | Content::Symlink(_) => Ok(located),
+    }
+}
+
+async fn send(call: &Call, file: FileContent, etag: &str) -> ApiResult<Response> {
+    let size = file.size;
+    let has_it = header_text(&call.headers, &header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag));
+    if has_it {
+        return Ok(StatusCode::NOT_MODIFIED.into_response());
+    }
+    let (status, range) = match range::parse(header_text(&call.headers, &header::RANGE), size) {
+        Wanted::All => (StatusCode::OK, 0..size),
+        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Wanted::Nothing => {
+            let headers = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response());
+        }
+    };
+    let mut headers = vec![(header::CONTENT_LENGTH, (range.end - range.start).to_string())];
+    if status == StatusCode::PARTIAL_CONTENT {
+        let (first, last) = (range.start, range.end - 1);
+        headers.push((header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}")));
+    }
+    let blocks = files::content(&call.state, file, range).await?;
+    let blocks = stream::unfold(blocks, |mut blocks| async move {
+        let block = blocks.recv().await?;
+        Some((block, blocks))
+    });
+    let mut response = (status, Body::from_stream(blocks)).into_response();
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok(response)
+}

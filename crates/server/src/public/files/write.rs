@@ -1,0 +1,215 @@
+//! Puts, makes, moves, copies and deletes.
+
+use cairn_core::node::Content;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::super::call::{Call, too_large};
+use super::super::error::{self, ApiError, ApiResult, flattened};
+use super::super::stone::{self, Union, tag};
+use super::super::{metadata, path, users};
+use crate::body::BodyReader;
+use crate::service::files::{FileError, Ingest, Located, Mode, Put, Relocation};
+
+/// How a file is put where it goes; the same for an upload and for the end of a session.
+#[derive(Deserialize)]
+pub(in super::super) struct CommitInfo {
+    path: String,
+    mode: Option<Union>,
+    #[serde(default)]
+    autorename: bool,
+    client_modified: Option<String>,
+    #[serde(default)]
+    strict_conflict: bool,
+}
+
+impl CommitInfo {
+    /// Reads what it says; the error is one for programmers.
+    fn how(&self, call: &Call) -> ApiResult<Put> {
+        let mode = match self.mode.as_ref().map_or("add", Union::tag) {
+            "add" => Mode::Add,
+            "overwrite" => Mode::Overwrite,
+            "update" => {
+                let rev = self
+                    .mode
+                    .as_ref()
+                    .and_then(|mode| mode.text("update"))
+                    .unwrap_or_default();
+                match path::parse_rev(rev) {
+                    Ok(rev) => Mode::Update(Some(rev)),
+                    Err(path::PathError::Pattern(what)) => return Err(ApiError::BadInput(what)),
+                    Err(path::PathError::File(_)) => Mode::Update(None),
+                }
+            }
+            other => return Err(ApiError::BadInput(format!("mode: {other:?} is no write mode"))),
+        };
+        let modified = match &self.client_modified {
+            None => None,
+            Some(text) => Some(stone::parse_time(text).ok_or_else(|| {
+                ApiError::BadInput(format!(
+                    "client_modified: {text:?} is no time as 2026-11-22T10:00:00Z"
+                ))
+            })?),
+        };
+        Ok(Put {
+            mode,
+            autorename: self.autorename,
+            strict: self.strict_conflict,
+            modified,
+            copy_suffix: format!("{}'s conflicted copy", users::display_name(&call.account)),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct Upload {
+    #[serde(flatten)]
+    commit: CommitInfo,
+    content_hash: Option<String>,
+}
+
+/// `files/upload`
+pub(in super::super) async fn upload(call: Call, argument: Upload, mut body: BodyReader) -> ApiResult<Value> {
+    let how = argument.commit.how(&call)?;
+    let target =
+        path::parse_new(&argument.commit.path, call.namespace()).map_err(|error| error.or(upload_error))?;
+    let mut ingest = Ingest::new(&call.state, call.caller.author(), call.namespace());
+    while let Some(block) = body.next().await.map_err(too_large)? {
+        ingest.write(&block).await?;
+    }
+    let ingested = ingest.finish().await?;
+    let found = ingested.content.content_hash.to_string();
+    if argument.content_hash.is_some_and(|claimed| claimed != found) {
+        return Err(ApiError::Route(tag("content_hash_mismatch")));
+    }
+    let located = call
+        .files()
+        .put(&target, &ingested, &how)
+        .await
+        .map_err(upload_error)?;
+    metadata::one(&call, &located).await
+}
+
+/// An `UploadError`: why the file could not be put, and where its bytes wait. They wait nowhere.
+fn upload_error(error: FileError) -> ApiError {
+    match error::write_error(error) {
+        Ok(reason) => {
+            let fields = json!({ "reason": reason, "upload_session_id": "" });
+            let fields: Map<_, _> = fields.as_object().cloned().unwrap_or_default();
+            ApiError::Route(flattened("path", fields))
+        }
+        Err(error) => error,
+    }
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct CreateFolder {
+    path: String,
+    #[serde(default)]
+    autorename: bool,
+}
+
+/// `files/create_folder_v2`
+pub(in super::super) async fn create_folder(call: Call, argument: CreateFolder) -> ApiResult<Value> {
+    let shape = |error| error::write("path", error);
+    let target = path::parse_new(&argument.path, call.namespace()).map_err(|error| error.or(shape))?;
+    let made = call.files().make_folder(&target, argument.autorename).await;
+    wrapped(&call, &made.map_err(shape)?).await
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct Delete {
+    path: String,
+    parent_rev: Option<String>,
+}
+
+/// `files/delete_v2`
+pub(in super::super) async fn delete(call: Call, argument: Delete) -> ApiResult<Value> {
+    let target = path::parse(&argument.path, call.namespace()).map_err(|error| error.or(delete_error))?;
+    let rev = argument.parent_rev.as_deref().map(path::parse_rev).transpose();
+    let rev = rev.map_err(|error| error.or(delete_error))?;
+    let deleted = call.files().delete(&target, rev.as_ref()).await;
+    wrapped(&call, &deleted.map_err(delete_error)?).await
+}
+
+fn delete_error(error: FileError) -> ApiError {
+    match error {
+        FileError::NotFound | FileError::NotFile | FileError::NotFolder | FileError::Malformed(_) => {
+            error::lookup("path_lookup", error)
+        }
+        FileError::Contended => ApiError::Route(tag("too_many_write_operations")),
+        other => error::write("path_write", other),
+    }
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct Relocate {
+    from_path: String,
+    to_path: String,
+    #[serde(default)]
+    autorename: bool,
+}
+
+impl Relocate {
+    fn wanted(&self, call: &Call) -> ApiResult<Relocation> {
+        let from = path::parse(&self.from_path, call.namespace());
+        let to = path::parse_new(&self.to_path, call.namespace());
+        Ok(Relocation {
+            from: from.map_err(|error| error.or(|error| error::lookup("from_lookup", error)))?,
+            to: to.map_err(|error| error.or(|error| error::write("to", error)))?,
+            autorename: self.autorename,
+        })
+    }
+}
+
+/// `files/move_v2`
+pub(in super::super) async fn move_to(call: Call, argument: Relocate) -> ApiResult<Value> {
+    let wanted = argument.wanted(&call)?;
+    let source = source(&call, &wanted).await?;
+    let moved = call.files().move_to(source, &wanted).await;
+    let into_itself = "cant_move_folder_into_itself";
+    wrapped(
+        &call,
+        &moved.map_err(|error| relocation_error(error, into_itself))?,
+    )
+    .await
+}
+
+/// `files/copy_v2`
+pub(in super::super) async fn copy_to(call: Call, argument: Relocate) -> ApiResult<Value> {
+    let wanted = argument.wanted(&call)?;
+    let source = source(&call, &wanted).await?;
+    let copied = call.files().copy_to(source, &wanted).await;
+    let into_itself = "duplicated_or_nested_paths";
+    wrapped(
+        &call,
+        &copied.map_err(|error| relocation_error(error, into_itself))?,
+    )
+    .await
+}
+
+async fn source(call: &Call, wanted: &Relocation) -> ApiResult<Located> {
+    let found = call.files().source(wanted).await;
+    found.map_err(|error| error::lookup("from_lookup", error))
+}
+
+fn relocation_error(error: FileError, into_itself: &str) -> ApiError {
+    match error {
+        FileError::IntoItself => ApiError::Route(tag(into_itself)),
+        FileError::TooManyFiles => ApiError::Route(tag("too_many_files")),
+        FileError::Contended => ApiError::Route(tag("too_many_write_operations")),
+        FileError::NoSpace => ApiError::Route(tag("insufficient_quota")),
+        other => error::write("to", other),
+    }
+}
+
+/// `{"metadata": …}`
+async fn wrapped(call: &Call, located: &Located) -> ApiResult<Value> {
+    let mut value = metadata::one(call, located).await?;
+    if located.node.content == Content::Directory
+        && let Some(fields) = value.as_object_mut()
+    {
+        fields.entry(".tag").or_insert_with(|| "folder".into());
+    }
+    Ok(json!({ "metadata": value }))
+}

@@ -1,0 +1,154 @@
+//! Files by their paths: what programs and people do that keep no tree of their own.
+//!
+//! Each use case resolves paths, decides, and commits one group of operations guarded by what it saw. Where somebody
+//! else was faster it looks and decides again. Contents go in as those of a device do: cut, kept once, journalled.
+
+mod changes;
+mod find;
+mod history;
+mod ingest;
+mod list;
+mod relocate;
+mod stream;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cairn_core::change::{GroupOutcome, Op, Refusal};
+use cairn_core::ids::{ChunkHash, NamespaceId, OpId};
+use cairn_core::name::{NameError, NodeName};
+use cairn_core::rev::Seq;
+
+pub(crate) use changes::{News, PAGE, Scope, Step};
+pub(crate) use find::{Located, Spot, Target};
+pub(crate) use ingest::{Ingest, Ingested};
+pub(crate) use list::{Listing, Walk};
+pub(crate) use relocate::Relocation;
+pub(crate) use stream::content;
+pub(crate) use write::{Mode, Put};
+
+use super::commit;
+use crate::auth::Author;
+use crate::error::ServiceError;
+use crate::state::State;
+
+/// How often a use case decides anew because somebody else was faster.
+const ATTEMPTS: usize = 20;
+
+/// An account's files, for one request.
+pub(crate) struct Files<'s> {
+    pub(crate) state: &'s Arc<State>,
+    pub(crate) namespace: NamespaceId,
+    /// In whose name things are changed.
+    pub(crate) author: Author,
+}
+
+/// Why something on a path was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    /// Nothing stands there.
+    #[error("nothing stands there")]
+    NotFound,
+    /// It is a folder, and a file is needed.
+    #[error("it is no file")]
+    NotFile,
+    /// It is a file, and a folder is needed.
+    #[error("it is no folder")]
+    NotFolder,
+    /// The path holds a name that none can have.
+    #[error("the path holds a name that none can have: {0}")]
+    Malformed(NameError),
+    /// The path holds a name that is refused.
+    #[error("the path holds a name that is refused")]
+    DisallowedName,
+    /// Something else has the place.
+    #[error("something else has the place: {0:?}")]
+    Conflict(Obstacle),
+    /// The quota does not suffice.
+    #[error("the quota does not suffice")]
+    NoSpace,
+    /// A folder would come to stand in itself.
+    #[error("a folder cannot stand in itself")]
+    IntoItself,
+    /// More files than one change can hold.
+    #[error("more files than one change can hold")]
+    TooManyFiles,
+    /// Others changed the same place again and again.
+    #[error("others change the same place all the time")]
+    Contended,
+    /// The service failed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// What has a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+    /// A file stands where a folder of the path should.
+    FileAncestor,
+}
+
+impl From<cairn_metadata::MetadataError> for FileError {
+    fn from(error: cairn_metadata::MetadataError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+pub(crate) type FileResult<T> = Result<T, FileError>;
+
+/// What became of an attempt.
+enum Attempt {
+    /// One position per operation.
+    Applied(Vec<Seq>),
+    /// What was seen is no longer so.
+    Outdated,
+}
+
+impl Files<'_> {
+    /// Commits one group. `lens` are the chunks that were stored for it.
+    async fn commit(&self, ops: Vec<Op>, lens: &BTreeMap<ChunkHash, u32>) -> FileResult<Attempt> {
+        let mut request_hash = [0; 32];
+        self.state.runtime.entropy.fill(&mut request_hash);
+        let op_id = OpId::random(self.state.runtime.entropy.as_ref());
+        let request = commit::Request {
+            namespace: self.namespace,
+            op_id,
+            request_hash,
+            groups: vec![ops],
+        };
+        let mut reply = commit::run(self.state, self.author, request, lens).await?;
+        match reply.groups.pop() {
+            Some(GroupOutcome::Applied { seqs }) => Ok(Attempt::Applied(seqs)),
+            Some(GroupOutcome::Refused { refusal, .. }) => refused(refusal),
+            None => Err(ServiceError::bad("the commit has no answer").into()),
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> FileResult<Attempt> {
+    match refusal {
+        Refusal::QuotaExceeded { .. } => Err(FileError::NoSpace),
+        Refusal::Cycle { .. } => Err(FileError::IntoItself),
+        Refusal::TooDeep => Err(FileError::Malformed(NameError::TooLong(0))),
+        _ => Ok(Attempt::Outdated),
+    }
+}
+
+/// Names that clients keep to themselves, as Dropbox refuses them.
+pub(crate) fn is_refused_name(name: &NodeName) -> bool {
+    const REFUSED: [&str; 7] = [
+        ".ds_store",
+        "desktop.ini",
+        "thumbs.db",
+        "icon\r",
+        ".dropbox",
+        ".dropbox.attr",
+        ".dropbox.cache",
+    ];
+    REFUSED.contains(&name.key().as_str())
+}
