@@ -20,7 +20,7 @@ use cairn_core::time::Timestamp;
 use cairn_core::tree::{Entry, Neighbourhood};
 use cairn_metadata::{
     Account, Changes, Commit, CommitOutcome, CursorReport, Device, Email, MemoryMetadata, MetadataStore,
-    NamespaceHead, NodePage, Result, Session, TokenHash, UnverifiedContent,
+    NamespaceHead, NodePage, Result, Session, TokenHash, UnverifiedContent, Written,
 };
 
 use crate::spawner::Life;
@@ -99,6 +99,7 @@ gated! {
         ) -> Result<NodePage>;
         read revision(namespace: NamespaceId, node: NodeId, content_seq: Seq) -> Result<Option<Node>>;
         read changes(cursor: &Cursor, limit: usize) -> Result<Changes>;
+        read written(namespace: NamespaceId, seqs: &[Seq]) -> Result<Vec<Option<Written>>>;
         read origin(namespace: NamespaceId) -> Result<Cursor>;
         read have(
             namespace: NamespaceId,
