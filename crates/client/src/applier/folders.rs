@@ -1,13 +1,13 @@
 //! New folders, and attributes.
 
 use cairn_core::ids::{FileId, NodeId};
-use cairn_core::node::NodeKind;
+use cairn_core::node::{Attributes, NodeKind};
 use cairn_core::tree::{Entry, Substance};
 
 use super::place::Standing;
 use super::{Applier, ApplyError, ApplyResult};
-use crate::fs::{DiskPath, FileKind, FsError};
-use crate::state::{LocalChange, StateBatch, TreeChange};
+use crate::fs::{DiskPath, FileKind, FsError, FsResult, Metadata};
+use crate::state::{LocalChange, LocalRow, StateBatch, TreeChange};
 
 /// The content of a file that must be read again before anything can be said of it. No bytes have this name.
 const UNKNOWN: FileId = FileId::new([0; 32]);
@@ -64,10 +64,8 @@ impl Applier {
     pub async fn set_attributes(&self, node: NodeId, entry: &Entry) -> ApplyResult<()> {
         let (mut row, path) = self.local(node).await?;
         self.check_unchanged(&row, &path).await?;
-        let (at, attributes) = (path.clone(), entry.attributes);
-        let set = self
-            .on_disk(move |fs| fs.set_attributes(&at, attributes.executable, attributes.mtime))
-            .await;
+        let attributes = entry.attributes;
+        let set = self.set_on_disk(&path, attributes).await;
         if let Err(error) = set {
             if is_of_disk(&error) && row.entry.substance == entry.substance {
                 row.is_unsure = true;
@@ -84,12 +82,16 @@ impl Applier {
             }
             return Err(error.into());
         }
-        let found = self.look(&path).await?.filter(|found| {
-            found.fingerprint.is_same_file(&row.fingerprint) && found.fingerprint.size == row.fingerprint.size
-        });
-        let Some(found) = found else {
+        let Some(mut found) = self.same_file(&row, &path).await? else {
             return Err(ApplyError::Changed { path });
         };
+        if of_disk(&found) != attributes {
+            // The disk holds no such attributes, or somebody was faster: what it makes of them once more tells.
+            self.set_on_disk(&path, attributes).await?;
+            let again = self.same_file(&row, &path).await?;
+            let again = again.filter(|again| [attributes, of_disk(&found)].contains(&of_disk(again)));
+            found = again.ok_or_else(|| ApplyError::Changed { path: path.clone() })?;
+        }
         row.fingerprint = found.fingerprint;
         row.entry.attributes = attributes;
         // A write just before would have got the new time: only the bytes can tell.
@@ -97,6 +99,27 @@ impl Applier {
         let mut batch = StateBatch::default();
         self.add_row(&mut batch, row, Some(entry)).await?;
         self.write(batch).await
+    }
+
+    async fn set_on_disk(&self, path: &DiskPath, attributes: Attributes) -> FsResult<()> {
+        let path = path.clone();
+        self.on_disk(move |fs| fs.set_attributes(&path, attributes.executable, attributes.mtime))
+            .await
+    }
+
+    /// What stands on the path, if it is still the row's file.
+    async fn same_file(&self, row: &LocalRow, path: &DiskPath) -> ApplyResult<Option<Metadata>> {
+        let found = self.look(path).await?;
+        Ok(found.filter(|found| {
+            found.fingerprint.is_same_file(&row.fingerprint) && found.fingerprint.size == row.fingerprint.size
+        }))
+    }
+}
+
+const fn of_disk(found: &Metadata) -> Attributes {
+    Attributes {
+        mtime: found.fingerprint.mtime,
+        executable: found.executable,
     }
 }
 

@@ -56,3 +56,15 @@ fn an_exec_bit_that_is_set_right_after_a_replacement_is_sent() {
         14 calls=1,40 d1 exec #10"#,
     );
 }
+
+#[test]
+fn a_time_that_a_user_sets_while_attributes_are_applied_is_seen() {
+    holds(
+        r#"seed 40009442
+        device
+        device fold nfd
+        22 +0 d0 twin #31 "d3" 0
+        25 +2071 d1 exec #22
+        26 calls=0,10 d0 touch #22 4000000000000000000"#,
+    );
+}

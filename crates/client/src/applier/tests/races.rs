@@ -285,3 +285,27 @@ async fn a_name_kept_on_this_disk_alone_gives_way_to_who_comes_with_it() {
     assert_eq!(side.device.scan().await.changed, 0);
     side.assert_settled().await;
 }
+
+#[tokio::test]
+async fn attributes_that_somebody_sets_meanwhile_are_seen() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a", "1").await;
+    let before = side.local(node).await;
+    let wanted = entry("a").holding("1").executable();
+    // The first look is the one before; after each of the two attempts another time is found.
+    side.device.fs.inject("metadata", Fault::Hook(Box::new(|| {})));
+    for seconds in [1_000, 2_000] {
+        let path = side.device.path("a");
+        let touch = move || {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_modified(time).unwrap();
+        };
+        side.device.fs.inject("metadata", Fault::Hook(Box::new(touch)));
+    }
+    let error = side.applier().set_attributes(node, &wanted).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Changed { .. }));
+    assert_eq!(side.local(node).await, before);
+    assert_eq!(side.device.scan().await.changed, 1);
+    assert_eq!(side.local(node).await.entry.attributes.mtime.seconds, 2_000);
+}
