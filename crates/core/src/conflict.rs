@@ -59,8 +59,10 @@ pub fn copy_name(name: &NodeName) -> Option<CopyName> {
     };
     let stem = without_number(stem);
     let inside = stem.strip_suffix(')')?;
-    let start = inside.rfind(MARK).max(inside.rfind(CASE_MARK))?;
-    let (before, label) = (&inside[..start], &inside[start + 2..]);
+    // Somebody may have respelled it. Lowering ASCII letters moves no byte.
+    let lower = inside.to_ascii_lowercase();
+    let start = lower.rfind(MARK).max(lower.rfind(CASE_MARK))?;
+    let (before, label) = (&inside[..start], &lower[start + 2..]);
     let original = format!("{before}{extension}");
     let is_case = label
         .strip_prefix("case conflict")
@@ -72,7 +74,8 @@ pub fn copy_name(name: &NodeName) -> Option<CopyName> {
             date: None,
         });
     }
-    let (device, date) = label.strip_prefix("conflict, ")?.rsplit_once(", ")?;
+    label.strip_prefix("conflict, ")?;
+    let (device, date) = inside[start + MARK.len()..].rsplit_once(", ")?;
     let (date, number) = date.split_at_checked(10)?;
     if !is_date(date) || !(number.is_empty() || is_number(number)) {
         return None;
@@ -161,6 +164,7 @@ mod tests {
                 "plan (conflict, a, 2026-11-22 3) (conflict, b, 2026-11-23) (2) (conflict, a, 2026-11-24).txt",
                 "plan.txt",
             ),
+            ("PLAN (CONFLICT, A, 2026-11-22).TXT", "PLAN.TXT"),
             ("plan (case conflict).txt", "plan (case conflict).txt"),
             (
                 "plan (case conflict) (conflict, a, 2026-11-22).txt",

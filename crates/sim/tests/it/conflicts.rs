@@ -188,3 +188,31 @@ fn a_copy_that_is_fought_over_is_named_as_one_of_the_original() {
         67 +0 d0 move #31 #20"#,
     );
 }
+
+#[test]
+fn a_copy_that_was_respelled_is_still_one() {
+    holds(
+        r#"
+        seed 40038733
+        device no-exchange unordered step=1000000
+        device
+        0 calls=0,31 d1 new #4 "CON" 391
+        1 +0 d0 new #4 "CON" 392
+        2 +95 d1 make-folder #35 "Folder"
+        9 calls=0,45 d1 swap #10 #22
+        10 +0 d0 case-rename #40
+        11 +62 d0 remove #38
+        13 +206 d0 exec #1
+        22 +0 ! power-loss 1 1984
+        33 settled ! wait 10
+        39 +0 d1 remove #44
+        40 +0 d1 make-folder #24 ".hidden"
+        46 +90 d1 make-folder #58 "straße"
+        48 +0 d1 twin #30 "A.txt" 17
+        49 calls=1,44 d1 move #43 #53
+        61 +0 d1 new #4 "e\u{301}te\u{301}" 1880
+        62 +1686 d0 case-rename #25
+        64 settled ! wait 10
+        65 calls=1,4 d1 case-rename #49"#,
+    );
+}
