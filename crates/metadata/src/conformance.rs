@@ -2,6 +2,7 @@
 //!
 //! A store's tests call [`run`] with a way to make an empty store. A case panics when the store behaves otherwise.
 
+mod access;
 mod accounts;
 mod chunks;
 mod fixture;
@@ -27,6 +28,11 @@ where
 {
     accounts::accounts_are_found_by_id_and_address(make().await).await;
     accounts::devices_and_tokens_follow_each_other(make().await).await;
+    access::a_link_has_many_tokens_and_loses_all_at_once(make().await).await;
+    access::linking_again_voids_every_token(make().await).await;
+    access::a_link_has_a_bounded_number_of_tokens(make().await).await;
+    access::apps_are_registered_and_forgotten_with_their_links(make().await).await;
+    access::a_code_is_taken_once(make().await).await;
     for case in [Case::Groups, Case::Trees, Case::Journal, Case::Chunks] {
         run_case(case, &make).await;
     }

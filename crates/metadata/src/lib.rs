@@ -6,6 +6,7 @@
 //!
 //! To add a verb: its contract here, cases in `conformance.rs`, `memory.rs`, then `sqlite/`.
 
+mod access;
 mod codec;
 pub mod conformance;
 mod error;
@@ -16,6 +17,10 @@ mod rules;
 mod scopes;
 pub mod sqlite;
 
+pub use access::{
+    AccessStore, AccessToken, App, AppKey, AppLink, AuthCode, CODES_PER_ACCOUNT, Challenge, ChallengeMethod,
+    LinkKind, RefreshToken, TOKENS_PER_LINK,
+};
 pub use error::MetadataError;
 pub use memory::MemoryMetadata;
 pub use scopes::{Scope, Scopes};
@@ -107,7 +112,7 @@ impl fmt::Debug for TokenHash {
     }
 }
 
-/// One linked device and its token.
+/// One linked device, or what else is linked to an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
     /// The account.
@@ -120,6 +125,10 @@ pub struct Device {
     pub created_at: Timestamp,
     /// When it was last heard of, to the hour.
     pub last_seen_at: Timestamp,
+    /// What it is.
+    pub kind: LinkKind,
+    /// The app, of a link that one has.
+    pub app: Option<AppKey>,
 }
 
 /// Whom a token speaks for.
@@ -293,7 +302,7 @@ pub enum CursorReport {
 
 /// Who has what, in which order. See the crate's documentation for what every verb promises.
 #[async_trait]
-pub trait MetadataStore: Send + Sync + 'static {
+pub trait MetadataStore: AccessStore {
     // Accounts and devices.
 
     /// Makes an account with an empty root namespace of the given incarnation.
@@ -317,12 +326,16 @@ pub trait MetadataStore: Send + Sync + 'static {
     /// [`MetadataError::AccountNotFound`].
     async fn update_account(&self, account: &Account) -> Result<()>;
 
-    /// Links a device and its token; a device that exists gets the token in place of its old one.
+    /// Links a device, or an app, and its token; one that exists gets the tokens in place of all that it had. A refresh token
+    /// needs [`Device::app`].
+    ///
+    /// # Errors
+    /// [`MetadataError::AccountNotFound`].
     async fn link_device(
         &self,
         device: &Device,
-        token: &TokenHash,
-        expires_at: Option<Timestamp>,
+        token: &AccessToken,
+        refresh: Option<&RefreshToken>,
     ) -> Result<()>;
 
     /// Says whom a token speaks for; `None` for an unknown one. Expiry is the caller's to judge.
@@ -334,7 +347,7 @@ pub trait MetadataStore: Send + Sync + 'static {
     /// Records that a device was heard of.
     async fn touch_device(&self, account: AccountId, device: DeviceId, now: Timestamp) -> Result<()>;
 
-    /// Forgets a device and its token; false when there was none.
+    /// Forgets a device and all its tokens; false when there was none.
     async fn unlink_device(&self, account: AccountId, device: DeviceId) -> Result<bool>;
 
     // Namespaces.

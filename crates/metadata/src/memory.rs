@@ -3,6 +3,7 @@
 //! Whole verbs under one lock. What a group of operations means is [`crate::rules`], as in every store; everything
 //! else is written for reading.
 
+mod access;
 mod namespace;
 mod store;
 
@@ -10,9 +11,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cairn_core::ids::{AccountId, DeviceId, NamespaceId};
-use cairn_core::time::Timestamp;
 
-use crate::{Account, Device, Email, MetadataError, Result, TokenHash};
+use crate::{
+    AccessToken, Account, App, AppKey, AppLink, AuthCode, Device, Email, MetadataError, Result, TokenHash,
+};
 use namespace::Namespace;
 
 /// Metadata that lives as long as the process.
@@ -44,12 +46,36 @@ impl MemoryMetadata {
 struct State {
     accounts: BTreeMap<AccountId, Account>,
     emails: HashMap<Email, AccountId>,
-    devices: BTreeMap<(AccountId, DeviceId), (Device, TokenHash)>,
-    tokens: HashMap<TokenHash, (AccountId, DeviceId, Option<Timestamp>)>,
+    links: BTreeMap<(AccountId, DeviceId), Link>,
+    /// Access tokens, and the links that have them.
+    tokens: HashMap<TokenHash, ((AccountId, DeviceId), AccessToken)>,
+    refreshes: HashMap<TokenHash, AppLink>,
+    apps: BTreeMap<AppKey, App>,
+    codes: HashMap<TokenHash, AuthCode>,
     namespaces: BTreeMap<NamespaceId, Namespace>,
 }
 
+/// A device with the tokens that speak for it.
+#[derive(Debug, Clone)]
+struct Link {
+    device: Device,
+    tokens: Vec<TokenHash>,
+    refresh: Option<TokenHash>,
+}
+
 impl State {
+    /// Forgets a link and its tokens.
+    fn unlink(&mut self, key: (AccountId, DeviceId)) -> Option<Device> {
+        let link = self.links.remove(&key)?;
+        for token in &link.tokens {
+            self.tokens.remove(token);
+        }
+        if let Some(refresh) = &link.refresh {
+            self.refreshes.remove(refresh);
+        }
+        Some(link.device)
+    }
+
     fn namespace(&self, id: NamespaceId) -> Result<&Namespace> {
         self.namespaces
             .get(&id)

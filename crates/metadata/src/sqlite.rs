@@ -4,6 +4,7 @@
 //! answers after the COMMIT reached the disk (WAL, `synchronous=FULL`). Reads run on connections of their own; the
 //! reads of one call see one state.
 
+mod access;
 mod accounts;
 mod chunks;
 mod commit;
@@ -13,6 +14,7 @@ mod error;
 mod flush;
 mod jobs;
 mod journal;
+mod links;
 mod prefetch;
 mod statement;
 mod store;

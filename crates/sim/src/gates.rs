@@ -19,8 +19,9 @@ use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
 use cairn_core::tree::{Entry, Neighbourhood};
 use cairn_metadata::{
-    Account, Changes, Commit, CommitOutcome, CursorReport, Device, Email, MemoryMetadata, MetadataStore,
-    NamespaceHead, NodePage, Result, Session, TokenHash, UnverifiedContent, Written,
+    AccessStore, AccessToken, Account, App, AppKey, AppLink, AuthCode, Changes, Commit, CommitOutcome,
+    CursorReport, Device, Email, MemoryMetadata, MetadataStore, NamespaceHead, NodePage, RefreshToken,
+    Result, Session, TokenHash, UnverifiedContent, Written,
 };
 
 use crate::spawner::Life;
@@ -113,7 +114,7 @@ gated! {
         read check(namespace: NamespaceId) -> Result<Vec<String>>;
         write create_account(account: &Account, incarnation: Incarnation) -> Result<()>;
         write update_account(account: &Account) -> Result<()>;
-        write link_device(device: &Device, token: &TokenHash, expires_at: Option<Timestamp>) -> Result<()>;
+        write link_device(device: &Device, token: &AccessToken, refresh: Option<&RefreshToken>) -> Result<()>;
         write touch_device(account: AccountId, device: DeviceId, now: Timestamp) -> Result<()>;
         write unlink_device(account: AccountId, device: DeviceId) -> Result<bool>;
         write commit(commit: Commit) -> Result<CommitOutcome>;
@@ -133,6 +134,24 @@ gated! {
             now: Timestamp
         ) -> Result<()>;
         write remove_expired(now: Timestamp) -> Result<u64>;
+    }
+}
+
+gated! {
+    AccessStore, MemoryMetadata {
+        read app_link(refresh: &TokenHash) -> Result<Option<AppLink>>;
+        read app(key: &AppKey) -> Result<Option<App>>;
+        read apps(after: Option<&AppKey>, limit: usize) -> Result<Vec<App>>;
+        write add_token(
+            account: AccountId,
+            device: DeviceId,
+            token: &AccessToken,
+            now: Timestamp
+        ) -> Result<bool>;
+        write put_app(app: &App) -> Result<()>;
+        write remove_app(key: &AppKey) -> Result<bool>;
+        write add_code(code: &AuthCode, now: Timestamp) -> Result<()>;
+        write take_code(hash: &TokenHash) -> Result<Option<AuthCode>>;
     }
 }
 

@@ -8,7 +8,10 @@ use cairn_client::profile::{Profile, Token};
 use cairn_core::ids::{AccountId, DeviceId, Incarnation, NamespaceId};
 use cairn_core::rev::Cursor;
 use cairn_core::runtime::{Clock, Entropy, Runtime};
-use cairn_metadata::{Account, Device, Email, MemoryMetadata, MetadataError, MetadataStore, TokenHash};
+use cairn_metadata::{
+    AccessToken, Account, Device, Email, LinkKind, MemoryMetadata, MetadataError, MetadataStore, Scopes,
+    TokenHash,
+};
 use cairn_server::{Server, ServerConfig};
 use cairn_testkit::random::Random;
 use sha2::{Digest, Sha256};
@@ -56,7 +59,7 @@ pub struct Backup {
 /// The account of a world and its devices, as every one of its servers knows them.
 struct Setup {
     account: Account,
-    devices: Vec<(Device, TokenHash)>,
+    devices: Vec<(Device, AccessToken)>,
 }
 
 struct Inner {
@@ -284,6 +287,8 @@ fn invent(entropy: &dyn Entropy, clock: &dyn Clock, devices: usize) -> (Setup, V
             name: format!("device {number}"),
             created_at: now,
             last_seen_at: now,
+            kind: LinkKind::Device,
+            app: None,
         };
         profiles.push(Profile {
             server: ADDRESS.to_owned(),
@@ -296,7 +301,12 @@ fn invent(entropy: &dyn Entropy, clock: &dyn Clock, devices: usize) -> (Setup, V
             certificate_fingerprint: None,
             folder: None,
         });
-        linked.push((device, TokenHash(Sha256::digest(token.as_bytes()).into())));
+        let token = AccessToken {
+            hash: TokenHash(Sha256::digest(token.as_bytes()).into()),
+            scopes: Scopes::ALL,
+            expires_at: None,
+        };
+        linked.push((device, token));
     }
     (
         Setup {

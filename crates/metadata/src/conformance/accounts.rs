@@ -4,7 +4,7 @@ use cairn_core::ids::{AccountId, DeviceId, Incarnation};
 use cairn_core::time::Timestamp;
 
 use super::fixture::account;
-use crate::{Device, Email, MetadataError, MetadataStore, TokenHash};
+use crate::{AccessToken, Device, Email, LinkKind, MetadataError, MetadataStore, Scopes, TokenHash};
 
 pub(super) async fn accounts_are_found_by_id_and_address(store: Arc<dyn MetadataStore>) {
     let mut first = account(0x1000, "a@example.org");
@@ -63,17 +63,27 @@ pub(super) async fn devices_and_tokens_follow_each_other(store: Arc<dyn Metadata
         name: "laptop".to_owned(),
         created_at: Timestamp::from_millis(10),
         last_seen_at: Timestamp::from_millis(10),
+        kind: LinkKind::Device,
+        app: None,
+    };
+    let token = |hash: &TokenHash, expires_at| AccessToken {
+        hash: hash.clone(),
+        scopes: Scopes::ALL,
+        expires_at,
     };
     let (old, new) = (TokenHash([1; 32]), TokenHash([2; 32]));
     let expires_at = Some(Timestamp::from_millis(99));
     store
-        .link_device(&device, &old, expires_at)
+        .link_device(&device, &token(&old, expires_at), None)
         .await
         .expect("a link");
     let session = store.session(&old).await.expect("reads").expect("a session");
     assert_eq!((session.account, session.device), (owner.id, device.id));
     assert_eq!((session.expires_at, session.is_disabled), (expires_at, false));
-    store.link_device(&device, &new, None).await.expect("a new token");
+    store
+        .link_device(&device, &token(&new, None), None)
+        .await
+        .expect("a new token");
     assert_eq!(store.session(&old).await.expect("reads"), None);
     assert!(store.session(&new).await.expect("reads").is_some());
 
@@ -94,7 +104,9 @@ pub(super) async fn devices_and_tokens_follow_each_other(store: Arc<dyn Metadata
         ..device.clone()
     };
     assert!(matches!(
-        store.link_device(&stranger, &TokenHash([3; 32]), None).await,
+        store
+            .link_device(&stranger, &token(&TokenHash([3; 32]), None), None)
+            .await,
         Err(MetadataError::AccountNotFound(_))
     ));
     let locked = crate::Account {

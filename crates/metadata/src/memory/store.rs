@@ -7,14 +7,14 @@ use cairn_core::node::Node;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
 
-use super::MemoryMetadata;
 use super::namespace::Namespace;
+use super::{Link, MemoryMetadata};
 use crate::invariants::violations;
 use crate::row::NodeRow;
 use crate::{
-    Account, Changes, Commit, CommitOutcome, CursorReport, Device, Email, HOUR_MS, MetadataError,
-    MetadataStore, NamespaceHead, NodePage, Result, Scopes, Session, TokenHash, UnverifiedContent, Written,
-    check_size,
+    AccessToken, Account, AppLink, Changes, Commit, CommitOutcome, CursorReport, Device, Email, HOUR_MS,
+    MetadataError, MetadataStore, NamespaceHead, NodePage, RefreshToken, Result, Session, TokenHash,
+    UnverifiedContent, Written, check_size,
 };
 
 fn page(rows: Vec<NodeRow>, limit: usize) -> NodePage {
@@ -77,8 +77,8 @@ impl MetadataStore for MemoryMetadata {
     async fn link_device(
         &self,
         device: &Device,
-        token: &TokenHash,
-        expires_at: Option<Timestamp>,
+        token: &AccessToken,
+        refresh: Option<&RefreshToken>,
     ) -> Result<()> {
         let mut state = self.lock();
         if !state.accounts.contains_key(&device.account) {
@@ -86,32 +86,47 @@ impl MetadataStore for MemoryMetadata {
         }
         let key = (device.account, device.id);
         let mut device = device.clone();
-        if let Some((known, old)) = state.devices.remove(&key) {
-            state.tokens.remove(&old);
+        if let Some(known) = state.unlink(key) {
             device.created_at = known.created_at;
         }
-        state.devices.insert(key, (device, token.clone()));
-        state.tokens.insert(token.clone(), (key.0, key.1, expires_at));
+        state.tokens.insert(token.hash.clone(), (key, token.clone()));
+        if let (Some(refresh), Some(app)) = (refresh, &device.app) {
+            let link = AppLink {
+                account: device.account,
+                device: device.id,
+                app: app.clone(),
+                scopes: token.scopes,
+                needs_secret: refresh.needs_secret,
+                is_disabled: false,
+            };
+            state.refreshes.insert(refresh.hash.clone(), link);
+        }
+        let link = Link {
+            device,
+            tokens: vec![token.hash.clone()],
+            refresh: refresh.map(|refresh| refresh.hash.clone()),
+        };
+        state.links.insert(key, link);
         Ok(())
     }
 
     async fn session(&self, token: &TokenHash) -> Result<Option<Session>> {
         let state = self.lock();
-        let Some((account, device, expires_at)) = state.tokens.get(token).copied() else {
+        let Some(((account, device), token)) = state.tokens.get(token) else {
             return Ok(None);
         };
-        Ok(state.accounts.get(&account).map(|known| Session {
-            account,
-            device,
-            expires_at,
+        Ok(state.accounts.get(account).map(|known| Session {
+            account: *account,
+            device: *device,
+            expires_at: token.expires_at,
             is_disabled: known.is_disabled,
-            scopes: Scopes::ALL,
+            scopes: token.scopes,
         }))
     }
 
     async fn devices(&self, account: AccountId) -> Result<Vec<Device>> {
         let state = self.lock();
-        let devices = state.devices.values().map(|(device, _)| device);
+        let devices = state.links.values().map(|link| &link.device);
         Ok(devices
             .filter(|device| device.account == account)
             .cloned()
@@ -120,19 +135,14 @@ impl MetadataStore for MemoryMetadata {
 
     async fn touch_device(&self, account: AccountId, device: DeviceId, now: Timestamp) -> Result<()> {
         let seen_at = Timestamp::from_millis(now.as_millis() - now.as_millis().rem_euclid(HOUR_MS));
-        if let Some((known, _)) = self.lock().devices.get_mut(&(account, device)) {
-            known.last_seen_at = known.last_seen_at.max(seen_at);
+        if let Some(link) = self.lock().links.get_mut(&(account, device)) {
+            link.device.last_seen_at = link.device.last_seen_at.max(seen_at);
         }
         Ok(())
     }
 
     async fn unlink_device(&self, account: AccountId, device: DeviceId) -> Result<bool> {
-        let mut state = self.lock();
-        let Some((_, token)) = state.devices.remove(&(account, device)) else {
-            return Ok(false);
-        };
-        state.tokens.remove(&token);
-        Ok(true)
+        Ok(self.lock().unlink((account, device)).is_some())
     }
 
     async fn head(&self, namespace: NamespaceId) -> Result<Option<NamespaceHead>> {

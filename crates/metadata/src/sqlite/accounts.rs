@@ -1,15 +1,14 @@
-//! Accounts, devices and tokens.
+//! Accounts and what they may read.
 
 use async_trait::async_trait;
-use cairn_core::ids::{AccountId, DeviceId, Incarnation, NamespaceId};
-use cairn_core::time::Timestamp;
+use cairn_core::ids::{AccountId, Incarnation, NamespaceId};
 use sqlx::sqlite::SqliteRow;
 
 use super::decode::Columns;
 use super::error::corrupt;
 use super::statement::{Session, query};
 use super::writer::Write;
-use crate::{Account, Device, Email, MetadataError, Result, Scopes, Session as Bearer, TokenHash};
+use crate::{Account, Email, MetadataError, Result};
 
 /// The role of a namespace's owner, in `member` and `account_namespace`.
 const OWNER: i64 = 0;
@@ -179,144 +178,4 @@ pub(super) async fn readable_namespaces(
         query("SELECT ns_id FROM account_namespace WHERE account_id = $1 ORDER BY ns_id").bind(account.get());
     let rows = session.all(statement).await?;
     rows.iter().map(|row| Columns::of(row).namespace()).collect()
-}
-
-pub(super) struct LinkDevice {
-    pub(super) device: Device,
-    pub(super) token: TokenHash,
-    pub(super) expires_at: Option<Timestamp>,
-}
-
-#[async_trait]
-impl Write for LinkDevice {
-    type Output = ();
-
-    async fn run(&self, session: &mut Session<'_>) -> Result<()> {
-        let device = &self.device;
-        if account(session, device.account).await?.is_none() {
-            return Err(MetadataError::AccountNotFound(device.account));
-        }
-        forget_token(session, device.account, device.id).await?;
-        let upsert = query(
-            "INSERT INTO device (account_id, device_id, name, token_hash, created_at, last_seen_at)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (account_id, device_id) DO UPDATE SET
-                 name = excluded.name, token_hash = excluded.token_hash, last_seen_at = excluded.last_seen_at",
-        )
-        .bind(device.account.get())
-        .bind(device.id.get())
-        .bind(device.name.clone())
-        .bind(self.token.0.to_vec())
-        .bind(device.created_at.as_millis())
-        .bind(device.last_seen_at.as_millis());
-        session.execute(upsert).await?;
-        let token = query(
-            "INSERT INTO token (token_hash, account_id, device_id, expires_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (token_hash) DO UPDATE SET
-                 account_id = excluded.account_id, device_id = excluded.device_id, expires_at = excluded.expires_at",
-        )
-        .bind(self.token.0.to_vec())
-        .bind(device.account.get())
-        .bind(device.id.get())
-        .bind(self.expires_at.map(Timestamp::as_millis));
-        session.execute(token).await?;
-        Ok(())
-    }
-}
-
-async fn forget_token(session: &mut Session<'_>, account: AccountId, device: DeviceId) -> Result<()> {
-    let statement = query("SELECT token_hash FROM device WHERE account_id = $1 AND device_id = $2")
-        .bind(account.get())
-        .bind(device.get());
-    if let Some(row) = session.optional(statement).await? {
-        let hash = Columns::of(&row).bytes()?.to_vec();
-        let statement = query("DELETE FROM token WHERE token_hash = $1").bind(hash);
-        session.execute(statement).await?;
-    }
-    Ok(())
-}
-
-pub(super) struct UnlinkDevice {
-    pub(super) account: AccountId,
-    pub(super) device: DeviceId,
-}
-
-#[async_trait]
-impl Write for UnlinkDevice {
-    type Output = bool;
-
-    async fn run(&self, session: &mut Session<'_>) -> Result<bool> {
-        forget_token(session, self.account, self.device).await?;
-        let statement = query("DELETE FROM device WHERE account_id = $1 AND device_id = $2")
-            .bind(self.account.get())
-            .bind(self.device.get());
-        Ok(session.execute(statement).await? > 0)
-    }
-}
-
-pub(super) struct TouchDevice {
-    pub(super) account: AccountId,
-    pub(super) device: DeviceId,
-    pub(super) seen_at: Timestamp,
-}
-
-#[async_trait]
-impl Write for TouchDevice {
-    type Output = ();
-
-    async fn run(&self, session: &mut Session<'_>) -> Result<()> {
-        let statement = query(
-            "UPDATE device SET last_seen_at = $3
-             WHERE account_id = $1 AND device_id = $2 AND last_seen_at < $3",
-        )
-        .bind(self.account.get())
-        .bind(self.device.get())
-        .bind(self.seen_at.as_millis());
-        session.execute(statement).await?;
-        Ok(())
-    }
-}
-
-pub(super) async fn devices(session: &mut Session<'_>, account: AccountId) -> Result<Vec<Device>> {
-    let statement = query(
-        "SELECT account_id, device_id, name, created_at, last_seen_at FROM device
-         WHERE account_id = $1 ORDER BY device_id",
-    )
-    .bind(account.get());
-    let rows = session.all(statement).await?;
-    rows.iter()
-        .map(|row| {
-            let mut columns = Columns::of(row);
-            Ok(Device {
-                account: columns.account()?,
-                id: columns.device()?,
-                name: columns.text()?.to_owned(),
-                created_at: columns.timestamp()?,
-                last_seen_at: columns.timestamp()?,
-            })
-        })
-        .collect()
-}
-
-pub(super) async fn bearer(session: &mut Session<'_>, token: &TokenHash) -> Result<Option<Bearer>> {
-    let statement = query("SELECT account_id, device_id, expires_at FROM token WHERE token_hash = $1")
-        .bind(token.0.to_vec());
-    let Some(row) = session.optional(statement).await? else {
-        return Ok(None);
-    };
-    let mut columns = Columns::of(&row);
-    let owner = columns.account()?;
-    let device = columns.device()?;
-    let expires_at = columns.optional()?.map(Timestamp::from_millis);
-    let statement = query("SELECT is_disabled FROM account WHERE account_id = $1").bind(owner.get());
-    let Some(row) = session.optional(statement).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Bearer {
-        account: owner,
-        device,
-        expires_at,
-        is_disabled: Columns::of(&row).get()?,
-        scopes: Scopes::ALL,
-    }))
 }

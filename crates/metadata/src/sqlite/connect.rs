@@ -21,10 +21,16 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 256;
 
 /// Every migration with its timestamp, oldest first. A released one is never edited.
-const MIGRATIONS: [(i64, &str); 1] = [(
-    20_261_122_000_000,
-    include_str!("../../migrations/20261122000000_initial.sql"),
-)];
+const MIGRATIONS: [(i64, &str); 2] = [
+    (
+        20_261_122_000_000,
+        include_str!("../../migrations/20261122000000_initial.sql"),
+    ),
+    (
+        20_261_126_000_000,
+        include_str!("../../migrations/20261126000000_access.sql"),
+    ),
+];
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()

@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteRow;
 use super::error::corrupt;
 use crate::codec::{change_of, decode_content, kind_of};
 use crate::row::{JournalRow, Ledger, NodeRow};
-use crate::{MetadataError, Result};
+use crate::{AppKey, MetadataError, Result, TokenHash};
 
 /// Reads columns by position, one after another.
 pub(super) struct Columns<'r> {
@@ -63,6 +63,21 @@ impl<'r> Columns<'r> {
 
     pub(super) fn text(&mut self) -> Result<&'r str> {
         self.get()
+    }
+
+    pub(super) fn optional_text(&mut self) -> Result<Option<&'r str>> {
+        self.get()
+    }
+
+    pub(super) fn app_key(&mut self) -> Result<AppKey> {
+        AppKey::new(self.text()?).ok_or_else(|| corrupt("an app's key is illegal"))
+    }
+
+    pub(super) fn token_hash(&mut self) -> Result<TokenHash> {
+        let bytes = <[u8; 32]>::try_from(self.bytes()?);
+        bytes
+            .map(TokenHash)
+            .map_err(|_| corrupt("a token's hash has the wrong length"))
     }
 
     pub(super) fn seq(&mut self) -> Result<Seq> {

@@ -12,18 +12,19 @@ use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
 
 use super::SqliteMetadata;
-use super::accounts::{self, CreateAccount, LinkDevice, TouchDevice, UnlinkDevice, UpdateAccount};
+use super::accounts::{self, CreateAccount, UpdateAccount};
 use super::chunks::{GrantWrite, add_referenced, committable, fence_epoch};
 use super::commit::CommitWrite;
 use super::jobs::{self, ExpiryWrite, HashWrite};
 use super::journal::{self, CursorWrite};
+use super::links::{self, LinkDevice, TouchDevice, UnlinkDevice};
 use super::prefetch::Asker;
 use super::tree::{Tree, revisions};
 use crate::invariants::violations;
 use crate::{
-    Account, Changes, Commit, CommitOutcome, CursorReport, Device, Email, HOUR_MS, MetadataError,
-    MetadataStore, NamespaceHead, NodePage, Result, Session, TokenHash, UnverifiedContent, Written,
-    check_size,
+    AccessToken, Account, Changes, Commit, CommitOutcome, CursorReport, Device, Email, HOUR_MS,
+    MetadataError, MetadataStore, NamespaceHead, NodePage, RefreshToken, Result, Session, TokenHash,
+    UnverifiedContent, Written, check_size,
 };
 
 /// Namespaces that one round of an upkeep job looks at.
@@ -58,23 +59,23 @@ impl MetadataStore for SqliteMetadata {
     async fn link_device(
         &self,
         device: &Device,
-        token: &TokenHash,
-        expires_at: Option<Timestamp>,
+        token: &AccessToken,
+        refresh: Option<&RefreshToken>,
     ) -> Result<()> {
         self.write(LinkDevice {
             device: device.clone(),
             token: token.clone(),
-            expires_at,
+            refresh: refresh.cloned(),
         })
         .await
     }
 
     async fn session(&self, token: &TokenHash) -> Result<Option<Session>> {
-        accounts::bearer(&mut self.snapshot().await?.session(), token).await
+        links::bearer(&mut self.snapshot().await?.session(), token).await
     }
 
     async fn devices(&self, account: AccountId) -> Result<Vec<Device>> {
-        accounts::devices(&mut self.reader().await?.session(), account).await
+        links::devices(&mut self.reader().await?.session(), account).await
     }
 
     async fn touch_device(&self, account: AccountId, device: DeviceId, now: Timestamp) -> Result<()> {

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 /// Tables with the column that they are distributed by.
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 26] = [
     ("namespace", "ns_id"),
     ("node", "ns_id"),
     ("place_history", "ns_id"),
@@ -25,6 +25,12 @@ const TABLES: [(&str, &str); 20] = [
     ("account", "account_id"),
     ("account_namespace", "account_id"),
     ("device", "account_id"),
+    ("device_token", "account_id"),
+    ("account_code", "account_id"),
+    ("app", "app_key"),
+    ("app_link", "app_key"),
+    ("auth_code", "code_hash"),
+    ("refresh_token", "token_hash"),
     ("account_email", "email"),
     ("token", "token_hash"),
     // A reference table: any node may read it.
@@ -233,8 +239,12 @@ fn settings_of_sqlite_live_in_one_file() {
 fn migrations() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    // By their timestamps, as they are applied.
+    paths.sort();
+    for path in paths {
+        let text = std::fs::read_to_string(path).unwrap();
         let code: Vec<&str> = text.lines().filter(|line| !line.starts_with("--")).collect();
         found.extend(
             code.join("\n")
@@ -287,8 +297,15 @@ fn broken_schema(sql: &str) -> Vec<String> {
                 "an index of {table} does not start with its distribution column"
             ));
         }
+    } else if let Some(rest) = text.strip_prefix("alter table ") {
+        let known = rest.split(' ').next().unwrap_or("");
+        let added = rest.split(" add column ").nth(1).unwrap_or("");
+        // A column that rows of before can have: one name, one type, NULL.
+        if !TABLES.iter().any(|(table, _)| *table == known) || added.split(' ').count() != 2 {
+            broken.push("more than a column that may be NULL".to_owned());
+        }
     } else {
-        broken.push("neither a table nor an index".to_owned());
+        broken.push("neither a table, a column nor an index".to_owned());
     }
     broken
 }
@@ -320,6 +337,9 @@ fn the_rules_find_what_they_forbid() {
         "CREATE TABLE node (ns_id BIGINT, node_id BIGINT, PRIMARY KEY (node_id))",
         "CREATE UNIQUE INDEX x ON node (parent_id, key)",
         "CREATE TABLE node (ns_id BIGINT DEFAULT 0, PRIMARY KEY (ns_id))",
+        "ALTER TABLE node ADD COLUMN label TEXT NOT NULL",
+        "ALTER TABLE node DROP COLUMN name",
+        "ALTER TABLE elsewhere ADD COLUMN label TEXT",
         "CREATE TRIGGER t AFTER INSERT ON node BEGIN SELECT 1",
     ] {
         assert_ne!(broken_schema(wrong), Vec::<String>::new(), "{wrong}");

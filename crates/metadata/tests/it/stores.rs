@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cairn_metadata::sqlite::{OpenError, Options};
-use cairn_metadata::{MemoryMetadata, MetadataError, MetadataStore, SqliteMetadata, conformance};
+use cairn_metadata::{
+    LinkKind, MemoryMetadata, MetadataError, MetadataStore, Scopes, SqliteMetadata, TokenHash, conformance,
+};
 
 pub(crate) async fn sqlite(folder: &Path) -> SqliteMetadata {
     SqliteMetadata::open(&folder.join("meta.db"), Options::default())
@@ -88,4 +90,48 @@ async fn a_file_that_is_no_database_is_called_damaged() {
             ..
         })
     ));
+}
+
+/// A store as the first version left it, with one device.
+async fn first_version(path: &Path) {
+    let url = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(url).await.unwrap();
+    let schema = include_str!("../../migrations/20261122000000_initial.sql");
+    sqlx::raw_sql(schema).execute(&pool).await.unwrap();
+    for statement in [
+        "CREATE TABLE schema_version (version BIGINT NOT NULL, unicode TEXT NOT NULL, PRIMARY KEY (version))",
+        "INSERT INTO account VALUES (4096, 'a@example.org', 'hash', 4097, 0, 0, NULL, 1)",
+        "INSERT INTO device VALUES (4096, 7, 'laptop', X'0101010101010101010101010101010101010101010101010101010101010101', 1, 1)",
+        "INSERT INTO token VALUES (X'0101010101010101010101010101010101010101010101010101010101010101', 4096, 7, NULL)",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    let (major, minor, update) = cairn_core::name::UNICODE_VERSION;
+    sqlx::query("INSERT INTO schema_version VALUES (20261122000000, $1)")
+        .bind(format!("{major}.{minor}.{update}"))
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn a_device_of_the_first_version_stays_linked() {
+    let folder = tempfile::tempdir().unwrap();
+    first_version(&folder.path().join("meta.db")).await;
+    let store = sqlite(folder.path()).await;
+    let token = TokenHash([1; 32]);
+    let session = store.session(&token).await.unwrap().unwrap();
+    assert_eq!(session.scopes, Scopes::ALL);
+    let devices = store.devices(session.account).await.unwrap();
+    assert_eq!((devices[0].kind, &devices[0].app), (LinkKind::Device, &None));
+    assert!(
+        store
+            .unlink_device(session.account, session.device)
+            .await
+            .unwrap()
+    );
+    assert_eq!(store.session(&token).await.unwrap(), None);
 }

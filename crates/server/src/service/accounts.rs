@@ -3,7 +3,7 @@
 use cairn_core::ids::{AccountId, DeviceId, Incarnation, NamespaceId};
 use cairn_core::limits;
 use cairn_core::runtime::Runtime;
-use cairn_metadata::{Account, Device, Email, MetadataError, MetadataStore};
+use cairn_metadata::{AccessToken, Account, Device, Email, LinkKind, MetadataError, MetadataStore, Scopes};
 use std::time::Duration;
 
 use cairn_api::sync::{Login, LoginReply};
@@ -152,12 +152,19 @@ async fn link(
         name,
         created_at: now,
         last_seen_at: now,
+        kind: LinkKind::Device,
+        app: None,
     };
     let expires_at =
         lifetime.map(|lifetime| now.plus_millis(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX)));
     let token = tokens::new_token(runtime.entropy.as_ref());
     let hash = tokens::hash(&token).ok_or(ServiceError::NotAuthenticated)?;
-    metadata.link_device(&device, &hash, expires_at).await?;
+    let access = AccessToken {
+        hash,
+        scopes: Scopes::ALL,
+        expires_at,
+    };
+    metadata.link_device(&device, &access, None).await?;
     let origin = metadata.origin(account.root).await?;
     tracing::info!(account.id = %account.id, device.id = %device.id, "device linked");
     Ok(LoginReply {
