@@ -91,6 +91,23 @@ impl Scopes {
         Self(self.0 & other.0)
     }
 
+    /// The same with what is of no use without: who writes or reads files sees their names, who changes something sees it.
+    /// Dropbox gives these too, and apps rely on it.
+    #[must_use]
+    pub fn with_implied(self) -> Self {
+        let implied = [
+            (Scope::AccountInfoWrite, Scope::AccountInfoRead),
+            (Scope::FilesMetadataWrite, Scope::FilesMetadataRead),
+            (Scope::FilesContentRead, Scope::FilesMetadataRead),
+            (Scope::FilesContentWrite, Scope::FilesMetadataRead),
+            (Scope::SharingWrite, Scope::SharingRead),
+            (Scope::FileRequestsWrite, Scope::FileRequestsRead),
+            (Scope::ContactsWrite, Scope::ContactsRead),
+        ];
+        let held = implied.into_iter().filter(|(scope, _)| self.has(*scope));
+        held.fold(self, |scopes, (_, implied)| scopes.with(implied))
+    }
+
     /// Reads names that are separated by spaces; the first unknown one is the error.
     ///
     /// # Errors
@@ -149,6 +166,9 @@ mod tests {
         }
         assert_eq!(Scopes::parse(&Scopes::APP.to_string()), Ok(Scopes::APP));
         assert!(!Scopes::APP.has(Scope::Sync));
+        let written = Scopes::NONE.with(Scope::FilesContentWrite).with_implied();
+        assert_eq!(written.to_string(), "files.metadata.read files.content.write");
+        assert_eq!(Scopes::APP.with_implied(), Scopes::APP);
         assert_eq!(Scopes::parse("sync everything"), Err("everything"));
         assert_eq!(Scopes::from_bits(-1), Scopes::ALL);
     }

@@ -1,11 +1,13 @@
 //! Who is asking: passwords, tokens, sessions. The only place that decides it.
 
+pub(crate) mod browsers;
 mod caller;
 pub(crate) mod passwords;
 mod sessions;
 mod throttle;
 pub(crate) mod tokens;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +21,11 @@ use crate::error::ServiceError;
 use crate::limiter::Limiter;
 use crate::state::State;
 
+use browsers::Browsers;
 pub(crate) use caller::{Author, Caller};
 use sessions::Sessions;
 use throttle::LoginThrottle;
+pub(crate) use throttle::network;
 
 /// Hashes in have-checks of one device in a minute: 150 GB of chunks, more than a scan produces, and slow for probing.
 const HAVE_HASHES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(2_000_000).expect("it is not zero");
@@ -29,12 +33,19 @@ const HAVE_HASHES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(2_000_000).expect("it
 const HASHES_AT_ONCE: usize = 2;
 /// Seconds of requests that a device may send at once.
 const BURST_SECONDS: u32 = 10;
+/// Codes and refresh tokens that one network may trade at once, and the time after which it may trade one more. They cannot be
+/// guessed; this bounds what asking costs.
+const TOKEN_REQUESTS_BURST: u32 = 60;
+const TOKEN_REQUESTS_INTERVAL: Duration = Duration::from_secs(1);
 /// Devices whose last contact is remembered.
 const TOUCHED_DEVICES: u64 = 100_000;
 
 pub(crate) struct Auth {
     pub(crate) sessions: Sessions,
+    pub(crate) browsers: Browsers,
     pub(crate) throttle: LoginThrottle,
+    /// Codes and refresh tokens that one network trades.
+    pub(crate) token_requests: Limiter<IpAddr>,
     pub(crate) hashing: Arc<Semaphore>,
     pub(crate) requests: Limiter<DeviceId>,
     pub(crate) have_hashes: Limiter<DeviceId>,
@@ -48,7 +59,9 @@ impl Auth {
         let burst = rate.saturating_mul(NonZeroU32::new(BURST_SECONDS).unwrap_or(NonZeroU32::MIN));
         Self {
             sessions: Sessions::new(),
+            browsers: Browsers::new(),
             throttle: LoginThrottle::new(&config.login),
+            token_requests: Limiter::with_interval(TOKEN_REQUESTS_BURST, TOKEN_REQUESTS_INTERVAL),
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             requests: Limiter::new(Quota::per_second(rate).allow_burst(burst)),
             have_hashes: Limiter::new(Quota::per_minute(HAVE_HASHES_PER_MINUTE)),
@@ -62,6 +75,7 @@ impl Auth {
     /// Forgets the buckets of those who have been quiet.
     pub(crate) fn tidy(&self) {
         self.throttle.tidy();
+        self.token_requests.tidy();
         self.requests.tidy();
         self.have_hashes.tidy();
     }

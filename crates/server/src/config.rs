@@ -31,6 +31,9 @@ pub struct ServerConfig {
     pub content_hash_delay: Duration,
     /// Whether unencrypted connections from other machines are taken. Only for a server behind a proxy that does TLS.
     pub allow_plain_http: bool,
+    /// Whether apps that are not registered may ask to be linked: those that use PKCE and get their code shown, or on the
+    /// machine of the browser.
+    pub admit_unknown_apps: bool,
 }
 
 /// How often passwords may be tried, right or wrong.
@@ -61,6 +64,7 @@ impl Default for ServerConfig {
             device_requests_per_second: 200,
             content_hash_delay: Duration::from_secs(10),
             allow_plain_http: false,
+            admit_unknown_apps: true,
         }
     }
 }

@@ -15,6 +15,7 @@ mod jobs;
 mod limiter;
 mod memory;
 mod notify;
+mod oauth;
 mod public;
 mod request;
 mod serve;
@@ -62,6 +63,7 @@ impl Server {
     pub fn router(&self) -> Router {
         let routes = sync::routes()
             .merge(public::routes())
+            .merge(oauth::routes())
             .merge(web::routes())
             .fallback(web::not_found);
         routes

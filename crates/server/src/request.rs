@@ -12,6 +12,7 @@ use cairn_api::sync::{self, CBOR};
 use cairn_core::ids::DeviceId;
 
 use crate::error::{Failure, ServiceError};
+use crate::oauth;
 use crate::public;
 use crate::state::State;
 
@@ -29,6 +30,10 @@ impl Peer {
     /// For requests that came through no socket.
     pub(crate) const UNKNOWN: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 }
+
+/// Whether a request came through TLS; put in by `serve`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Encrypted(pub(crate) bool);
 
 /// Filled in by authentication, read by the log.
 #[derive(Clone, Default)]
@@ -109,7 +114,7 @@ fn chain(error: &ServiceError) -> String {
 
 /// The route in the log. What is none of ours stays out of it: it may hold anything.
 fn route_name(path: &str) -> &'static str {
-    const KNOWN: [&str; 18] = [
+    const KNOWN: [&str; 23] = [
         "/",
         "/healthz",
         "/readyz",
@@ -128,6 +133,11 @@ fn route_name(path: &str) -> &'static str {
         sync::path::FETCH,
         sync::path::CURSOR,
         sync::path::EVENTS,
+        oauth::AUTHORIZE,
+        oauth::OLD_AUTHORIZE,
+        oauth::TOKEN,
+        oauth::OLD_TOKEN,
+        oauth::REVOKE,
     ];
     KNOWN.into_iter().find(|known| *known == path).unwrap_or("other")
 }

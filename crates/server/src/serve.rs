@@ -23,7 +23,7 @@ use tower::ServiceExt;
 
 use crate::Server;
 use crate::jobs;
-use crate::request::Peer;
+use crate::request::{Encrypted, Peer};
 use crate::state::State;
 use crate::tls::Tls;
 
@@ -157,21 +157,22 @@ impl Connection {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
         let Some(acceptor) = acceptor else {
-            return self.http(TokioIo::new(socket)).await;
+            return self.http(TokioIo::new(socket), Encrypted(false)).await;
         };
         match tokio::time::timeout(PATIENCE, acceptor.accept(socket)).await {
-            Ok(Ok(stream)) => self.http(TokioIo::new(stream)).await,
+            Ok(Ok(stream)) => self.http(TokioIo::new(stream), Encrypted(true)).await,
             Ok(Err(error)) => tracing::debug!(%error, "no TLS"),
             Err(_) => tracing::debug!("the TLS handshake took too long"),
         }
     }
 
-    async fn http(self, io: impl Read + Write + Unpin + Send + 'static) {
+    async fn http(self, io: impl Read + Write + Unpin + Send + 'static, encrypted: Encrypted) {
         let builder = self.builder();
         let has_begun = Arc::new(AtomicBool::new(false));
         let service = service_fn(|mut request: Request<Incoming>| {
             has_begun.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(self.peer);
+            request.extensions_mut().insert(encrypted);
             let router = self.router.clone();
             router.oneshot(request.map(Body::new))
         });

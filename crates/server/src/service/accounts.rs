@@ -1,5 +1,8 @@
 //! Accounts and the devices linked to them.
 
+pub mod apps;
+pub(crate) mod grants;
+
 use cairn_core::ids::{AccountId, DeviceId, Incarnation, NamespaceId};
 use cairn_core::limits;
 use cairn_core::runtime::Runtime;
@@ -175,19 +178,35 @@ async fn link(
     })
 }
 
-/// Checks a password and links a device. An address that no account has, a wrong password and a wrong password of a
-/// locked account cannot be told apart, neither by the answer nor by its time.
+/// Checks a password and links a device; see [`check_password`].
 pub(crate) async fn log_in(state: &State, peer: Peer, login: Login) -> Result<LoginReply, ServiceError> {
-    let email = Email::new(&login.email).ok_or(ServiceError::WrongCredentials)?;
     let name = device_name(&login.device_name)?;
-    if login.password.len() > limits::PASSWORD_BYTES {
+    let account = check_password(state, peer, &login.email, login.password).await?;
+    let metadata = state.metadata.as_ref();
+    let lifetime = state.config.token_lifetime;
+    let reply = link(metadata, &state.runtime, &account, login.device, name, lifetime).await?;
+    // The device's former token is void from now on.
+    state.auth.sessions.forget_all();
+    Ok(reply)
+}
+
+/// Finds the account that an address and a password are of. An address that no account has, a wrong password and a wrong
+/// password of a locked account cannot be told apart, neither by the answer nor by its time.
+pub(crate) async fn check_password(
+    state: &State,
+    peer: Peer,
+    email: &str,
+    password: String,
+) -> Result<Account, ServiceError> {
+    let email = Email::new(email).ok_or(ServiceError::WrongCredentials)?;
+    if password.len() > limits::PASSWORD_BYTES {
         return Err(ServiceError::WrongCredentials);
     }
     state.auth.throttle.attempt(peer, &email)?;
     let account = state.metadata.account_by_email(&email).await?;
     let turn = memory::acquire(&state.auth.hashing, 1, HASHING_WAIT).await?;
     let stored = account.as_ref().map(|account| account.password_hash.clone());
-    let is_right = passwords::verify(&state.runtime, login.password, stored).await?;
+    let is_right = passwords::verify(&state.runtime, password, stored).await?;
     drop(turn);
     let account = account
         .filter(|_| is_right)
@@ -195,13 +214,13 @@ pub(crate) async fn log_in(state: &State, peer: Peer, login: Login) -> Result<Lo
     if account.is_disabled {
         return Err(ServiceError::AccountLocked);
     }
+    Ok(account)
+}
 
-    let metadata = state.metadata.as_ref();
-    let lifetime = state.config.token_lifetime;
-    let reply = link(metadata, &state.runtime, &account, login.device, name, lifetime).await?;
-    // The device's former token is void from now on.
-    state.auth.sessions.forget_all();
-    Ok(reply)
+/// The account's id as apps written for Dropbox know it: of exactly 40 characters, `dbid:` and the id in hexadecimal digits
+/// behind zeros.
+pub(crate) fn dropbox_id(account: AccountId) -> String {
+    format!("dbid:{:0>35}", account.to_string())
 }
 
 /// The account that a caller speaks for.
@@ -232,4 +251,17 @@ fn device_name(text: &str) -> Result<String, ServiceError> {
         )));
     }
     Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_for_apps_has_forty_characters() {
+        let id = dropbox_id(AccountId::new(0x1a2b).unwrap());
+        assert_eq!(id, format!("dbid:{}1a2b", "0".repeat(31)));
+        assert_eq!(id.len(), 40);
+        assert_eq!(dropbox_id(AccountId::new(i64::MAX).unwrap()).len(), 40);
+    }
 }

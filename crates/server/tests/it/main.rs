@@ -4,10 +4,13 @@
 
 mod auth;
 mod browse;
+mod browser;
 mod commit;
 mod deltas;
 mod events;
 mod fetch;
+mod oauth_pages;
+mod oauth_token;
 mod public;
 mod serve;
 mod support;
