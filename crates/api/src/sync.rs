@@ -35,6 +35,10 @@ pub mod path {
     pub const WHOAMI: &str = "/sync/1/whoami";
     /// `GET`: [`super::Devices`].
     pub const DEVICES: &str = "/sync/1/devices";
+    /// `POST` [`super::Unlink`]: forgets a device of the account, an app's link or a token.
+    pub const UNLINK: &str = "/sync/1/unlink";
+    /// `POST` [`super::MakeToken`]: [`super::MakeTokenReply`].
+    pub const TOKENS: &str = "/sync/1/tokens";
     /// `POST` [`super::Have`]: [`super::HaveReply`].
     pub const HAVE: &str = "/sync/1/have";
     /// `POST` [`super::Signatures`]: [`super::SignaturesReply`].
@@ -174,6 +178,51 @@ pub struct DeviceRow {
     /// When it was last heard of, to the hour.
     #[cbor(n(3), with = "crate::wire")]
     pub last_seen_at: Timestamp,
+    /// What it is: `device`, `app` or `token`; `None` where the server knows devices only.
+    #[n(4)]
+    pub kind: Option<String>,
+}
+
+/// Forgets what is linked to the account.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Unlink {
+    /// The device, or what else is listed among the devices.
+    #[cbor(n(0), with = "crate::wire")]
+    pub device: DeviceId,
+}
+
+/// Asks for a token for scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct MakeToken {
+    /// What its owner calls it, as a device's name.
+    #[n(0)]
+    pub name: String,
+    /// What it may do, names with spaces between them; everything but `sync` when empty.
+    #[n(1)]
+    pub scopes: String,
+    /// Days until it expires; `None` for never.
+    #[n(2)]
+    pub days: Option<u32>,
+}
+
+/// A token that was made.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct MakeTokenReply {
+    /// What it is listed and unlinked by.
+    #[cbor(n(0), with = "crate::wire")]
+    pub id: DeviceId,
+    /// Sent as `Authorization: Bearer`.
+    #[n(1)]
+    pub token: String,
+}
+
+/// Keeps the token out of logs.
+impl std::fmt::Debug for MakeTokenReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MakeTokenReply")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Asks which chunks need not be sent.

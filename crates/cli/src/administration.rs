@@ -1,5 +1,7 @@
 //! What `cairn admin` asks for: of the running server through a socket in its data folder, else of the stores themselves.
 
+mod access;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{CliError, CliResult, Exit};
 use crate::hosting;
+pub(crate) use access::{AccessOrder, ListedApp, ListedToken};
 
 /// Longest request and reply in bytes: a listing of some hundred thousand accounts.
 const MESSAGE_BYTES: usize = 64 * 1024;
@@ -41,6 +44,8 @@ pub(crate) enum Order {
     SetQuota { email: String, quota_bytes: Option<u64> },
     /// Change a password.
     SetPassword { email: String, password: String },
+    /// Something about apps and tokens.
+    Access { access: AccessOrder },
 }
 
 /// What became of it.
@@ -49,6 +54,10 @@ pub(crate) enum Order {
 pub(crate) enum Answer {
     Done,
     Users { users: Vec<User> },
+    Apps { apps: Vec<ListedApp> },
+    AppAdded { key: String, secret: String },
+    Tokens { tokens: Vec<ListedToken> },
+    Token { id: String, token: String },
     Refused { message: String },
     Failed { message: String },
 }
@@ -65,13 +74,18 @@ pub(crate) struct User {
     pub(crate) created_at_ms: i64,
 }
 
+/// What is said when the server answers another question.
+pub(crate) fn strange() -> CliError {
+    CliError::failed("the server gave another answer").next("use the program that the server runs")
+}
+
 /// Where the server of a data folder listens to its administrator.
 pub(crate) fn socket_of(data: &Path) -> PathBuf {
     data.join("admin.sock")
 }
 
 /// Gives the order to the server that runs, or carries it out here when none does.
-pub(crate) async fn give(data: &Path, runtime: &Runtime, order: Order) -> CliResult<Vec<User>> {
+pub(crate) async fn give(data: &Path, runtime: &Runtime, order: Order) -> CliResult<Answer> {
     if !data.is_dir() {
         return Err(
             CliError::failed(format!("there is no data folder {}", data.display()))
@@ -89,10 +103,9 @@ pub(crate) async fn give(data: &Path, runtime: &Runtime, order: Order) -> CliRes
         other => other?,
     };
     match answer {
-        Answer::Done => Ok(Vec::new()),
-        Answer::Users { users } => Ok(users),
         Answer::Refused { message } => Err(CliError::refused(message)),
         Answer::Failed { message } => Err(CliError::failed(message)),
+        answer => Ok(answer),
     }
 }
 
@@ -189,6 +202,7 @@ async fn try_order(
         Order::SetPassword { email, password } => {
             accounts::set_password(metadata, runtime, &email, password).await?;
         }
+        Order::Access { access } => return access::carry_out(metadata, runtime, access).await,
     }
     Ok(Answer::Done)
 }

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    activity, admin, cat, completions, conflicts, cp, daemon, exclude, get, limit, login, logout, ls, man,
-    mkdir, mv, pause, put, rm, serve, start, status, sync, up, verify, wait, why,
+    activity, admin, cat, completions, conflicts, cp, daemon, devices, exclude, get, limit, login, logout,
+    ls, man, mkdir, mv, pause, put, rm, serve, start, status, sync, token, up, verify, wait, why,
 };
 
 /// Your files on every device, on a server of your own.
@@ -40,8 +40,10 @@ pub(crate) enum Command {
     Logout(logout::Args),
     /// Say whom this device is linked to
     Whoami,
-    /// List the account's devices
-    Devices,
+    /// List what is linked to the account, or unlink some of it
+    Devices(devices::Args),
+    /// Make, list and revoke tokens for scripts
+    Token(token::Args),
     /// Keep a folder in sync, in the foreground
     Sync(sync::Args),
     /// Keep a folder in sync, in the background

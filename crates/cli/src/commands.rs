@@ -26,6 +26,7 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod sync;
+pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod verify;
 pub(crate) mod wait;
@@ -52,7 +53,8 @@ pub(crate) async fn run(app: App, command: Command) -> CliResult {
         Command::Login(args) => Box::pin(login::run(app, args)),
         Command::Logout(args) => Box::pin(logout::run(app, args)),
         Command::Whoami => Box::pin(whoami::run(app)),
-        Command::Devices => Box::pin(devices::run(app)),
+        Command::Devices(args) => Box::pin(devices::run(app, args)),
+        Command::Token(args) => Box::pin(token::run(app, args)),
         Command::Sync(args) => Box::pin(sync::run(app, args)),
         Command::Start(args) => Box::pin(start::run(app, args)),
         Command::Stop => Box::pin(stop::run(app)),

@@ -26,6 +26,15 @@ pub(crate) struct ConfigFile {
     pub(crate) limits: LimitsSection,
     /// Attempts at passwords.
     pub(crate) login: LoginSection,
+    /// Apps that ask to be linked.
+    pub(crate) apps: AppsSection,
+}
+
+/// `[apps]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AppsSection {
+    admit_unregistered: Option<bool>,
 }
 
 /// `[tls]`
@@ -125,6 +134,7 @@ impl ConfigFile {
         if let Some(days) = token_lifetime_days {
             config.token_lifetime = Some(Duration::from_secs(u64::from(days.get()) * 86_400));
         }
+        set(&mut config.admit_unknown_apps, self.apps.admit_unregistered);
         let login = &mut config.login;
         set(
             &mut login.address_burst,
@@ -196,8 +206,10 @@ mod tests {
     #[test]
     fn what_is_not_known_is_refused() {
         let refused = |text| ConfigFile::parse(text).unwrap_err().message().to_owned();
-        expect![["unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`"]]
-            .assert_eq(&refused("lissten = \"x\""));
+        expect![[
+            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`"
+        ]]
+        .assert_eq(&refused("lissten = \"x\""));
         expect!["invalid value: integer `0`, expected a nonzero u32"]
             .assert_eq(&refused("[limits]\nmax_connections = 0"));
         assert!(refused("[tls]\nself_signed = true").starts_with("unknown field `self_signed`"));

@@ -20,6 +20,10 @@ pub enum Route {
     Whoami,
     /// The account's devices.
     Devices,
+    /// Forgetting one of them.
+    Unlink,
+    /// Making a token.
+    Tokens,
     /// Which chunks need not be sent.
     Have,
     /// What to make deltas against.
@@ -48,12 +52,14 @@ pub enum Route {
 
 impl Route {
     /// Every route, in the order of the counters.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Hello,
         Self::Login,
         Self::Logout,
         Self::Whoami,
         Self::Devices,
+        Self::Unlink,
+        Self::Tokens,
         Self::Have,
         Self::Signatures,
         Self::Chunks,
@@ -77,6 +83,8 @@ impl Route {
             Self::Logout => path::LOGOUT,
             Self::Whoami => path::WHOAMI,
             Self::Devices => path::DEVICES,
+            Self::Unlink => path::UNLINK,
+            Self::Tokens => path::TOKENS,
             Self::Have => path::HAVE,
             Self::Signatures => path::SIGNATURES,
             Self::Chunks => path::CHUNKS,

@@ -11,10 +11,10 @@ use cairn_api::error::ApiError;
 use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::{
     ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CursorReply, CursorReport, Devices, Event,
-    Fetch, FetchStart, Have, NodesReply, NodesRequest, Resolve, ResolveReply, Signatures, TreeHashReply,
-    TreeHashRequest, Whoami,
+    Fetch, FetchStart, Have, MakeToken, MakeTokenReply, NodesReply, NodesRequest, Resolve, ResolveReply,
+    Signatures, TreeHashReply, TreeHashRequest, Whoami,
 };
-use cairn_core::ids::NamespaceId;
+use cairn_core::ids::{DeviceId, NamespaceId};
 use futures::stream::BoxStream;
 
 /// What can go wrong on the way to the server and back.
@@ -110,6 +110,12 @@ pub trait Remote: Send + Sync + 'static {
 
     /// Lists the account's devices.
     async fn devices(&self) -> RemoteResult<Devices>;
+
+    /// Unlinks another device, an app or a token of the account.
+    async fn unlink(&self, device: DeviceId) -> RemoteResult<()>;
+
+    /// Makes a token for scripts.
+    async fn make_token(&self, request: MakeToken) -> RemoteResult<MakeTokenReply>;
 
     /// Unlinks this device.
     async fn logout(&self) -> RemoteResult<()>;

@@ -114,7 +114,7 @@ fn chain(error: &ServiceError) -> String {
 
 /// The route in the log. What is none of ours stays out of it: it may hold anything.
 fn route_name(path: &str) -> &'static str {
-    const KNOWN: [&str; 23] = [
+    const KNOWN: [&str; 27] = [
         "/",
         "/healthz",
         "/readyz",
@@ -123,7 +123,11 @@ fn route_name(path: &str) -> &'static str {
         sync::path::LOGOUT,
         sync::path::WHOAMI,
         sync::path::DEVICES,
+        sync::path::UNLINK,
+        sync::path::TOKENS,
         sync::path::HAVE,
+        sync::path::SIGNATURES,
+        sync::path::TREE_HASH,
         sync::path::CHUNKS,
         sync::path::COMMIT,
         sync::path::CHANGES,

@@ -15,7 +15,9 @@ mod logout;
 mod nodes;
 mod resolve;
 mod signatures;
+mod tokens;
 mod tree_hash;
+mod unlink;
 mod whoami;
 
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route(path::LOGOUT, post(logout::logout))
         .route(path::WHOAMI, get(whoami::whoami))
         .route(path::DEVICES, get(devices::devices))
+        .route(path::UNLINK, post(unlink::unlink))
+        .route(path::TOKENS, post(tokens::tokens))
         .route(path::HAVE, post(have::have))
         .route(path::SIGNATURES, post(signatures::signatures))
         .route(path::CHUNKS, post(chunks::chunks))

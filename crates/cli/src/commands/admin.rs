@@ -1,12 +1,15 @@
-//! `cairn admin`: accounts of the server whose data is on this machine.
+//! `cairn admin`: accounts, apps and tokens of the server whose data is on this machine.
 
-use std::path::PathBuf;
+mod apps;
+mod tokens;
+
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::json;
 
 use crate::App;
-use crate::administration::{self, Order, User};
+use crate::administration::{self, Answer, Order, User};
 use crate::error::CliResult;
 use crate::home;
 use crate::password;
@@ -28,6 +31,16 @@ enum Subject {
     User {
         #[command(subcommand)]
         action: UserAction,
+    },
+    /// Apps with a secret and addresses of their own
+    App {
+        #[command(subcommand)]
+        action: apps::Action,
+    },
+    /// Tokens for scripts
+    Token {
+        #[command(subcommand)]
+        action: tokens::Action,
     },
 }
 
@@ -88,10 +101,20 @@ struct Quota(Option<u64>);
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let data = args.data.map_or_else(home::default_data_folder, Ok)?;
-    let Subject::User { action } = args.subject;
+    match args.subject {
+        Subject::User { action } => user(app, &data, action).await,
+        Subject::App { action } => apps::run(app, &data, action).await,
+        Subject::Token { action } => tokens::run(app, &data, action).await,
+    }
+}
+
+async fn user(app: &App, data: &Path, action: UserAction) -> CliResult {
     let (order, email, done) = match action {
         UserAction::List => {
-            let users = administration::give(&data, &app.runtime, Order::ListUsers).await?;
+            let answer = administration::give(data, &app.runtime, Order::ListUsers).await?;
+            let Answer::Users { users } = answer else {
+                return Err(administration::strange());
+            };
             return print(app, &users);
         }
         UserAction::Add {
@@ -148,7 +171,7 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
             )
         }
     };
-    administration::give(&data, &app.runtime, order)
+    administration::give(data, &app.runtime, order)
         .await
         .map_err(|error| error.about(&email))?;
     app.ui

@@ -1,14 +1,45 @@
-//! `cairn devices`: the account's devices.
+//! `cairn devices`: the devices, apps and tokens that are linked to the account.
 
+use cairn_core::ids::DeviceId;
+use clap::Subcommand;
 use serde_json::json;
 
 use crate::App;
-use crate::error::CliResult;
+use crate::error::{CliError, CliResult};
 use crate::session::Session;
 use crate::ui::format;
 
-pub(crate) async fn run(app: &App) -> CliResult {
+/// Options of `cairn devices`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Unlink a device, an app or a token; files on a device's disk stay
+    Unlink {
+        /// Its id, as listed
+        #[arg(value_name = "ID")]
+        id: DeviceId,
+    },
+}
+
+pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let session = Session::open(app)?;
+    let Some(Action::Unlink { id }) = args.action else {
+        return list(app, &session).await;
+    };
+    if id == session.profile.device {
+        return Err(CliError::refused("that is this device").next("unlink it with \"cairn logout\""));
+    }
+    session.remote.unlink(id).await?;
+    app.ui
+        .outcome(format!("{id} is unlinked."), &json!({ "id": id.to_string() }))
+}
+
+async fn list(app: &App, session: &Session) -> CliResult {
     let devices = session.remote.devices().await?.devices;
     if app.ui.json {
         let rows: Vec<_> = devices
@@ -19,6 +50,7 @@ pub(crate) async fn run(app: &App) -> CliResult {
                     "name": device.name,
                     "created_at_ms": device.created_at.as_millis(),
                     "last_seen_at_ms": device.last_seen_at.as_millis(),
+                    "kind": device.kind.as_deref().unwrap_or("device"),
                     "is_this": device.id == session.profile.device,
                 })
             })
@@ -29,7 +61,11 @@ pub(crate) async fn run(app: &App) -> CliResult {
         let this = if device.id == session.profile.device {
             "  (this device)"
         } else {
-            ""
+            match device.kind.as_deref() {
+                Some("app") => "  (app)",
+                Some("token") => "  (token)",
+                _ => "",
+            }
         };
         let seen = format::time(device.last_seen_at);
         app.ui

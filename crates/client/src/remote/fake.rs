@@ -11,14 +11,15 @@ use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::{
     ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CommitRequest, CursorReply, CursorReport,
-    Devices, Event, Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, Have, NodesReply, NodesRequest,
-    Resolve, ResolveReply, Signatures, TreeHashReply, TreeHashRequest, Whoami, from_cbor,
+    Devices, Event, Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, Have, MakeToken, MakeTokenReply,
+    NodesReply, NodesRequest, Resolve, ResolveReply, Signatures, TreeHashReply, TreeHashRequest, Whoami,
+    from_cbor,
 };
 use cairn_codec::{EncodedChunk, decode_chunk, decode_delta, encode_chunk, encode_patch};
 use cairn_core::change::{GroupOutcome, Op, Refusal};
 use cairn_core::delta::Signature;
 use cairn_core::file_hasher::FileHasher;
-use cairn_core::ids::{ChainHash, ChunkHash, Incarnation, NamespaceId, NodeId, OpId};
+use cairn_core::ids::{ChainHash, ChunkHash, DeviceId, Incarnation, NamespaceId, NodeId, OpId};
 use cairn_core::limits;
 use cairn_core::manifest::{ManifestReader, Page, Step};
 use cairn_core::node::{Content, FileContent};
@@ -380,6 +381,14 @@ impl Remote for FakeRemote {
     }
 
     async fn devices(&self) -> RemoteResult<Devices> {
+        Err(Self::unreachable())
+    }
+
+    async fn unlink(&self, _: DeviceId) -> RemoteResult<()> {
+        Err(Self::unreachable())
+    }
+
+    async fn make_token(&self, _: MakeToken) -> RemoteResult<MakeTokenReply> {
         Err(Self::unreachable())
     }
 

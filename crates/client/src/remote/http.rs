@@ -14,11 +14,11 @@ use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::frame::Frame;
 use cairn_api::sync::{
     CBOR, ChangesReply, ChangesRequest, ChildrenRequest, ChunksReply, CommitReply, CursorReply, CursorReport,
-    Devices, Event, FRAMES, Fetch, Have, HaveReply, Hello, Login, LoginReply, NodesReply, NodesRequest,
-    PROTOCOL_VERSION, Resolve, ResolveReply, Signatures, SignaturesReply, TreeHashReply, TreeHashRequest,
-    Whoami, from_cbor, to_cbor,
+    Devices, Event, FRAMES, Fetch, Have, HaveReply, Hello, Login, LoginReply, MakeToken, MakeTokenReply,
+    NodesReply, NodesRequest, PROTOCOL_VERSION, Resolve, ResolveReply, Signatures, SignaturesReply,
+    TreeHashReply, TreeHashRequest, Unlink, Whoami, from_cbor, to_cbor,
 };
-use cairn_core::ids::NamespaceId;
+use cairn_core::ids::{DeviceId, NamespaceId};
 use cairn_core::limits::HEARTBEAT_SECONDS;
 use futures::stream::{self, BoxStream, StreamExt};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
@@ -332,6 +332,17 @@ impl Remote for HttpRemote {
 
     async fn devices(&self) -> RemoteResult<Devices> {
         self.caller.get(Route::Devices).await
+    }
+
+    async fn unlink(&self, device: DeviceId) -> RemoteResult<()> {
+        let request = self.caller.request(Method::POST, Route::Unlink.path());
+        let request = Caller::whole(request, to_cbor(&Unlink { device }));
+        self.caller.send(Route::Unlink, request, SILENCE).await?;
+        Ok(())
+    }
+
+    async fn make_token(&self, request: MakeToken) -> RemoteResult<MakeTokenReply> {
+        self.caller.ask(Route::Tokens, &request).await
     }
 
     async fn logout(&self) -> RemoteResult<()> {

@@ -2,6 +2,7 @@
 
 pub mod apps;
 pub(crate) mod grants;
+pub mod made;
 
 use cairn_core::ids::{AccountId, DeviceId, Incarnation, NamespaceId};
 use cairn_core::limits;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State as Shared;
 use cairn_api::sync::{DeviceRow, Devices};
+use cairn_metadata::LinkKind;
 
 use crate::auth::Caller;
 use crate::body::{Answer, Reply};
@@ -20,8 +21,17 @@ pub(super) async fn devices(Shared(state): Shared<Arc<State>>, caller: Caller) -
         name: device.name,
         created_at: device.created_at,
         last_seen_at: device.last_seen_at,
+        kind: Some(kind(device.kind).to_owned()),
     };
     Ok(Reply(Devices {
         devices: devices.into_iter().map(row).collect(),
     }))
+}
+
+const fn kind(kind: LinkKind) -> &'static str {
+    match kind {
+        LinkKind::Device => "device",
+        LinkKind::App => "app",
+        LinkKind::Token => "token",
+    }
 }

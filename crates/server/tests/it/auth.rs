@@ -86,6 +86,8 @@ async fn every_route_but_hello_and_login_wants_a_token() {
         ("POST", path::LOGOUT),
         ("GET", path::WHOAMI),
         ("GET", path::DEVICES),
+        ("POST", path::UNLINK),
+        ("POST", path::TOKENS),
         ("POST", path::HAVE),
         ("POST", path::CHUNKS),
         ("POST", path::COMMIT),

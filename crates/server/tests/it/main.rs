@@ -14,5 +14,6 @@ mod oauth_token;
 mod public;
 mod serve;
 mod support;
+mod tokens;
 mod tree_hash;
 mod upload;

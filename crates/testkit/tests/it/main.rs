@@ -1,5 +1,6 @@
 //! End to end, with the real program: see `cairn_testkit` for how a test is built.
 
+mod access;
 mod bad_input;
 mod conflicts;
 mod daemon;
