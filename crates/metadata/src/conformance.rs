@@ -9,6 +9,7 @@ mod fixture;
 mod groups;
 mod journal;
 mod trees;
+mod uploads;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,6 +34,9 @@ where
     access::a_link_has_a_bounded_number_of_tokens(make().await).await;
     access::apps_are_registered_and_forgotten_with_their_links(make().await).await;
     access::a_code_is_taken_once(make().await).await;
+    uploads::pieces_follow_one_another(make().await).await;
+    uploads::concurrent_pieces_come_in_any_order(make().await).await;
+    uploads::uploads_are_forgotten_in_their_time(make().await).await;
     for case in [Case::Groups, Case::Trees, Case::Journal, Case::Chunks] {
         run_case(case, &make).await;
     }

@@ -16,6 +16,7 @@ mod row;
 mod rules;
 mod scopes;
 pub mod sqlite;
+mod uploads;
 
 pub use access::{
     AccessStore, AccessToken, App, AppKey, AppLink, AuthCode, CODES_PER_ACCOUNT, Challenge, ChallengeMethod,
@@ -25,6 +26,7 @@ pub use error::MetadataError;
 pub use memory::MemoryMetadata;
 pub use scopes::{Scope, Scopes};
 pub use sqlite::SqliteMetadata;
+pub use uploads::{PieceOutcome, UPLOADS_PER_ACCOUNT, Upload, UploadId, UploadPiece, UploadStore};
 
 use std::fmt;
 
@@ -302,7 +304,7 @@ pub enum CursorReport {
 
 /// Who has what, in which order. See the crate's documentation for what every verb promises.
 #[async_trait]
-pub trait MetadataStore: AccessStore {
+pub trait MetadataStore: AccessStore + UploadStore {
     // Accounts and devices.
 
     /// Makes an account with an empty root namespace of the given incarnation.
@@ -497,7 +499,7 @@ pub trait MetadataStore: AccessStore {
         now: Timestamp,
     ) -> Result<()>;
 
-    /// Removes grants that expired before `now`; returns how many. Operation ids stay for 30 days at least.
+    /// Removes grants and uploads that expired before `now`; returns how many grants. Operation ids stay for 30 days at least.
     async fn remove_expired(&self, now: Timestamp) -> Result<u64>;
 
     /// Lists every namespace by id, after `after`, at most `limit`; for jobs.

@@ -6,6 +6,7 @@
 mod access;
 mod namespace;
 mod store;
+mod uploads;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use cairn_core::ids::{AccountId, DeviceId, NamespaceId};
 
 use crate::{
     AccessToken, Account, App, AppKey, AppLink, AuthCode, Device, Email, MetadataError, Result, TokenHash,
+    UploadId,
 };
 use namespace::Namespace;
 
@@ -53,6 +55,7 @@ struct State {
     apps: BTreeMap<AppKey, App>,
     codes: HashMap<TokenHash, AuthCode>,
     namespaces: BTreeMap<NamespaceId, Namespace>,
+    uploads: BTreeMap<(AccountId, UploadId), uploads::Open>,
 }
 
 /// A device with the tokens that speak for it.

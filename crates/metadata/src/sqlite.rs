@@ -19,6 +19,7 @@ mod prefetch;
 mod statement;
 mod store;
 mod tree;
+mod uploads;
 mod writer;
 
 pub use error::OpenError;

@@ -20,8 +20,9 @@ use cairn_core::time::Timestamp;
 use cairn_core::tree::{Entry, Neighbourhood};
 use cairn_metadata::{
     AccessStore, AccessToken, Account, App, AppKey, AppLink, AuthCode, Changes, Commit, CommitOutcome,
-    CursorReport, Device, Email, MemoryMetadata, MetadataStore, NamespaceHead, NodePage, RefreshToken,
-    Result, Session, TokenHash, UnverifiedContent, Written,
+    CursorReport, Device, Email, MemoryMetadata, MetadataStore, NamespaceHead, NodePage, PieceOutcome,
+    RefreshToken, Result, Session, TokenHash, UnverifiedContent, Upload, UploadId, UploadPiece, UploadStore,
+    Written,
 };
 
 use crate::spawner::Life;
@@ -152,6 +153,21 @@ gated! {
         write remove_app(key: &AppKey) -> Result<bool>;
         write add_code(code: &AuthCode, now: Timestamp) -> Result<()>;
         write take_code(hash: &TokenHash) -> Result<Option<AuthCode>>;
+    }
+}
+
+gated! {
+    UploadStore, MemoryMetadata {
+        read upload(account: AccountId, id: UploadId) -> Result<Option<Upload>>;
+        read pieces(account: AccountId, id: UploadId, from: u64, limit: usize) -> Result<Vec<UploadPiece>>;
+        write begin_upload(upload: &Upload, now: Timestamp) -> Result<bool>;
+        write add_piece(
+            account: AccountId,
+            id: UploadId,
+            piece: &UploadPiece,
+            closes: bool
+        ) -> Result<PieceOutcome>;
+        write end_upload(account: AccountId, id: UploadId) -> Result<bool>;
     }
 }
 

@@ -343,6 +343,7 @@ impl MetadataStore for MemoryMetadata {
 
     async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
         let mut state = self.lock();
+        state.forget_expired_uploads(None, now);
         Ok(state
             .namespaces
             .values_mut()

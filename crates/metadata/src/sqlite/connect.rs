@@ -21,7 +21,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 256;
 
 /// Every migration with its timestamp, oldest first. A released one is never edited.
-const MIGRATIONS: [(i64, &str); 2] = [
+const MIGRATIONS: [(i64, &str); 3] = [
     (
         20_261_122_000_000,
         include_str!("../../migrations/20261122000000_initial.sql"),
@@ -29,6 +29,10 @@ const MIGRATIONS: [(i64, &str); 2] = [
     (
         20_261_126_000_000,
         include_str!("../../migrations/20261126000000_access.sql"),
+    ),
+    (
+        20_261_126_100_000,
+        include_str!("../../migrations/20261126100000_uploads.sql"),
     ),
 ];
 

@@ -13,6 +13,7 @@ use super::flush::{flush, write_ledger};
 use super::statement::{Session, query};
 use super::tree::Tree;
 use super::writer::Write;
+use super::{journal, uploads};
 use crate::codec::encode_content;
 use crate::invariants::Dump;
 use crate::row::{Ledger, NodeRow, PastContent, PastPlace};
@@ -141,6 +142,9 @@ impl Write for ExpiryWrite {
             .bind(self.namespace.get())
             .bind(self.now.plus_millis(-OP_ID_MS).as_millis());
         session.execute(ops).await?;
+        if let Some(head) = journal::head(session, self.namespace).await? {
+            uploads::forget_expired(session, head.owner, self.now).await?;
+        }
         Ok(removed)
     }
 }

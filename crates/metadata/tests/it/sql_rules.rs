@@ -7,7 +7,7 @@
 use std::path::Path;
 
 /// Tables with the column that they are distributed by.
-const TABLES: [(&str, &str); 26] = [
+const TABLES: [(&str, &str); 28] = [
     ("namespace", "ns_id"),
     ("node", "ns_id"),
     ("place_history", "ns_id"),
@@ -33,6 +33,8 @@ const TABLES: [(&str, &str); 26] = [
     ("refresh_token", "token_hash"),
     ("account_email", "email"),
     ("token", "token_hash"),
+    ("upload", "account_id"),
+    ("upload_piece", "account_id"),
     // A reference table: any node may read it.
     ("schema_version", "version"),
 ];
