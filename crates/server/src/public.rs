@@ -31,6 +31,8 @@ pub(crate) fn routes() -> Router<Arc<State>> {
     let unknown = any(call::unknown_route);
     Router::new()
         .merge(file_routes())
+        .merge(session_routes())
+        .merge(batch_routes())
         .merge(account_routes())
         .route("/2/{*route}", unknown)
 }
@@ -53,11 +55,37 @@ fn account_routes() -> Router<Arc<State>> {
         )
 }
 
+fn session_routes() -> Router<Arc<State>> {
+    const WRITE: Scope = Scope::FilesContentWrite;
+    let route = |name: &str| format!("/2/files/upload_session/{name}");
+    Router::new()
+        .route(&route("start"), upload(WRITE, files::start))
+        .route(&route("append_v2"), upload(WRITE, files::append))
+        .route(&route("finish"), upload(WRITE, files::finish))
+        .route(&route("start_batch"), rpc(WRITE, files::start_batch))
+        .route(&route("append_batch"), upload(WRITE, files::append_batch))
+        .route(&route("finish_batch_v2"), rpc(WRITE, files::finish_batch))
+        .route(&route("finish_batch"), rpc(WRITE, files::finish_batch_v1))
+        .route(&route("finish_batch/check"), rpc(WRITE, files::check))
+}
+
+fn batch_routes() -> Router<Arc<State>> {
+    const WRITE: Scope = Scope::FilesContentWrite;
+    Router::new()
+        .route("/2/files/create_folder_batch", rpc(WRITE, files::create_folders))
+        .route("/2/files/create_folder_batch/check", rpc(WRITE, files::check))
+        .route("/2/files/delete_batch", rpc(WRITE, files::delete_all))
+        .route("/2/files/delete_batch/check", rpc(WRITE, files::check))
+        .route("/2/files/copy_batch_v2", rpc(WRITE, files::copy_all))
+        .route("/2/files/copy_batch/check_v2", rpc(WRITE, files::check))
+        .route("/2/files/move_batch_v2", rpc(WRITE, files::move_all))
+        .route("/2/files/move_batch/check_v2", rpc(WRITE, files::check))
+}
+
 fn file_routes() -> Router<Arc<State>> {
     const SEE: Scope = Scope::FilesMetadataRead;
     const READ: Scope = Scope::FilesContentRead;
     const WRITE: Scope = Scope::FilesContentWrite;
-    let download_get = download(READ, files::download);
     Router::new()
         .route("/2/files/get_metadata", rpc(SEE, files::get_metadata))
         .route("/2/files/list_folder", rpc(SEE, files::list_folder))
@@ -74,7 +102,7 @@ fn file_routes() -> Router<Arc<State>> {
             axum::routing::post(files::longpoll),
         )
         .route("/2/files/upload", upload(WRITE, files::upload))
-        .route("/2/files/download", download_get)
+        .route("/2/files/download", download(READ, files::download))
         .route("/2/files/create_folder_v2", rpc(WRITE, files::create_folder))
         .route("/2/files/delete_v2", rpc(WRITE, files::delete))
         .route("/2/files/move_v2", rpc(WRITE, files::move_to))

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::{Request, State as Shared};
+use axum::extract::{MatchedPath, Request, State as Shared};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,6 @@ use cairn_api::sync::{self, CBOR};
 use cairn_core::ids::DeviceId;
 
 use crate::error::{Failure, ServiceError};
-use crate::oauth;
 use crate::public;
 use crate::state::State;
 
@@ -44,7 +43,7 @@ pub(crate) struct Who(pub(crate) Arc<OnceLock<DeviceId>>);
 pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Request, next: Next) -> Response {
     let started = tokio::time::Instant::now();
     let request_id = new_request_id(&state);
-    let route = route_name(request.uri().path());
+    let route = route_name(&request);
     let is_public = request.uri().path().starts_with(public::PREFIX);
     let method = request.method().clone();
     let who = Who::default();
@@ -113,35 +112,7 @@ fn chain(error: &ServiceError) -> String {
 }
 
 /// The route in the log. What is none of ours stays out of it: it may hold anything.
-fn route_name(path: &str) -> &'static str {
-    const KNOWN: [&str; 27] = [
-        "/",
-        "/healthz",
-        "/readyz",
-        sync::path::HELLO,
-        sync::path::LOGIN,
-        sync::path::LOGOUT,
-        sync::path::WHOAMI,
-        sync::path::DEVICES,
-        sync::path::UNLINK,
-        sync::path::TOKENS,
-        sync::path::HAVE,
-        sync::path::SIGNATURES,
-        sync::path::TREE_HASH,
-        sync::path::CHUNKS,
-        sync::path::COMMIT,
-        sync::path::CHANGES,
-        sync::path::NODES,
-        sync::path::CHILDREN,
-        sync::path::RESOLVE,
-        sync::path::FETCH,
-        sync::path::CURSOR,
-        sync::path::EVENTS,
-        oauth::AUTHORIZE,
-        oauth::OLD_AUTHORIZE,
-        oauth::TOKEN,
-        oauth::OLD_TOKEN,
-        oauth::REVOKE,
-    ];
-    KNOWN.into_iter().find(|known| *known == path).unwrap_or("other")
+fn route_name(request: &Request) -> String {
+    let matched = request.extensions().get::<MatchedPath>();
+    matched.map_or("other", MatchedPath::as_str).to_owned()
 }

@@ -1,6 +1,5 @@
 //! `/2/users`: whose account it is, and how much it holds.
 
-use cairn_core::ids::AccountId;
 use cairn_metadata::Account;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -8,15 +7,11 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::error::{ApiError, ApiResult};
 use super::stone::tag;
+use crate::service::accounts::dropbox_id;
 use crate::service::browse;
 
 /// What an account without a bound is said to be allowed: 1 PiB, which every client's numbers hold.
 const UNBOUNDED: u64 = 1 << 50;
-
-/// An account's id as clients see it: exactly 40 letters.
-pub(crate) fn account_id(id: AccountId) -> String {
-    format!("dbid:{:0>35}", id.to_string())
-}
 
 /// What an account is called until it has a name of its own.
 pub(crate) fn display_name(account: &Account) -> String {
@@ -50,7 +45,7 @@ pub(super) struct GetAccount {
 
 /// `users/get_account`: one's own; others are known where something is shared with them.
 pub(super) async fn account(call: Call, argument: GetAccount) -> ApiResult<Value> {
-    match argument.account_id == account_id(call.account.id) {
+    match argument.account_id == dropbox_id(call.account.id) {
         true => Ok(basic(&call.account)),
         false => Err(ApiError::Route(tag("no_account"))),
     }
@@ -63,7 +58,7 @@ pub(super) struct GetAccounts {
 
 /// `users/get_account_batch`
 pub(super) async fn accounts(call: Call, argument: GetAccounts) -> ApiResult<Value> {
-    let own = account_id(call.account.id);
+    let own = dropbox_id(call.account.id);
     if let Some(unknown) = argument.account_ids.iter().find(|id| **id != own) {
         return Err(ApiError::Route(
             json!({ ".tag": "no_account", "no_account": unknown }),
@@ -102,7 +97,7 @@ pub(super) async fn check_user(_: Call, argument: Option<Echo>) -> ApiResult<Val
 fn basic(account: &Account) -> Value {
     let name = display_name(account);
     json!({
-        "account_id": account_id(account.id),
+        "account_id": dropbox_id(account.id),
         "name": {
             "given_name": name,
             "surname": "",

@@ -9,6 +9,7 @@ mod history;
 mod ingest;
 mod list;
 mod relocate;
+mod sessions;
 mod stream;
 mod write;
 

@@ -3,6 +3,7 @@
 mod changes;
 mod files;
 mod protocol;
+mod sessions;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

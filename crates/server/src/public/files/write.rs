@@ -24,8 +24,13 @@ pub(in super::super) struct CommitInfo {
 }
 
 impl CommitInfo {
+    /// Where it goes.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Reads what it says; the error is one for programmers.
-    fn how(&self, call: &Call) -> ApiResult<Put> {
+    pub(super) fn how(&self, call: &Call) -> ApiResult<Put> {
         let mode = match self.mode.as_ref().map_or("add", Union::tag) {
             "add" => Mode::Add,
             "overwrite" => Mode::Overwrite,
@@ -72,7 +77,7 @@ pub(in super::super) struct Upload {
 pub(in super::super) async fn upload(call: Call, argument: Upload, mut body: BodyReader) -> ApiResult<Value> {
     let how = argument.commit.how(&call)?;
     let target =
-        path::parse_new(&argument.commit.path, call.namespace()).map_err(|error| error.or(upload_error))?;
+        path::parse_new(argument.commit.path(), call.namespace()).map_err(|error| error.or(upload_error))?;
     let mut ingest = Ingest::new(&call.state, call.caller.author(), call.namespace());
     while let Some(block) = body.next().await.map_err(too_large)? {
         ingest.write(&block).await?;
@@ -104,17 +109,22 @@ fn upload_error(error: FileError) -> ApiError {
 
 #[derive(Deserialize)]
 pub(in super::super) struct CreateFolder {
-    path: String,
+    pub(super) path: String,
     #[serde(default)]
-    autorename: bool,
+    pub(super) autorename: bool,
 }
 
 /// `files/create_folder_v2`
 pub(in super::super) async fn create_folder(call: Call, argument: CreateFolder) -> ApiResult<Value> {
+    make_folder(&call, argument).await
+}
+
+/// Makes a folder.
+pub(super) async fn make_folder(call: &Call, argument: CreateFolder) -> ApiResult<Value> {
     let shape = |error| error::write("path", error);
     let target = path::parse_new(&argument.path, call.namespace()).map_err(|error| error.or(shape))?;
     let made = call.files().make_folder(&target, argument.autorename).await;
-    wrapped(&call, &made.map_err(shape)?).await
+    wrapped(call, &made.map_err(shape)?).await
 }
 
 #[derive(Deserialize)]
@@ -125,11 +135,16 @@ pub(in super::super) struct Delete {
 
 /// `files/delete_v2`
 pub(in super::super) async fn delete(call: Call, argument: Delete) -> ApiResult<Value> {
+    remove(&call, argument).await
+}
+
+/// Deletes.
+pub(super) async fn remove(call: &Call, argument: Delete) -> ApiResult<Value> {
     let target = path::parse(&argument.path, call.namespace()).map_err(|error| error.or(delete_error))?;
     let rev = argument.parent_rev.as_deref().map(path::parse_rev).transpose();
     let rev = rev.map_err(|error| error.or(delete_error))?;
     let deleted = call.files().delete(&target, rev.as_ref()).await;
-    wrapped(&call, &deleted.map_err(delete_error)?).await
+    wrapped(call, &deleted.map_err(delete_error)?).await
 }
 
 fn delete_error(error: FileError) -> ApiError {
@@ -144,10 +159,10 @@ fn delete_error(error: FileError) -> ApiError {
 
 #[derive(Deserialize)]
 pub(in super::super) struct Relocate {
-    from_path: String,
-    to_path: String,
+    pub(super) from_path: String,
+    pub(super) to_path: String,
     #[serde(default)]
-    autorename: bool,
+    pub(super) autorename: bool,
 }
 
 impl Relocate {
@@ -164,25 +179,35 @@ impl Relocate {
 
 /// `files/move_v2`
 pub(in super::super) async fn move_to(call: Call, argument: Relocate) -> ApiResult<Value> {
-    let wanted = argument.wanted(&call)?;
-    let source = source(&call, &wanted).await?;
+    relocate_by_move(&call, &argument).await
+}
+
+/// `files/copy_v2`
+pub(in super::super) async fn copy_to(call: Call, argument: Relocate) -> ApiResult<Value> {
+    relocate_by_copy(&call, &argument).await
+}
+
+/// Moves.
+pub(super) async fn relocate_by_move(call: &Call, argument: &Relocate) -> ApiResult<Value> {
+    let wanted = argument.wanted(call)?;
+    let source = source(call, &wanted).await?;
     let moved = call.files().move_to(source, &wanted).await;
     let into_itself = "cant_move_folder_into_itself";
     wrapped(
-        &call,
+        call,
         &moved.map_err(|error| relocation_error(error, into_itself))?,
     )
     .await
 }
 
-/// `files/copy_v2`
-pub(in super::super) async fn copy_to(call: Call, argument: Relocate) -> ApiResult<Value> {
-    let wanted = argument.wanted(&call)?;
-    let source = source(&call, &wanted).await?;
+/// Copies.
+pub(super) async fn relocate_by_copy(call: &Call, argument: &Relocate) -> ApiResult<Value> {
+    let wanted = argument.wanted(call)?;
+    let source = source(call, &wanted).await?;
     let copied = call.files().copy_to(source, &wanted).await;
     let into_itself = "duplicated_or_nested_paths";
     wrapped(
-        &call,
+        call,
         &copied.map_err(|error| relocation_error(error, into_itself))?,
     )
     .await

@@ -1,0 +1,360 @@
+//! `upload_session`: contents that come in several requests.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cairn_core::node::FileContent;
+use cairn_metadata::{PieceOutcome, Upload, UploadId};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::call::{Call, too_large};
+use super::super::error::{self, ApiError, ApiResult, flattened};
+use super::super::stone::{Union, nested, tag};
+use super::super::{metadata, path};
+use super::write::CommitInfo;
+use crate::body::BodyReader;
+use crate::service::files::{FileError, Ingest, Ingested};
+
+const PREFIX: &str = "pid_upload_session:";
+/// Pieces of a concurrent session begin at a multiple of it, and all but the last are as long.
+const BLOCK: u64 = 4 << 20;
+/// Entries of one batch, as Dropbox has it.
+const MOST_ENTRIES: usize = 1_000;
+/// Entries of one batch of pieces.
+const MOST_PIECES: usize = 500;
+/// Entries of a batch that are committed at once.
+const AT_ONCE: usize = 8;
+
+#[derive(Deserialize)]
+pub(in super::super) struct Start {
+    #[serde(default)]
+    close: bool,
+    session_type: Option<Union>,
+    content_hash: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Cursor {
+    session_id: String,
+    offset: u64,
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct Append {
+    cursor: Cursor,
+    #[serde(default)]
+    close: bool,
+    content_hash: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct Finish {
+    cursor: Cursor,
+    commit: CommitInfo,
+    content_hash: Option<String>,
+}
+
+/// `files/upload_session/start`
+pub(in super::super) async fn start(call: Call, argument: Start, body: BodyReader) -> ApiResult<Value> {
+    let concurrent = is_concurrent(argument.session_type.as_ref())?;
+    let content = receive(&call, body, argument.content_hash.as_deref())
+        .await?
+        .content;
+    if concurrent && content.size > 0 {
+        return Err(ApiError::Route(tag("concurrent_session_data_not_allowed")));
+    }
+    if concurrent && argument.close {
+        return Err(ApiError::Route(tag("concurrent_session_close_not_allowed")));
+    }
+    let id = begin(&call, concurrent).await?;
+    if content.size > 0 || argument.close {
+        let added = call.files().add_piece(id, 0, &content, argument.close).await;
+        added.map_err(service)?;
+    }
+    Ok(json!({ "session_id": text(id) }))
+}
+
+/// `files/upload_session/append_v2`
+pub(in super::super) async fn append(call: Call, argument: Append, body: BodyReader) -> ApiResult<Value> {
+    let upload = find(&call, &argument.cursor).await?.ok_or_else(not_found)?;
+    // Before the bytes are read: they may be many.
+    check_start(&upload, argument.cursor.offset).map_err(ApiError::Route)?;
+    let content = receive(&call, body, argument.content_hash.as_deref())
+        .await?
+        .content;
+    let added = add(&call, &upload, argument.cursor.offset, &content, argument.close).await?;
+    added.map_err(ApiError::Route)?;
+    Ok(Value::Null)
+}
+
+/// `files/upload_session/finish`
+pub(in super::super) async fn finish(call: Call, argument: Finish, body: BodyReader) -> ApiResult<Value> {
+    let lookup = |error| ApiError::Route(nested("lookup_failed", error));
+    let found = find(&call, &argument.cursor).await?;
+    let mut upload = found.ok_or_else(|| lookup(tag("not_found")))?;
+    let offset = argument.cursor.offset;
+    if !upload.concurrent && offset != upload.size {
+        return Err(lookup(incorrect_offset(upload.size)));
+    }
+    let content = receive(&call, body, argument.content_hash.as_deref())
+        .await?
+        .content;
+    if content.size > 0 {
+        if upload.concurrent {
+            return Err(ApiError::Route(tag("concurrent_session_data_not_allowed")));
+        }
+        let added = add(&call, &upload, offset, &content, false).await?;
+        added.map_err(lookup)?;
+        upload.size += content.size;
+    }
+    if upload.concurrent && upload.total.is_none() {
+        return Err(ApiError::Route(tag("concurrent_session_not_closed")));
+    }
+    commit(&call, &upload, &argument.commit).await
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct FinishBatch {
+    entries: Vec<Finish>,
+}
+
+/// `files/upload_session/finish_batch_v2`
+pub(in super::super) async fn finish_batch(call: Call, argument: FinishBatch) -> ApiResult<Value> {
+    if argument.entries.len() > MOST_ENTRIES {
+        return Err(ApiError::BadInput(format!("entries: at most {MOST_ENTRIES}")));
+    }
+    let call = &call;
+    let finished = stream::iter(argument.entries).map(|entry| finish_entry(call, entry));
+    let entries: Vec<Value> = finished.buffered(AT_ONCE).try_collect().await?;
+    Ok(json!({ "entries": entries }))
+}
+
+/// `files/upload_session/finish_batch`: done when it answers.
+pub(in super::super) async fn finish_batch_v1(call: Call, argument: FinishBatch) -> ApiResult<Value> {
+    let mut result = finish_batch(call, argument).await?;
+    if let Some(fields) = result.as_object_mut() {
+        fields.insert(".tag".into(), "complete".into());
+    }
+    Ok(result)
+}
+
+async fn finish_entry(call: &Call, entry: Finish) -> ApiResult<Value> {
+    let finished = async {
+        let lookup = |error| ApiError::Route(nested("lookup_failed", error));
+        let found = find(call, &entry.cursor).await?;
+        let upload = found.ok_or_else(|| lookup(tag("not_found")))?;
+        if upload.total.is_none() {
+            return Err(lookup(tag("not_closed")));
+        }
+        if entry.cursor.offset != upload.size {
+            return Err(lookup(incorrect_offset(upload.size)));
+        }
+        commit(call, &upload, &entry.commit).await
+    };
+    match finished.await {
+        Ok(Value::Object(fields)) => Ok(flattened("success", fields)),
+        Ok(other) => Ok(nested("success", other)),
+        Err(ApiError::Route(error)) => Ok(nested("failure", error)),
+        Err(other) => Err(other),
+    }
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct StartBatch {
+    num_sessions: usize,
+    session_type: Option<Union>,
+}
+
+/// `files/upload_session/start_batch`
+pub(in super::super) async fn start_batch(call: Call, argument: StartBatch) -> ApiResult<Value> {
+    if !(1..=MOST_ENTRIES).contains(&argument.num_sessions) {
+        return Err(ApiError::BadInput(format!(
+            "num_sessions: must be 1 to {MOST_ENTRIES}"
+        )));
+    }
+    let concurrent = is_concurrent(argument.session_type.as_ref())?;
+    let mut ids = Vec::with_capacity(argument.num_sessions);
+    for _ in 0..argument.num_sessions {
+        ids.push(text(begin(&call, concurrent).await?));
+    }
+    Ok(json!({ "session_ids": ids }))
+}
+
+#[derive(Deserialize)]
+struct BatchPiece {
+    cursor: Cursor,
+    length: u64,
+    #[serde(default)]
+    close: bool,
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct AppendBatch {
+    entries: Vec<BatchPiece>,
+    content_hash: Option<String>,
+}
+
+/// `files/upload_session/append_batch`: one body for pieces of several sessions. Nothing is kept when the body is not what was
+/// announced.
+pub(in super::super) async fn append_batch(
+    call: Call,
+    argument: AppendBatch,
+    mut body: BodyReader,
+) -> ApiResult<Value> {
+    if argument.entries.len() > MOST_PIECES {
+        return Err(ApiError::BadInput(format!("entries: at most {MOST_PIECES}")));
+    }
+    let mut whole = cairn_core::content_hash::ContentHasher::new();
+    let mut pieces: Vec<Ingested> = Vec::with_capacity(argument.entries.len());
+    let mut rest = bytes::Bytes::new();
+    for entry in &argument.entries {
+        let mut ingest = Ingest::new(&call.state, call.caller.author(), call.namespace());
+        let mut left = entry.length;
+        while left > 0 {
+            if rest.is_empty() {
+                let block = body.next().await.map_err(too_large)?;
+                rest = block.ok_or_else(|| ApiError::Route(tag("length_mismatch")))?;
+                whole.update(&rest);
+            }
+            let take = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+            ingest.write(&rest.split_to(take)).await?;
+            left -= take as u64;
+        }
+        pieces.push(ingest.finish().await?);
+    }
+    if !rest.is_empty() || body.next().await.map_err(too_large)?.is_some() {
+        return Err(ApiError::Route(tag("length_mismatch")));
+    }
+    let found = whole.finish().to_string();
+    if argument.content_hash.is_some_and(|claimed| claimed != found) {
+        return Err(ApiError::Route(tag("content_hash_mismatch")));
+    }
+    let mut entries = Vec::with_capacity(pieces.len());
+    for (entry, piece) in argument.entries.iter().zip(pieces) {
+        let added = match find(&call, &entry.cursor).await? {
+            None => Err(tag("not_found")),
+            Some(upload) => add(&call, &upload, entry.cursor.offset, &piece.content, entry.close).await?,
+        };
+        entries.push(match added {
+            Ok(()) => tag("success"),
+            Err(error) => nested("failure", error),
+        });
+    }
+    Ok(json!({ "entries": entries }))
+}
+
+fn is_concurrent(kind: Option<&Union>) -> ApiResult<bool> {
+    match kind.map_or("sequential", Union::tag) {
+        "sequential" => Ok(false),
+        "concurrent" => Ok(true),
+        other => Err(ApiError::BadInput(format!("session_type: {other:?} is none"))),
+    }
+}
+
+async fn begin(call: &Call, concurrent: bool) -> ApiResult<UploadId> {
+    match call.files().begin_upload(concurrent).await {
+        Ok(id) => Ok(id),
+        Err(FileError::Service(error)) => Err(error.into()),
+        Err(_) => Err(ApiError::BadInput(
+            "this account has too many open upload sessions".into(),
+        )),
+    }
+}
+
+/// Takes a body in and checks what it was promised to be.
+async fn receive(call: &Call, mut body: BodyReader, claimed: Option<&str>) -> ApiResult<Ingested> {
+    let mut ingest = Ingest::new(&call.state, call.caller.author(), call.namespace());
+    while let Some(block) = body.next().await.map_err(too_large)? {
+        ingest.write(&block).await?;
+    }
+    let ingested = ingest.finish().await?;
+    let found = ingested.content.content_hash.to_string();
+    match claimed {
+        Some(claimed) if claimed != found => Err(ApiError::Route(tag("content_hash_mismatch"))),
+        _ => Ok(ingested),
+    }
+}
+
+async fn find(call: &Call, cursor: &Cursor) -> ApiResult<Option<Upload>> {
+    match parse(&cursor.session_id) {
+        None => Ok(None),
+        Some(id) => call.files().find_upload(id).await.map_err(service),
+    }
+}
+
+/// Adds a piece; the inner error is a member of the route's own union.
+async fn add(
+    call: &Call,
+    upload: &Upload,
+    start: u64,
+    content: &FileContent,
+    closes: bool,
+) -> ApiResult<Result<(), Value>> {
+    if let Err(error) = check_start(upload, start) {
+        return Ok(Err(error));
+    }
+    if upload.concurrent && !closes && !content.size.is_multiple_of(BLOCK) {
+        return Ok(Err(tag("concurrent_session_invalid_data_size")));
+    }
+    let added = call.files().add_piece(upload.id, start, content, closes).await;
+    Ok(match added.map_err(service)? {
+        PieceOutcome::Added => Ok(()),
+        PieceOutcome::Unknown => Err(tag("not_found")),
+        PieceOutcome::Closed => Err(tag("closed")),
+        PieceOutcome::WrongStart { size } => Err(incorrect_offset(size)),
+    })
+}
+
+fn check_start(upload: &Upload, start: u64) -> Result<(), Value> {
+    if upload.concurrent {
+        return match start.is_multiple_of(BLOCK) {
+            true => Ok(()),
+            false => Err(tag("concurrent_session_invalid_offset")),
+        };
+    }
+    if upload.total.is_some() {
+        return Err(tag("closed"));
+    }
+    match start == upload.size {
+        true => Ok(()),
+        false => Err(incorrect_offset(upload.size)),
+    }
+}
+
+/// Puts what has come where it goes. The session stays for another try when that fails.
+async fn commit(call: &Call, upload: &Upload, info: &CommitInfo) -> ApiResult<Value> {
+    let shape = |error| error::write("path", error);
+    let how = info.how(call)?;
+    let target = path::parse_new(info.path(), call.namespace()).map_err(|error| error.or(shape))?;
+    let files = call.files();
+    let assembled = files.assemble(upload).await.map_err(service)?;
+    let ingested = assembled.ok_or_else(|| ApiError::Route(tag("concurrent_session_missing_data")))?;
+    let located = files.put(&target, &ingested, &how).await.map_err(shape)?;
+    files.end_upload(upload.id).await.map_err(service)?;
+    metadata::one(call, &located).await
+}
+
+fn service(error: FileError) -> ApiError {
+    match error {
+        FileError::Service(error) => error.into(),
+        other => ApiError::BadInput(other.to_string()),
+    }
+}
+
+fn not_found() -> ApiError {
+    ApiError::Route(tag("not_found"))
+}
+
+fn incorrect_offset(size: u64) -> Value {
+    json!({ ".tag": "incorrect_offset", "correct_offset": size })
+}
+
+fn text(id: UploadId) -> String {
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(id.0))
+}
+
+fn parse(text: &str) -> Option<UploadId> {
+    let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?;
+    bytes.try_into().ok().map(UploadId)
+}
