@@ -49,6 +49,8 @@ pub(crate) struct Auth {
     pub(crate) hashing: Arc<Semaphore>,
     pub(crate) requests: Limiter<DeviceId>,
     pub(crate) have_hashes: Limiter<DeviceId>,
+    /// The folders of confined apps by their links, for a minute.
+    pub(crate) app_folders: moka::sync::Cache<DeviceId, Option<String>>,
     /// Devices that were recorded as heard of within the hour.
     touched: moka::sync::Cache<DeviceId, ()>,
 }
@@ -65,6 +67,10 @@ impl Auth {
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             requests: Limiter::new(Quota::per_second(rate).allow_burst(burst)),
             have_hashes: Limiter::new(Quota::per_minute(HAVE_HASHES_PER_MINUTE)),
+            app_folders: moka::sync::Cache::builder()
+                .max_capacity(TOUCHED_DEVICES)
+                .time_to_live(Duration::from_secs(60))
+                .build(),
             touched: moka::sync::Cache::builder()
                 .max_capacity(TOUCHED_DEVICES)
                 .time_to_live(Duration::from_secs(3_600))

@@ -19,6 +19,7 @@ pub(crate) enum AccessOrder {
     AddApp {
         name: String,
         redirect_uris: Vec<String>,
+        folder: Option<String>,
     },
     /// List the registered apps.
     ListApps,
@@ -43,6 +44,7 @@ pub(crate) struct ListedApp {
     pub(crate) key: String,
     pub(crate) name: String,
     pub(crate) redirect_uris: Vec<String>,
+    pub(crate) folder: Option<String>,
     pub(crate) created_at_ms: i64,
 }
 
@@ -61,8 +63,16 @@ pub(super) async fn carry_out(
     order: AccessOrder,
 ) -> Result<Answer, ServiceError> {
     match order {
-        AccessOrder::AddApp { name, redirect_uris } => {
-            let new = NewApp { name, redirect_uris };
+        AccessOrder::AddApp {
+            name,
+            redirect_uris,
+            folder,
+        } => {
+            let new = NewApp {
+                name,
+                redirect_uris,
+                folder,
+            };
             let (app, secret) = apps::register_app(metadata, runtime, new).await?;
             return Ok(Answer::AppAdded {
                 key: app.key.to_string(),
@@ -117,6 +127,7 @@ fn listed_app(app: App) -> ListedApp {
         key: app.key.to_string(),
         name: app.name,
         redirect_uris: app.redirect_uris,
+        folder: app.folder,
         created_at_ms: app.created_at.as_millis(),
     }
 }

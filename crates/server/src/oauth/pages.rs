@@ -134,13 +134,17 @@ pub(super) fn consent(asked: &Asked, account: &Account, query: &str, form_token:
              Go on only if you have just started this yourself.</p>\n"
         )
     };
+    let within = match wish.client.folder() {
+        None => String::new(),
+        Some(folder) => format!(", in the folder Apps/{} alone", escaped(folder)),
+    };
     let how_long = if wish.is_offline {
         "until you unlink it"
     } else {
         "for four hours"
     };
     let body = format!(
-        "<p>You are signed in as {}.</p>\n<p>{name} may then, {how_long}:</p>\n<ul>\n{list}</ul>\n{unknown}{}\
+        "<p>You are signed in as {}.</p>\n<p>{name} may then, {how_long}{within}:</p>\n<ul>\n{list}</ul>\n{unknown}{}\
          <button name=\"action\" value=\"allow\">Allow</button>\n\
          <button name=\"action\" value=\"deny\">Deny</button>\n\
          <button name=\"action\" value=\"sign-out\">Use another account</button>\n</form>\n",

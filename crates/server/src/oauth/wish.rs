@@ -96,15 +96,6 @@ fn wish(
         }
         None => return Err(("invalid_request", "response_type is missing.")),
     }
-    if let Client::Registered(app) = &client
-        && app.folder.is_some()
-    {
-        // Until every route keeps to the folder, such an app would get more than its people are told.
-        return Err((
-            "unauthorized_client",
-            "Apps that are confined to a folder cannot be linked.",
-        ));
-    }
     let challenge = challenge(fields)?;
     if challenge.is_none() && !client.needs_no_challenge(redirect_uri.as_deref()) {
         return Err((

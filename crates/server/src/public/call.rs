@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, on, post};
 use bytes::BytesMut;
-use cairn_core::ids::NamespaceId;
+use cairn_core::ids::{NamespaceId, NodeId};
+use cairn_core::name::NodeName;
 use cairn_metadata::{Account, Scope};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use crate::auth::Caller;
 use crate::body::BodyReader;
 use crate::error::ServiceError;
 use crate::service::accounts;
-use crate::service::files::Files;
+use crate::service::files::{FileError, Files, Target};
 use crate::state::State;
 
 /// Bytes of a JSON argument: a batch of 1,000 entries with long paths.
@@ -29,6 +30,8 @@ const ARGUMENT_BYTES: usize = 4 << 20;
 const HEADER_BYTES: usize = 64 << 10;
 /// Bytes of an upload. *Source:* Dropbox's limit for one request.
 pub(super) const UPLOAD_BYTES: usize = 150 << 20;
+/// The folder that the folders of confined apps stand in.
+const APPS: &str = "Apps";
 const ARGUMENT: &str = "dropbox-api-arg";
 const PATH_ROOT: &str = "dropbox-api-path-root";
 
@@ -39,6 +42,8 @@ pub(crate) struct Call {
     pub(crate) account: Account,
     /// The request's headers.
     pub(crate) headers: HeaderMap,
+    /// The folder that paths begin in.
+    home: NodeId,
 }
 
 impl Call {
@@ -47,14 +52,44 @@ impl Call {
         let caller = Caller::authenticate(parts, &state).await?;
         caller.require(scope)?;
         let account = accounts::account_of(&state, caller.account).await?;
-        let call = Self {
+        let mut call = Self {
             state,
             caller,
             account,
             headers: parts.headers.clone(),
+            home: NodeId::ROOT,
         };
         call.check_path_root()?;
+        if let Some(folder) = accounts::apps::app_folder(&call.state, &call.caller).await? {
+            call.home = call.app_home(&folder).await?;
+        }
         Ok(call)
+    }
+
+    /// The folder of an app that is confined to one, made when it is not there.
+    async fn app_home(&self, folder: &str) -> ApiResult<NodeId> {
+        let names = [APPS, folder]
+            .into_iter()
+            .map(NodeName::new)
+            .collect::<Result<_, _>>();
+        let unusable = || ApiError::BadInput("the folder of this app cannot be used".into());
+        let target = Target::Path(names.map_err(|_| unusable())?);
+        for _ in 0..2 {
+            match self.files().find(&target).await {
+                Ok(spot) => return spot.folder().map_err(|_| unusable()),
+                Err(FileError::NotFound) => {}
+                Err(FileError::Service(error)) => return Err(error.into()),
+                Err(_) => return Err(unusable()),
+            }
+            match self.files().make_folder(&target, false).await {
+                Ok(made) => return Ok(made.node.id),
+                // Another call of the same app was faster.
+                Err(FileError::Conflict(_)) => {}
+                Err(FileError::Service(error)) => return Err(error.into()),
+                Err(_) => return Err(unusable()),
+            }
+        }
+        Err(unusable())
     }
 
     /// The namespace that paths begin in.
@@ -62,11 +97,17 @@ impl Call {
         self.account.root
     }
 
+    /// Whether it may look into one folder alone.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.home != NodeId::ROOT
+    }
+
     /// Its files.
     pub(crate) const fn files(&self) -> Files<'_> {
         Files {
             state: &self.state,
             namespace: self.account.root,
+            home: self.home,
             author: self.caller.author(),
         }
     }

@@ -36,7 +36,7 @@ pub(crate) async fn many(call: &Call, located: &[Located]) -> ApiResult<Vec<Valu
 /// What a spot is; the root is nothing that has metadata.
 pub(crate) fn spot(spot: Spot) -> Option<Located> {
     match spot {
-        Spot::Root => None,
+        Spot::Root(_) => None,
         Spot::Node(located) => Some(located),
     }
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cairn_core::change::{GroupOutcome, Op, Refusal};
-use cairn_core::ids::{ChunkHash, NamespaceId, OpId};
+use cairn_core::ids::{ChunkHash, NamespaceId, NodeId, OpId};
 use cairn_core::name::{NameError, NodeName};
 use cairn_core::rev::Seq;
 
@@ -41,6 +41,8 @@ const ATTEMPTS: usize = 20;
 pub(crate) struct Files<'s> {
     pub(crate) state: &'s Arc<State>,
     pub(crate) namespace: NamespaceId,
+    /// The folder that paths begin in: nothing outside it can be reached.
+    pub(crate) home: NodeId,
     /// In whose name things are changed.
     pub(crate) author: Author,
 }

@@ -100,6 +100,7 @@ async fn nobody_is_sent_to_an_address_that_is_not_registered() {
     let new = NewApp {
         name: "Backup".to_owned(),
         redirect_uris: vec!["https://backup.example/done".to_owned()],
+        folder: None,
     };
     let (app, _) = register_app(world.metadata.as_ref(), &world.runtime, new)
         .await

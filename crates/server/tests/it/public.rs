@@ -1,5 +1,6 @@
 //! `/2`, the public API: what clients of Dropbox read and rely on.
 
+mod apps;
 mod changes;
 mod files;
 mod protocol;

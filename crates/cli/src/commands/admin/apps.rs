@@ -19,6 +19,9 @@ pub(super) enum Action {
         /// Where codes may be sent; may be repeated [default: nowhere, codes are shown]
         #[arg(long = "redirect", value_name = "URI")]
         redirect_uris: Vec<String>,
+        /// Confine it to this folder below /Apps of each account [default: it may see all of an account]
+        #[arg(long, value_name = "NAME")]
+        folder: Option<String>,
     },
     /// List the registered apps
     List,
@@ -32,10 +35,15 @@ pub(super) enum Action {
 
 pub(super) async fn run(app: &App, data: &Path, action: Action) -> CliResult {
     match action {
-        Action::Add { name, redirect_uris } => {
+        Action::Add {
+            name,
+            redirect_uris,
+            folder,
+        } => {
             let order = AccessOrder::AddApp {
                 name: name.clone(),
                 redirect_uris,
+                folder,
             };
             let answer = administration::give(data, &app.runtime, Order::Access { access: order }).await;
             let Answer::AppAdded { key, secret } = answer.map_err(|error| error.about(&name))? else {
@@ -66,8 +74,12 @@ pub(super) async fn run(app: &App, data: &Path, action: Action) -> CliResult {
             }
             for listed in apps {
                 let uris = listed.redirect_uris.join(" ");
+                let folder = listed
+                    .folder
+                    .map(|folder| format!("/Apps/{folder}  "))
+                    .unwrap_or_default();
                 app.ui
-                    .line(format!("{}  {}  {uris}", listed.key, listed.name).trim_end())?;
+                    .line(format!("{}  {}  {folder}{uris}", listed.key, listed.name).trim_end())?;
             }
             Ok(())
         }

@@ -52,7 +52,9 @@ pub(in super::super) async fn latest_cursor(call: Call, argument: ListFolder) ->
 /// `files/list_folder/continue`
 pub(in super::super) async fn list_folder_continue(call: Call, argument: Continue) -> ApiResult<Value> {
     let (cursor, head) = open(&call.state, &argument.cursor).await?;
-    if cursor.namespace != call.namespace() {
+    // A confined app has no use for the cursors of others, which may lie outside its folder.
+    let is_foreign = call.is_confined() && cursor.device != call.caller.device;
+    if cursor.namespace != call.namespace() || is_foreign {
         return Err(unreadable());
     }
     go_on(&call, cursor, &head, None).await

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::{Request, State as Shared};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use cairn_core::ids::NodeId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -52,6 +53,8 @@ async fn answer(state: &Arc<State>, request: Request) -> ApiResult<Value> {
     let files = Files {
         state,
         namespace: cursor.namespace,
+        // The cursor's own folder bounds what it tells of.
+        home: NodeId::ROOT,
         author: Author {
             account: head.owner,
             device: cursor.device,

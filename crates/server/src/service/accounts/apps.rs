@@ -1,11 +1,12 @@
 //! Apps: which may ask, and where they may be answered.
 
 use axum::http::Uri;
+use cairn_core::name::NodeName;
 use cairn_core::runtime::Runtime;
-use cairn_metadata::{App, AppKey, MetadataStore, TokenHash};
+use cairn_metadata::{App, AppKey, MetadataStore, Scope, TokenHash};
 use subtle::ConstantTimeEq;
 
-use crate::auth::tokens;
+use crate::auth::{Caller, tokens};
 use crate::error::ServiceError;
 use crate::state::State;
 
@@ -21,6 +22,24 @@ const REDIRECT_URIS: usize = 32;
 const REDIRECT_URI_BYTES: usize = 512;
 /// Apps in one page of a listing.
 const APPS_PAGE: usize = 500;
+
+/// The folder that a caller is confined to, if it is an app that is.
+pub(crate) async fn app_folder(state: &State, caller: &Caller) -> Result<Option<String>, ServiceError> {
+    if caller.scopes.has(Scope::Sync) {
+        return Ok(None);
+    }
+    if let Some(folder) = state.auth.app_folders.get(&caller.device) {
+        return Ok(folder);
+    }
+    let devices = state.metadata.devices(caller.account).await?;
+    let link = devices.into_iter().find(|device| device.id == caller.device);
+    let folder = match link.and_then(|link| link.app) {
+        None => None,
+        Some(key) => state.metadata.app(&key).await?.and_then(|app| app.folder),
+    };
+    state.auth.app_folders.insert(caller.device, folder.clone());
+    Ok(folder)
+}
 
 /// An app that asks.
 #[derive(Debug)]
@@ -50,6 +69,14 @@ impl Client {
 
     pub(crate) const fn is_registered(&self) -> bool {
         matches!(self, Self::Registered(_))
+    }
+
+    /// The folder that it is confined to.
+    pub(crate) fn folder(&self) -> Option<&str> {
+        match self {
+            Self::Registered(app) => app.folder.as_deref(),
+            Self::Unknown(_) => None,
+        }
     }
 
     /// The name that its link gets.
@@ -130,6 +157,8 @@ pub struct NewApp {
     pub name: String,
     /// Where codes may be sent; HTTPS, this machine, or a scheme of the app's own.
     pub redirect_uris: Vec<String>,
+    /// The folder below `/Apps` that it is confined to; `None` for all of an account.
+    pub folder: Option<String>,
 }
 
 /// Registers an app under a key and a secret that are drawn for it. Durable when this returns; the secret is not kept.
@@ -157,6 +186,13 @@ pub async fn register_app(
             "a redirect URI must be https, http on this machine, or have a scheme of the app's own, and no fragment",
         ));
     }
+    if let Some(folder) = &new.folder
+        && (NodeName::new(folder.as_str()).is_err() || folder.contains('\\'))
+    {
+        return Err(ServiceError::bad(
+            "an app's folder must have a name that a folder can have",
+        ));
+    }
     let mut key = [0; 10];
     runtime.entropy.fill(&mut key);
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -166,7 +202,7 @@ pub async fn register_app(
         name: name.to_owned(),
         secret: TokenHash(tokens::sha256(secret.as_bytes()).ok_or(ServiceError::NotAuthenticated)?),
         redirect_uris: new.redirect_uris,
-        folder: None,
+        folder: new.folder,
         created_at: runtime.clock.now(),
     };
     metadata.put_app(&app).await?;

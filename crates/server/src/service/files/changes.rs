@@ -75,7 +75,7 @@ impl Files<'_> {
                 has_more,
             } => (entries, cursor, has_more),
         };
-        let (mut old, mut new) = (Ways::new(from.seq), Ways::new(cursor.seq));
+        let (mut old, mut new) = (Ways::new(self.home, from.seq), Ways::new(self.home, cursor.seq));
         let folder = new.find(self, scope.folder).await?.ok_or(FileError::NotFound)?;
         if old.find(self, scope.folder).await?.as_ref() != Some(&folder) {
             // It was moved: every path that the reader knows is another one now.

@@ -23,15 +23,15 @@ pub(crate) enum Target {
     Revision(Rev),
 }
 
-/// The root, or a node with its way there.
+/// The folder that paths begin in, or a node with its way from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "nearly all are the large one, a few in a request"
 )]
 pub(crate) enum Spot {
-    /// The root folder.
-    Root,
+    /// That folder.
+    Root(NodeId),
     /// Anything else.
     Node(Located),
 }
@@ -41,7 +41,7 @@ pub(crate) enum Spot {
 pub(crate) struct Located {
     /// The node.
     pub(crate) node: Node,
-    /// From the root down; `None` when it stands in no tree any more.
+    /// From where paths begin down; `None` when it stands in no tree any more.
     pub(crate) folders: Option<Vec<NodeName>>,
 }
 
@@ -66,7 +66,7 @@ impl Spot {
     /// The folder's id.
     pub(crate) fn folder(&self) -> FileResult<NodeId> {
         match self {
-            Self::Root => Ok(NodeId::ROOT),
+            Self::Root(home) => Ok(*home),
             Self::Node(located) if located.node.content == Content::Directory => Ok(located.node.id),
             Self::Node(_) => Err(FileError::NotFolder),
         }
@@ -75,7 +75,7 @@ impl Spot {
     /// The node; the root is none that could be changed.
     pub(crate) fn node(self) -> FileResult<Located> {
         match self {
-            Self::Root => Err(FileError::NotFound),
+            Self::Root(_) => Err(FileError::NotFound),
             Self::Node(located) => Ok(located),
         }
     }
@@ -83,7 +83,7 @@ impl Spot {
     /// The names from the root down to it.
     pub(crate) fn names(&self) -> Vec<NodeName> {
         match self {
-            Self::Root => Vec::new(),
+            Self::Root(_) => Vec::new(),
             Self::Node(located) => located.names().unwrap_or_default(),
         }
     }
@@ -102,7 +102,7 @@ impl Files<'_> {
     /// Finds what a request is about.
     pub(crate) async fn find(&self, target: &Target) -> FileResult<Spot> {
         match target {
-            Target::Path(names) => self.walk(Spot::Root, names).await,
+            Target::Path(names) => self.walk(Spot::Root(self.home), names).await,
             Target::Node { node, below } => {
                 let start = self.located(*node).await?;
                 self.walk(start, below).await
@@ -113,25 +113,37 @@ impl Files<'_> {
 
     /// A node that is there now, with its way.
     pub(crate) async fn located(&self, id: NodeId) -> FileResult<Spot> {
-        if id == NodeId::ROOT {
-            return Ok(Spot::Root);
+        if id == self.home {
+            return Ok(Spot::Root(id));
         }
         let metadata = &self.state.metadata;
         let nodes = metadata.nodes(self.namespace, &[id]).await?;
         let node = nodes.into_iter().next().flatten().ok_or(FileError::NotFound)?;
         let folders = self.folders_above(&node, None).await?;
-        Ok(Spot::Node(Located { node, folders }))
+        match folders {
+            // It stands where the caller may not look.
+            None => Err(FileError::NotFound),
+            Some(_) => Ok(Spot::Node(Located { node, folders })),
+        }
     }
 
-    /// The names of the folders above a node at some time, from the root down.
+    /// The names of the folders above a node at some time, from where paths begin down; `None` when it did not stand there.
     pub(crate) async fn folders_above(
         &self,
         node: &Node,
         at: Option<Seq>,
     ) -> FileResult<Option<Vec<NodeName>>> {
         let metadata = &self.state.metadata;
-        let above = metadata.ancestors_at(self.namespace, node.id, at).await?;
-        Ok(above.map(|above| above.into_iter().rev().map(|folder| folder.place.name).collect()))
+        let Some(above) = metadata.ancestors_at(self.namespace, node.id, at).await? else {
+            return Ok(None);
+        };
+        let inner = match above.iter().position(|folder| folder.id == self.home) {
+            Some(home) => &above[..home],
+            None if self.home == NodeId::ROOT => &above[..],
+            None => return Ok(None),
+        };
+        let names = inner.iter().rev().map(|folder| folder.place.name.clone());
+        Ok(Some(names.collect()))
     }
 
     /// A file in one of its states. It may be deleted since.
@@ -148,6 +160,10 @@ impl Files<'_> {
             .filter(|node| matches!(node.content, Content::File(_)))
             .ok_or(FileError::NotFound)?;
         let folders = self.folders_above(&node, None).await?;
+        if folders.is_none() && self.home != NodeId::ROOT {
+            // What was deleted stood in the caller's folder or not: nobody knows.
+            return Err(FileError::NotFound);
+        }
         Ok(Located { node, folders })
     }
 
@@ -172,7 +188,7 @@ impl Files<'_> {
     /// Finds where something is to be put, as far as it is there.
     pub(super) async fn destination(&self, target: &Target) -> FileResult<Destination> {
         let (mut spot, names) = match target {
-            Target::Path(names) => (Spot::Root, names.as_slice()),
+            Target::Path(names) => (Spot::Root(self.home), names.as_slice()),
             Target::Node { node, below } => (self.located(*node).await?, below.as_slice()),
             Target::Revision(_) => return Err(FileError::NotFound),
         };
@@ -180,7 +196,7 @@ impl Files<'_> {
             return self.over(spot).await;
         };
         let mut ids = match &spot {
-            Spot::Root => Vec::new(),
+            Spot::Root(_) => Vec::new(),
             Spot::Node(located) => self.ids_above(located).await?,
         };
         let mut missing = Vec::new();
@@ -226,7 +242,7 @@ impl Files<'_> {
     /// A node's own place, for requests that name it by its id.
     async fn over(&self, spot: Spot) -> FileResult<Destination> {
         let located = match spot {
-            Spot::Root => return Err(FileError::Conflict(Obstacle::Folder)),
+            Spot::Root(_) => return Err(FileError::Conflict(Obstacle::Folder)),
             Spot::Node(located) => located,
         };
         let mut ids = self.ids_above(&located).await?;

@@ -49,7 +49,7 @@ impl Files<'_> {
         limit: usize,
     ) -> FileResult<(Vec<Located>, Option<Walk>)> {
         let mut found = Vec::new();
-        let mut ways = Ways::new(listing.at);
+        let mut ways = Ways::new(self.home, listing.at);
         let mut walk = walk;
         loop {
             let way = ways.of(self, walk.folder).await?;
@@ -146,17 +146,18 @@ impl Files<'_> {
     }
 }
 
-/// The names down to folders, and those of the folders themselves, at one position.
+/// The names from where paths begin down to folders, and those of the folders themselves, at one position.
 pub(super) struct Ways {
     at: Seq,
     known: HashMap<NodeId, Option<Vec<NodeName>>>,
 }
 
 impl Ways {
-    pub(super) fn new(at: Seq) -> Self {
+    /// `home`: where paths begin.
+    pub(super) fn new(home: NodeId, at: Seq) -> Self {
         Self {
             at,
-            known: HashMap::from([(NodeId::ROOT, Some(Vec::new()))]),
+            known: HashMap::from([(home, Some(Vec::new()))]),
         }
     }
 

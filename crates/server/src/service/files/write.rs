@@ -101,7 +101,7 @@ impl Files<'_> {
     pub(crate) async fn delete(&self, target: &Target, rev: Option<&Rev>) -> FileResult<Located> {
         for _ in 0..ATTEMPTS {
             let located = match self.find(target).await? {
-                Spot::Root => return Err(FileError::Conflict(Obstacle::Folder)),
+                Spot::Root(_) => return Err(FileError::Conflict(Obstacle::Folder)),
                 Spot::Node(located) => located,
             };
             if let Some(rev) = rev {
