@@ -92,6 +92,9 @@ impl Tls {
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(TlsError::Unusable)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Tickets that hold the session themselves, under keys of this process: what rustls keeps in their place in memory
+        // is 256 sessions, of all devices together, and these come back all at once after a cut.
+        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(TlsError::Unusable)?;
         Ok(Self {
             config: Arc::new(config),
             fingerprint,
@@ -149,6 +152,8 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection};
 
     #[test]
     fn a_certificate_is_made_once_and_its_key_is_private() {
@@ -168,6 +173,60 @@ mod tests {
                 .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    /// A handshake in memory, and what the server sends right after it; how it was made.
+    fn shake_hands(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> HandshakeKind {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut client = ClientConnection::new(Arc::clone(client), name).unwrap();
+        let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
+        loop {
+            let (mut there, mut back) = (Vec::new(), Vec::new());
+            while client.wants_write() {
+                client.write_tls(&mut there).unwrap();
+            }
+            while server.wants_write() {
+                server.write_tls(&mut back).unwrap();
+            }
+            if there.is_empty() && back.is_empty() {
+                return client.handshake_kind().unwrap();
+            }
+            let (mut there, mut back) = (&there[..], &back[..]);
+            while !there.is_empty() {
+                server.read_tls(&mut there).unwrap();
+                server.process_new_packets().unwrap();
+            }
+            while !back.is_empty() {
+                client.read_tls(&mut back).unwrap();
+                client.process_new_packets().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_resumes_whatever_the_number_of_others_that_came_since() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tls");
+        let tls = Tls::self_signed(&path, &["localhost".to_owned()]).unwrap();
+        let device = || {
+            let mut roots = RootCertStore::empty();
+            roots
+                .add(CertificateDer::from_pem_file(path.join("cert.pem")).unwrap())
+                .unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let config = ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            Arc::new(config)
+        };
+        let first = device();
+        assert_eq!(shake_hands(&first, &tls.config), HandshakeKind::Full);
+        for _ in 0..300 {
+            assert_eq!(shake_hands(&device(), &tls.config), HandshakeKind::Full);
+        }
+        assert_eq!(shake_hands(&first, &tls.config), HandshakeKind::Resumed);
     }
 
     #[test]

@@ -16,9 +16,10 @@ use hyper::body::{Frame as BodyFrame, Incoming};
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::{HandshakeKind, ServerConfig};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -30,6 +31,9 @@ type Answer = Response<BoxBody<Bytes, Infallible>>;
 struct Seen {
     requests: Mutex<Vec<(String, Version)>>,
     body_bytes: Mutex<usize>,
+    handshakes: Mutex<Vec<HandshakeKind>>,
+    /// Ends every connection.
+    hang_up: Notify,
 }
 
 /// A server that ends when it is dropped.
@@ -103,6 +107,7 @@ async fn accept(listener: TcpListener, acceptor: Option<tokio_rustls::TlsAccepto
     let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
         let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
+        let hung_up = Arc::clone(&seen);
         connections.spawn(async move {
             let service = hyper::service::service_fn(move |request| answer(request, Arc::clone(&seen)));
             let server = auto::Builder::new(TokioExecutor::new());
@@ -111,7 +116,13 @@ async fn accept(listener: TcpListener, acceptor: Option<tokio_rustls::TlsAccepto
                 None => drop(server.serve_connection(TokioIo::new(socket), service).await),
                 Some(acceptor) => {
                     if let Ok(stream) = acceptor.accept(socket).await {
-                        drop(server.serve_connection(TokioIo::new(stream), service).await);
+                        let kind = stream.get_ref().1.handshake_kind();
+                        hung_up.handshakes.lock().unwrap().extend(kind);
+                        let served = server.serve_connection(TokioIo::new(stream), service);
+                        tokio::select! {
+                            _ = served => {}
+                            () = hung_up.hang_up.notified() => {}
+                        }
                     }
                 }
             }
@@ -249,6 +260,29 @@ async fn a_confirmed_certificate_is_believed_and_http_2_is_spoken() {
     assert_eq!(
         server.requests(),
         [(Route::Hello.path().to_owned(), Version::HTTP_2)]
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_was_cut_is_resumed_without_a_new_proof() {
+    let server = TestServer::start(true).await;
+    let remote = server.remote();
+    let count = || server.seen.handshakes.lock().unwrap().len();
+    let refused = |error| matches!(error, RemoteError::Refused(_));
+    assert!(refused(remote.whoami().await.unwrap_err()));
+    server.seen.hang_up.notify_waiters();
+    let again = async {
+        // The first request may still go out over the connection that ends.
+        while count() < 2 {
+            drop(remote.whoami().await);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again)
+        .await
+        .unwrap();
+    assert_eq!(
+        *server.seen.handshakes.lock().unwrap(),
+        [HandshakeKind::Full, HandshakeKind::Resumed]
     );
 }
 
