@@ -20,6 +20,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::Semaphore;
 
 use crate::fs::{DiskPath, Filesystem, FsError};
+use crate::paths::Paths;
 use crate::progress::Progress;
 use crate::remote::{Remote, RemoteError};
 use crate::state::{ClientState, StateError};
@@ -146,18 +147,21 @@ impl Downloader {
 
     /// A local file that has the content.
     async fn local_source(&self, content: &FileContent) -> Result<Option<DiskPath>, DownloadError> {
-        if content.size == 0 {
-            return Ok(None);
+        Ok(self.local_sources(&[content.file_id]).await?.pop().flatten())
+    }
+
+    /// For each of these contents a local file that has it.
+    async fn local_sources(&self, file_ids: &[FileId]) -> Result<Vec<Option<DiskPath>>, DownloadError> {
+        let rows = self.state.locals_with_contents(self.namespace, file_ids).await?;
+        let mut paths = Paths::new(self.namespace);
+        let mut sources = Vec::with_capacity(rows.len());
+        for row in rows {
+            sources.push(match row {
+                Some(row) => paths.of(self.state.as_ref(), &row).await?,
+                None => None,
+            });
         }
-        let Some(row) = self
-            .state
-            .local_with_content(self.namespace, content.file_id)
-            .await?
-        else {
-            return Ok(None);
-        };
-        let names = self.state.disk_path(self.namespace, row.node).await?;
-        Ok(names.map(|names| names.iter().fold(DiskPath::root(), |path, name| path.join(name))))
+        Ok(sources)
     }
 }
 

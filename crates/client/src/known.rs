@@ -2,7 +2,7 @@
 //! where it was cut then: the chunks' hashes tell whether it is the same, and nothing need be cut or summed up anew.
 
 use bytes::Bytes;
-use cairn_core::ids::{ChunkHash, FileId};
+use cairn_core::ids::ChunkHash;
 use cairn_core::manifest::{ChunkEntry, EncodedPage, Manifest};
 use cairn_core::node::FileContent;
 
@@ -46,14 +46,6 @@ impl Known {
             chunks,
             pages,
         }))
-    }
-
-    /// As [`Self::load`], of the content with this id.
-    pub(crate) async fn find(state: &dyn ClientState, file_id: FileId) -> StateResult<Option<Self>> {
-        match state.contents(&[file_id]).await?.pop().flatten() {
-            Some(content) => Self::load(state, &content).await,
-            None => Ok(None),
-        }
     }
 }
 

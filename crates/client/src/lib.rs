@@ -12,6 +12,7 @@ pub mod files;
 pub mod fs;
 pub(crate) mod known;
 pub mod lock;
+mod paths;
 pub mod profile;
 pub mod progress;
 pub mod reason;

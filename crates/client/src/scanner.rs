@@ -27,6 +27,7 @@ pub use self::ignore::{IGNORE_FILE, IgnoredBy, is_ignored, is_junk};
 pub use self::report::{MassDelete, Problem, ProblemReason, ScanReport};
 
 use crate::fs::{DiskPath, FileKind, Filesystem, FsError, FsResult, Metadata};
+use crate::paths::Paths;
 use crate::state::{ClientState, StateError};
 use ignore::{Loaded, RulesMemory, Scope};
 use pass::{Pass, Visit};
@@ -181,13 +182,14 @@ impl Scanner {
             let row_count = rows.len();
             let mut pass = Pass::new(self);
             for row in rows {
-                if let Some(names) = self.state.disk_path(self.namespace, row.node).await? {
-                    pass.read_again(DiskPath::from_names(names), row).await?;
+                if let Some(path) = paths.of(self.state.as_ref(), &row).await? {
+                    pass.read_again(path, row).await?;
                 }
             }
             let page = pass.end(Brake::On, false).await?;
             // Those of which nothing better is known now would come again.
             let is_settled = page.hashed == row_count as u64 && !page.has_more_unsure;
+            let mut paths = Paths::new(self.namespace);
             report.add(page);
             if row_count < UNSURE_FILES || !is_settled {
                 report.has_more_unsure |= row_count == UNSURE_FILES;

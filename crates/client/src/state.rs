@@ -257,12 +257,12 @@ pub trait ClientState: Send + Sync + 'static {
     /// Pages of long manifests, in the order asked.
     async fn pages(&self, hashes: &[ChunkHash]) -> StateResult<Vec<Option<Vec<u8>>>>;
 
-    /// A local file with this content, to copy from instead of fetching.
-    async fn local_with_content(
+    /// For each of these contents a local file that has it, to copy from instead of fetching; in the order asked.
+    async fn locals_with_contents(
         &self,
         namespace: NamespaceId,
-        file_id: FileId,
-    ) -> StateResult<Option<LocalRow>>;
+        file_ids: &[FileId],
+    ) -> StateResult<Vec<Option<LocalRow>>>;
 
     /// Whether a file of the remote tree has this content.
     async fn remote_has_content(&self, namespace: NamespaceId, file_id: FileId) -> StateResult<bool>;

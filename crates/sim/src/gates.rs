@@ -211,7 +211,7 @@ gated! {
         read local_at(namespace: NamespaceId, path: &[String]) -> StateResult<Option<LocalRow>>;
         read contents(file_ids: &[FileId]) -> StateResult<Vec<Option<FileContent>>>;
         read pages(hashes: &[ChunkHash]) -> StateResult<Vec<Option<Vec<u8>>>>;
-        read local_with_content(namespace: NamespaceId, file_id: FileId) -> StateResult<Option<LocalRow>>;
+        read locals_with_contents(namespace: NamespaceId, file_ids: &[FileId]) -> StateResult<Vec<Option<LocalRow>>>;
         read remote_has_content(namespace: NamespaceId, file_id: FileId) -> StateResult<bool>;
         read unfinished_listing(namespace: NamespaceId) -> StateResult<Option<(Cursor, Option<NodeId>)>>;
         read in_flight(namespace: NamespaceId) -> StateResult<Option<InFlight>>;

@@ -8,7 +8,7 @@ use cairn_core::tree::{Entry, Substance};
 
 use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult, Placement, disk_name_for};
-use crate::fs::{DiskPath, Fingerprint};
+use crate::fs::{DiskPath, Fingerprint, FsResult, Metadata};
 use crate::scanner::is_unsure;
 use crate::state::StateBatch;
 
@@ -77,8 +77,17 @@ impl Applier {
         let mut results: Vec<ApplyResult<()>> = Vec::with_capacity(placements.len());
         let mut items = Vec::new();
         let mut positions = Vec::new();
-        for (position, placement) in placements.iter().enumerate() {
-            match self.prepare(placement, &mut folders).await {
+        let nodes: Vec<NodeId> = placements.iter().map(|placement| placement.node).collect();
+        let known = match self.state.locals(self.namespace, &nodes).await {
+            Ok(known) => known,
+            Err(error) => return fail_all(placements, error.into()),
+        };
+        let found = known.into_iter().zip(self.look_at_stage(placements).await);
+        for (position, (placement, (known, staged))) in placements.iter().zip(found).enumerate() {
+            match self
+                .prepare(placement, known.is_some(), staged, &mut folders)
+                .await
+            {
                 Ok(item) => {
                     items.push(item);
                     positions.push(position);
@@ -98,20 +107,28 @@ impl Applier {
                 }
             }
             Err(error) => {
-                // One failure for all: the first says what it was, the others that they were not done.
-                let mut error = Some(error);
-                for position in positions {
-                    let staged = placements[position].staged.clone();
-                    results[position] = Err(error.take().unwrap_or(ApplyError::NotStaged { staged }));
+                let failed: Vec<Placement> = positions.iter().map(|at| placements[*at].clone()).collect();
+                for (position, result) in positions.into_iter().zip(fail_all(&failed, error)) {
+                    results[position] = result;
                 }
             }
         }
         results
     }
 
+    /// Looks at the staged file of each, all without a change of threads in between.
+    async fn look_at_stage(&self, placements: &[Placement]) -> Vec<FsResult<Option<Metadata>>> {
+        let staged: Vec<String> = placements.iter().map(|one| one.staged.clone()).collect();
+        let fs = Arc::clone(&self.fs);
+        let look = move || staged.iter().map(|staged| fs.staged(staged)).collect();
+        self.runtime.blocking(look).await
+    }
+
     async fn prepare(
         &self,
         placement: &Placement,
+        is_known: bool,
+        staged: FsResult<Option<Metadata>>,
         folders: &mut HashMap<NodeId, DiskPath>,
     ) -> ApplyResult<Item> {
         let place = &placement.entry.place;
@@ -124,10 +141,10 @@ impl Applier {
             }
         };
         let path = self.path_in(&folder, &placement.entry);
-        if self.state.local(self.namespace, placement.node).await?.is_some() {
+        if is_known {
             return Err(ApplyError::Changed { path });
         }
-        let Some(incoming) = self.look_staged(&placement.staged).await? else {
+        let Some(incoming) = staged? else {
             return Err(ApplyError::NotStaged {
                 staged: placement.staged.clone(),
             });
@@ -158,7 +175,14 @@ impl Applier {
             .map(|item| (item.staged.clone(), item.path()))
             .collect();
         let fs = Arc::clone(&self.fs);
-        let placed = self.runtime.blocking(move || fs.place_all(&moves)).await;
+        let place_and_look = move || -> Vec<_> {
+            let placed = fs.place_all(&moves);
+            let placed = placed.into_iter().zip(&moves);
+            placed
+                .map(|(result, (_, path))| result.map(|()| fs.metadata(path)))
+                .collect()
+        };
+        let placed = self.runtime.blocking(place_and_look).await;
         let mut batch = StateBatch {
             done_intents: vec![name],
             ..StateBatch::default()
@@ -166,7 +190,8 @@ impl Applier {
         let mut results = Vec::with_capacity(placed.len());
         for (item, result) in step.items.iter().zip(placed) {
             results.push(match result {
-                Ok(()) => self.add_placed(&mut batch, item).await,
+                Ok(Ok(found)) => self.add_found(&mut batch, item, found).await,
+                Ok(Err(error)) => Err(error.into()),
                 Err(error) if error.is_already_exists() => Err(ApplyError::Changed { path: item.path() }),
                 Err(error) => {
                     if self.settle_placing(&mut batch, item).await.is_err() {
@@ -197,12 +222,23 @@ impl Applier {
 
     /// Adds the row of an incoming file that is at its place now.
     pub(super) async fn add_placed(&self, batch: &mut StateBatch, item: &Item) -> ApplyResult<()> {
+        let found = self.look(&item.path()).await?;
+        self.add_found(batch, item, found).await
+    }
+
+    /// As [`Self::add_placed`], when it was looked at.
+    async fn add_found(
+        &self,
+        batch: &mut StateBatch,
+        item: &Item,
+        found: Option<Metadata>,
+    ) -> ApplyResult<()> {
         let (Some(node), Some(entry), Some(incoming)) = (item.node(), item.entry(), item.incoming()) else {
             return Err(ApplyError::UnknownIntent {
                 staged: item.staged.clone(),
             });
         };
-        let standing = self.standing(&item.path(), incoming).await?;
+        let standing = self.judge_standing(found, incoming);
         let row = self.placed_row(node, &entry, standing);
         self.add_row(batch, row, Some(&entry)).await
     }
@@ -215,15 +251,30 @@ impl Applier {
     /// tick in which it could have been written unseen.
     pub(super) async fn standing(&self, path: &DiskPath, known: Fingerprint) -> ApplyResult<Standing> {
         let found = self.look(path).await?;
+        Ok(self.judge_standing(found, known))
+    }
+
+    /// As [`Self::standing`], when it was looked at.
+    fn judge_standing(&self, found: Option<Metadata>, known: Fingerprint) -> Standing {
         let fingerprint = match found {
             Some(found) if found.fingerprint.is_same_state(&known) => found.fingerprint,
             _ => known,
         };
         let now = self.runtime.clock.now();
         let is_recent = is_unsure(&fingerprint, now, self.fs.timestamp_step_ns());
-        Ok(Standing {
+        Standing {
             fingerprint,
             is_unsure: fingerprint != known || is_recent,
-        })
+        }
     }
+}
+
+/// One failure for all: the first says what it was, the others that they were not done.
+fn fail_all(placements: &[Placement], error: ApplyError) -> Vec<ApplyResult<()>> {
+    let mut error = Some(error);
+    let failed = placements.iter().map(|placement| {
+        let staged = placement.staged.clone();
+        Err(error.take().unwrap_or(ApplyError::NotStaged { staged }))
+    });
+    failed.collect()
 }

@@ -39,10 +39,15 @@ impl Applier {
         remote: Option<&Entry>,
     ) -> ApplyResult<()> {
         if let Some(remote) = remote {
-            let synced = self.state.synced(self.namespace, row.node).await?;
-            if let Some(agreed) = agreed(&row.entry, remote, synced) {
-                batch.synced.push(TreeChange::Put(row.node, agreed));
-            }
+            let agreed = if is_whole(&row.entry, remote) {
+                Some(remote.clone())
+            } else {
+                let synced = self.state.synced(self.namespace, row.node).await?;
+                agreed_in_part(&row.entry, remote, synced)
+            };
+            batch
+                .synced
+                .extend(agreed.map(|agreed| TreeChange::Put(row.node, agreed)));
         }
         batch.local.push(LocalChange::Put(row));
         Ok(())
@@ -80,15 +85,17 @@ pub(super) fn local_entry(entry: &Entry) -> Entry {
     }
 }
 
+/// Whether the disk is in all parts what the server says.
+fn is_whole(local: &Entry, remote: &Entry) -> bool {
+    local.place == remote.place && local.substance == remote.substance && local.same_attributes(remote)
+}
+
 /// What both sides have agreed on when the disk is `local` and the server says `remote`: of each part the remote's where
 /// the disk has it already, else what it was. `None` when there is no such base.
-fn agreed(local: &Entry, remote: &Entry, synced: Option<Entry>) -> Option<Entry> {
+fn agreed_in_part(local: &Entry, remote: &Entry, synced: Option<Entry>) -> Option<Entry> {
     let has_place = local.place == remote.place;
     let has_content = local.substance == remote.substance;
     let has_attributes = local.same_attributes(remote);
-    if has_place && has_content && has_attributes {
-        return Some(remote.clone());
-    }
     let mut agreed = synced?;
     if has_place {
         agreed.place = remote.place.clone();

@@ -6,11 +6,14 @@ mod races;
 mod swap;
 mod swapless;
 
+use std::sync::Arc;
+
 use cairn_core::ids::NodeId;
 use cairn_core::node::{LinkTarget, Place};
 use cairn_core::tree::Substance;
 
 use super::{ApplyError, Placement};
+use crate::remote::fake::CountedThreads;
 use crate::scanner::tests::fixture::name;
 use fixture::{EntryExt, Side, entry};
 
@@ -74,7 +77,7 @@ async fn a_batch_places_what_it_can() {
 }
 
 #[tokio::test]
-async fn many_files_are_placed_in_several_transactions() {
+async fn many_files_are_placed_in_several_transactions_and_few_changes_of_threads() {
     let side = Side::new();
     let mut placements = Vec::new();
     for index in 0..1_100 {
@@ -87,13 +90,10 @@ async fn many_files_are_placed_in_several_transactions() {
             staged: format!("s{index}"),
         });
     }
-    assert!(
-        side.applier()
-            .place_files(placements)
-            .await
-            .iter()
-            .all(Result::is_ok)
-    );
+    let mut applier = side.applier();
+    let threads = CountedThreads::of(&mut Arc::get_mut(&mut applier).unwrap().runtime);
+    assert!(applier.place_files(placements).await.iter().all(Result::is_ok));
+    assert!(threads.count() < 8, "{}", threads.count());
     assert_eq!(side.device.scan().await.changed, 0);
     side.assert_settled().await;
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use cairn_api::sync::{Fetch, FetchItem, FetchPart, FetchStatus};
+use cairn_core::ids::FileId;
 use cairn_core::manifest::PlacedChunk;
 use cairn_core::node::FileContent;
 use futures::future::BoxFuture;
@@ -13,8 +14,12 @@ use super::incoming::{Incoming, Part, malformed};
 use super::{DownloadError, Downloaded, Downloader, Wanted, inline_chunks};
 use crate::fs::{DiskPath, Filesystem, FsError, StageGroup};
 
-/// Files that are written at once.
-const WRITES: usize = 8;
+/// Writes under way at once.
+const WRITES: usize = 4;
+/// Bytes of files by which one write is full, and how many they may be: handing a small file to another thread costs more
+/// than writing it.
+const BYTES_PER_WRITE: u64 = 512 * 1024;
+const FILES_PER_WRITE: usize = 64;
 
 /// What the disk alone could do for a file.
 enum Local {
@@ -46,10 +51,7 @@ impl Downloader {
 
     /// Puts together what can be had from the disk.
     async fn small_from_disk(&self, batch: Vec<Wanted>) -> Vec<(Wanted, Local)> {
-        let mut sources = Vec::with_capacity(batch.len());
-        for wanted in &batch {
-            sources.push(self.local_source(&wanted.content).await);
-        }
+        let sources = self.sources_of(&batch).await;
         let fs = Arc::clone(&self.fs);
         self.runtime
             .blocking(move || {
@@ -66,6 +68,20 @@ impl Downloader {
                     .collect()
             })
             .await
+    }
+
+    /// Where the disk has the content of each. Asked for all at once, and only when that fails one by one: each has its own
+    /// result.
+    async fn sources_of(&self, batch: &[Wanted]) -> Vec<Result<Option<DiskPath>, DownloadError>> {
+        let asked: Vec<FileId> = batch.iter().map(|wanted| wanted.content.file_id).collect();
+        if let Ok(sources) = self.local_sources(&asked).await {
+            return sources.into_iter().map(Ok).collect();
+        }
+        let mut sources = Vec::with_capacity(batch.len());
+        for wanted in batch {
+            sources.push(self.local_source(&wanted.content).await);
+        }
+        sources
     }
 
     /// Fetches what the disk does not have. What had arrived whole before a failure stays.
@@ -96,7 +112,8 @@ impl Downloader {
             Ok(incoming) => incoming,
             Err(error) => return fail_all(missing, error, results),
         };
-        let mut writes: FuturesUnordered<BoxFuture<'_, Written>> = FuturesUnordered::new();
+        let mut writes: FuturesUnordered<BoxFuture<'_, Vec<Written>>> = FuturesUnordered::new();
+        let mut next = ToWrite::default();
         let mut waiting = missing.into_iter().enumerate();
         while let Some((index, wanted)) = waiting.next() {
             let received = {
@@ -111,7 +128,11 @@ impl Downloader {
                 }
             };
             match received {
-                Ok(Ok(arrived)) => writes.push(Box::pin(self.write(wanted, arrived))),
+                Ok(Ok(arrived)) => {
+                    if let Some(full) = next.add(wanted, arrived) {
+                        writes.push(Box::pin(self.write(full)));
+                    }
+                }
                 Ok(Err(error)) => results.push((wanted.node, Err(error))),
                 Err(error) => {
                     let rest = std::iter::once(wanted).chain(waiting.map(|(_, rest)| rest));
@@ -120,22 +141,24 @@ impl Downloader {
                 }
             }
         }
+        writes.push(Box::pin(self.write(next.files)));
         while let Some(done) = writes.next().await {
             sort(done, written, results);
         }
     }
 
-    /// Writes a file that has arrived.
-    async fn write(&self, wanted: Wanted, arrived: Vec<Arrived>) -> Written {
+    /// Writes files that have arrived.
+    async fn write(&self, files: Vec<(Wanted, Vec<Arrived>)>) -> Vec<Written> {
         let fs = Arc::clone(&self.fs);
+        let write_one = move |(wanted, arrived): (Wanted, Vec<Arrived>)| {
+            let result = write(fs.as_ref(), &wanted, &arrived);
+            if result.is_err() {
+                abandon(fs.as_ref(), &wanted.staged);
+            }
+            (wanted, result)
+        };
         self.runtime
-            .blocking(move || {
-                let result = write(fs.as_ref(), &wanted, &arrived);
-                if result.is_err() {
-                    abandon(fs.as_ref(), &wanted.staged);
-                }
-                (wanted, result)
-            })
+            .blocking(move || files.into_iter().map(write_one).collect())
             .await
     }
 
@@ -168,10 +191,29 @@ impl Downloader {
 /// A file that was written, or why it was not.
 type Written = (Wanted, Result<(), DownloadError>);
 
-fn sort((wanted, result): Written, written: &mut Vec<Wanted>, results: &mut Vec<Downloaded>) {
-    match result {
-        Ok(()) => written.push(wanted),
-        Err(error) => results.push((wanted.node, Err(error))),
+fn sort(done: Vec<Written>, written: &mut Vec<Wanted>, results: &mut Vec<Downloaded>) {
+    for (wanted, result) in done {
+        match result {
+            Ok(()) => written.push(wanted),
+            Err(error) => results.push((wanted.node, Err(error))),
+        }
+    }
+}
+
+/// Files that have arrived, gathered until it is worth handing them to another thread.
+#[derive(Default)]
+struct ToWrite {
+    files: Vec<(Wanted, Vec<Arrived>)>,
+    bytes: u64,
+}
+
+impl ToWrite {
+    /// Adds a file; all of them when they are enough.
+    fn add(&mut self, wanted: Wanted, arrived: Vec<Arrived>) -> Option<Vec<(Wanted, Vec<Arrived>)>> {
+        self.bytes += wanted.content.size;
+        self.files.push((wanted, arrived));
+        let is_full = self.bytes >= BYTES_PER_WRITE || self.files.len() >= FILES_PER_WRITE;
+        is_full.then(|| std::mem::take(self).files)
     }
 }
 

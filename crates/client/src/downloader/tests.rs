@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::fs::faulty::{Fault, FaultyFilesystem};
 use crate::fs::os::OsFilesystem;
-use crate::remote::fake::{Counted, FakeRemote, chunked, noise, test_runtime};
+use crate::remote::fake::{Counted, CountedThreads, FakeRemote, chunked, noise, test_runtime};
 use crate::state::memory::MemoryState;
 use crate::state::{LocalChange, LocalRow, StateBatch, TreeChange};
 use cairn_core::ids::ChunkHash;
@@ -113,8 +113,9 @@ fn all_done(results: &[Downloaded]) -> bool {
 }
 
 #[tokio::test]
-async fn a_thousand_small_files_come_with_one_request() {
-    let bench = bench();
+async fn a_thousand_small_files_come_with_one_request_and_few_changes_of_threads() {
+    let mut bench = bench();
+    let threads = CountedThreads::of(&mut bench.downloader.runtime);
     let wanted: Vec<_> = (1_000..2_000)
         .map(|id| bench.wanted(id, &noise(id as u64, 3_000)))
         .collect();
@@ -130,6 +131,7 @@ async fn a_thousand_small_files_come_with_one_request() {
         (down.files_done, down.bytes_done, down.bytes_total),
         (1_000, 3_000_000, 3_000_000)
     );
+    assert!(threads.count() < 32, "{}", threads.count());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cairn_core::ids::NodeId;
+use cairn_core::ids::{FileId, NodeId};
 use cairn_core::planner::{Plan, Step, Wish};
 use cairn_core::tree::{Entry, Neighbourhood, Substance};
 use futures::StreamExt;
@@ -320,7 +320,7 @@ impl Engine {
         steps: &[Step],
         report: &mut PassReport,
     ) -> EngineResult<Staged> {
-        let mut wanted = Vec::new();
+        let mut files = Vec::new();
         for step in steps {
             let (Step::Create { node } | Step::Replace { node, .. }) = step else {
                 continue;
@@ -328,26 +328,22 @@ impl Engine {
             let Some(entry) = hood.remote.get(*node) else {
                 continue;
             };
-            let Substance::File { file_id, .. } = entry.substance else {
-                continue;
-            };
-            let Some(content) = self
-                .state
-                .contents(&[file_id])
-                .await?
-                .into_iter()
-                .next()
-                .flatten()
-            else {
-                continue;
-            };
+            if let Substance::File { file_id, .. } = entry.substance {
+                files.push((*node, entry, file_id));
+            }
+        }
+        let file_ids: Vec<FileId> = files.iter().map(|(_, _, file_id)| *file_id).collect();
+        let contents = self.state.contents(&file_ids).await?;
+        let mut wanted = Vec::with_capacity(files.len());
+        for ((node, entry, file_id), content) in files.into_iter().zip(contents) {
+            let Some(content) = content else { continue };
             wanted.push(Wanted {
-                node: *node,
+                node,
                 content_seq: entry.content_seq,
                 content,
                 executable: entry.attributes.executable,
                 mtime: entry.attributes.mtime,
-                staged: part_name(*node, file_id),
+                staged: part_name(node, file_id),
                 path: entry.place.name.to_string(),
             });
         }

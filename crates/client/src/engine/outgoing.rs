@@ -2,7 +2,6 @@
 //! sending them.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
 
 use cairn_core::change::Op;
 use cairn_core::ids::{FileId, NodeId};
@@ -13,6 +12,7 @@ use cairn_core::tree::{Entry, Neighbourhood, Substance};
 
 use super::{Engine, EngineResult};
 use crate::fs::DiskPath;
+use crate::paths::Paths;
 use crate::state::{LocalRow, StateResult};
 use crate::uploader::{FileToSend, Piece};
 
@@ -20,8 +20,7 @@ use crate::uploader::{FileToSend, Piece};
 pub(super) struct Outgoing {
     rows: HashMap<NodeId, LocalRow>,
     contents: HashMap<FileId, FileContent>,
-    /// Where folders are on the disk; `None` for one that does not hang on the root.
-    folders: HashMap<NodeId, Option<DiskPath>>,
+    paths: Paths,
 }
 
 impl Engine {
@@ -48,7 +47,7 @@ impl Engine {
         Ok(Outgoing {
             rows: rows.into_iter().flatten().map(|row| (row.node, row)).collect(),
             contents: contents.map(|content| (content.file_id, content)).collect(),
-            folders: HashMap::from([(NodeId::ROOT, Some(DiskPath::root()))]),
+            paths: Paths::new(self.namespace),
         })
     }
 
@@ -112,16 +111,8 @@ impl Engine {
         let Some(row) = outgoing.rows.get(&node) else {
             return self.path_of(node).await;
         };
-        let parent = row.entry.place.parent;
-        let folder = match outgoing.folders.entry(parent) {
-            Slot::Occupied(known) => known.into_mut(),
-            Slot::Vacant(unknown) => {
-                let names = self.state.disk_path(self.namespace, parent).await?;
-                unknown.insert(names.map(DiskPath::from_names))
-            }
-        };
-        match folder {
-            Some(folder) => Ok(folder.join(row.name_on_disk())),
+        match outgoing.paths.of(self.state.as_ref(), row).await? {
+            Some(path) => Ok(path),
             None => self.path_of(node).await,
         }
     }

@@ -596,6 +596,39 @@ impl Spawner for TestParts {
 pub(crate) fn test_runtime() -> Runtime {
     let parts = Arc::new(TestParts(AtomicU64::new(1)));
     Runtime {
+/// Counts the changes of threads, each of which costs more than the work on a small file.
+pub(crate) struct CountedThreads {
+    inner: Arc<dyn Spawner>,
+    blocking: AtomicU64,
+}
+
+impl CountedThreads {
+    /// Has a runtime count them from now on.
+    pub(crate) fn of(runtime: &mut Runtime) -> Arc<Self> {
+        let counted = Arc::new(Self {
+            inner: Arc::clone(&runtime.spawner),
+            blocking: AtomicU64::new(0),
+        });
+        runtime.spawner = counted.clone();
+        counted
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.blocking.load(Ordering::SeqCst)
+    }
+}
+
+impl Spawner for CountedThreads {
+    fn spawn(&self, name: &'static str, task: BoxFuture<()>) {
+        self.inner.spawn(name, task);
+    }
+
+    fn run_blocking(&self, work: Box<dyn FnOnce() + Send + 'static>) -> BoxFuture<()> {
+        self.blocking.fetch_add(1, Ordering::SeqCst);
+        self.inner.run_blocking(work)
+    }
+}
+
         clock: parts.clone(),
         entropy: parts.clone(),
         spawner: parts,

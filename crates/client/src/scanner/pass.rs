@@ -27,7 +27,7 @@ const READS_PER_CORE: usize = 2;
 /// Files that one read takes after one another, and their bytes by which it is full: handing a small file to another thread
 /// costs more than reading it.
 const FILES_PER_READ: usize = 32;
-const BYTES_PER_READ: u64 = 256 * 1024;
+const BYTES_PER_READ: u64 = 1024 * 1024;
 
 /// A folder to look at.
 #[derive(Debug)]
@@ -459,11 +459,9 @@ impl<'scanner> Pass<'scanner> {
         self.to_read_bytes = 0;
         let runtime = self.scanner.runtime.clone();
         let mut targets = Vec::with_capacity(jobs.len());
-        for job in &jobs {
-            let known = match &job.previous {
-                Some(row) => reread::known(&*self.scanner.state, row).await?,
-                None => None,
-            };
+        let previous: Vec<_> = jobs.iter().map(|job| job.previous.as_ref()).collect();
+        let known = reread::all_known(&*self.scanner.state, &previous).await?;
+        for (job, known) in jobs.iter().zip(known) {
             let target = Target {
                 fs: Arc::clone(&self.scanner.fs),
                 clock: Arc::clone(&runtime.clock),

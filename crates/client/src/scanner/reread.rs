@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cairn_core::ids::FileId;
 use cairn_core::node::FileContent;
 use cairn_core::runtime::Runtime;
 use cairn_core::time::Timestamp;
@@ -81,10 +82,35 @@ pub(crate) async fn reread(
 }
 
 /// What is remembered of a file's content, where that saves more than looking it up costs.
-pub(super) async fn known(state: &dyn ClientState, row: &LocalRow) -> StateResult<Option<Known>> {
+async fn known(state: &dyn ClientState, row: &LocalRow) -> StateResult<Option<Known>> {
+    Ok(all_known(state, &[Some(row)]).await?.pop().flatten())
+}
+
+/// As [`known`], of several files.
+pub(super) async fn all_known(
+    state: &dyn ClientState,
+    rows: &[Option<&LocalRow>],
+) -> StateResult<Vec<Option<Known>>> {
+    let asked: Vec<Option<FileId>> = rows.iter().map(|row| worth_knowing((*row)?)).collect();
+    let file_ids: Vec<FileId> = asked.iter().copied().flatten().collect();
+    if file_ids.is_empty() {
+        return Ok(rows.iter().map(|_| None).collect());
+    }
+    let mut found = state.contents(&file_ids).await?.into_iter();
+    let mut all = Vec::with_capacity(rows.len());
+    for asked in asked {
+        all.push(match asked.and_then(|_| found.next()).flatten() {
+            Some(content) => Known::load(state, &content).await?,
+            None => None,
+        });
+    }
+    Ok(all)
+}
+
+fn worth_knowing(row: &LocalRow) -> Option<FileId> {
     match row.entry.substance {
-        Substance::File { file_id, size } if size >= WORTH_KNOWING_BYTES => Known::find(state, file_id).await,
-        _ => Ok(None),
+        Substance::File { file_id, size } if size >= WORTH_KNOWING_BYTES => Some(file_id),
+        _ => None,
     }
 }
 

@@ -232,17 +232,18 @@ impl ClientState for MemoryState {
         Ok(self.with(|inner| hashes.iter().map(|hash| inner.pages.get(hash).cloned()).collect()))
     }
 
-    async fn local_with_content(
+    async fn locals_with_contents(
         &self,
         namespace: NamespaceId,
-        file_id: FileId,
-    ) -> StateResult<Option<LocalRow>> {
-        Ok(self.read(namespace, |space| {
-            space
-                .local_where(|row| space::has_content(&row.entry, file_id))
-                .next()
-                .cloned()
-        }))
+        file_ids: &[FileId],
+    ) -> StateResult<Vec<Option<LocalRow>>> {
+        let first = |file_id: &FileId| {
+            self.read(namespace, |space| {
+                let mut found = space.local_where(|row| space::has_content(&row.entry, *file_id));
+                found.next().cloned()
+            })
+        };
+        Ok(file_ids.iter().map(first).collect())
     }
 
     async fn remote_has_content(&self, namespace: NamespaceId, file_id: FileId) -> StateResult<bool> {

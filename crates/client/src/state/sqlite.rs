@@ -11,6 +11,7 @@ mod files;
 mod inbox;
 mod listing;
 mod pages;
+mod readers;
 mod reads;
 mod row;
 mod source;
@@ -29,7 +30,7 @@ use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
 use cairn_core::tree::{Entry, Neighbourhood};
 use sqlx::Connection;
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteConnection;
 use tokio::sync::MutexGuard;
 
 use super::inbox::{ConflictRow, Displaced, DisplacedTotal};
@@ -38,6 +39,7 @@ use super::triple::TreeName;
 use super::{ClientState, Counts, InFlight, Intent, LocalRow, StateBatch, StateError, StateResult};
 pub use connect::set_aside;
 use fault::Fault;
+use readers::Readers;
 use source::Snapshot;
 
 /// A namespace's number in this file.
@@ -49,7 +51,7 @@ pub struct SqliteState {
     path: PathBuf,
     /// `None` once closed.
     writer: tokio::sync::Mutex<Option<SqliteConnection>>,
-    readers: SqlitePool,
+    readers: Readers,
     numbers: Mutex<HashMap<NamespaceId, Number>>,
     /// Set when damage was met: the file is not marked as closed then, so that the next start looks closer.
     is_damaged: AtomicBool,
@@ -152,8 +154,8 @@ macro_rules! read {
             let Some($number) = $state.number($namespace).await? else {
                 return Ok(Default::default());
             };
-            let mut pooled = $state.readers.acquire().await?;
-            let $connection: &mut SqliteConnection = &mut pooled;
+            let mut reader = $state.readers.acquire().await?;
+            let $connection: &mut SqliteConnection = &mut reader;
             $work.await
         };
         $state.checked(result.await)
@@ -353,14 +355,15 @@ impl ClientState for SqliteState {
         self.checked(result.await)
     }
 
-    async fn local_with_content(
+    async fn locals_with_contents(
         &self,
         namespace: NamespaceId,
-        file_id: FileId,
-    ) -> StateResult<Option<LocalRow>> {
-        read!(self, namespace, |connection, number| reads::local_with_content(
-            connection, number, file_id
-        ))
+        file_ids: &[FileId],
+    ) -> StateResult<Vec<Option<LocalRow>>> {
+        let found = read!(self, namespace, |connection, number| reads::locals_with_contents(
+            connection, number, file_ids
+        ))?;
+        Ok(file_ids.iter().map(|id| found.get(id).cloned()).collect())
     }
 
     async fn remote_has_content(&self, namespace: NamespaceId, file_id: FileId) -> StateResult<bool> {

@@ -17,6 +17,8 @@ use crate::MetadataError;
 /// How long a connection waits for another's lock before it reports the store unavailable.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Rows that a statement may be ahead of its reader: a list's, so that SQLite's thread need not stop for each few.
+const ROWS_AHEAD: usize = 512;
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 256;
 
@@ -42,6 +44,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(STATEMENTS)
+        .row_buffer_size(ROWS_AHEAD)
         .disable_statement_logging()
 }
 
@@ -72,6 +75,8 @@ pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, OpenError> {
 pub(super) async fn readers(path: &Path, settings: &Options) -> Result<SqlitePool, OpenError> {
     SqlitePoolOptions::new()
         .max_connections(settings.read_connections)
+        // A connection to a file does not die: asking it first would be a change of threads more for every read.
+        .test_before_acquire(false)
         .connect_with(options(path).read_only(true).pragma("cache_size", "-8192"))
         .await
         .map_err(|source| OpenError::Io {

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cairn_core::name::{NodeName, UNICODE_VERSION};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
 
 use super::fault::Fault;
+use super::readers::Readers;
 use super::{pages, row};
 use crate::state::{StateError, StateResult};
 
@@ -20,6 +18,8 @@ use crate::state::{StateError, StateResult};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that read. With the writer's 16 MB of pages and 4 MB each, about 24 MB of cache.
 const READERS: u32 = 2;
+/// Rows that a statement is ahead of its reader at most, who keeps all of them.
+const ROWS_AHEAD: usize = 2_000;
 /// Contents that may come before those without a node are looked for: about 15 MB of them.
 const CONTENTS_BEFORE_SWEEP: i64 = 100_000;
 /// A file of fewer pages is not packed: it is small as it is. 16 MB.
@@ -41,11 +41,13 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(false)
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(128)
+        // Rows that wait for who reads them: a full page, so that SQLite's thread need not stop for each few.
+        .row_buffer_size(ROWS_AHEAD)
         .disable_statement_logging()
 }
 
 /// Opens the writer and the readers.
-pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool), Fault> {
+pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, Readers), Fault> {
     let mut writer = options(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -62,10 +64,8 @@ pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool), 
     sweep_contents(&mut writer).await?;
     pages::sweep(&mut writer).await?;
     pack(&mut writer, PAGES_WORTH_PACKING).await?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .connect_with(options(path).read_only(true).pragma("cache_size", "-4096"))
-        .await?;
+    let reading = options(path).read_only(true).pragma("cache_size", "-4096");
+    let readers = Readers::open(&reading, READERS).await?;
     Ok((writer, readers))
 }
 

@@ -9,7 +9,7 @@ use cairn_core::name::NodeName;
 use cairn_core::node::FileContent;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
-use cairn_core::tree::Entry;
+use cairn_core::tree::{Entry, Substance};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
@@ -196,21 +196,34 @@ pub(super) async fn unsure(
     local_rows(&found)
 }
 
-pub(super) async fn local_with_content(
+/// Of each content the first file that has it, however many have.
+pub(super) async fn locals_with_contents(
     connection: &mut SqliteConnection,
     number: Number,
-    file_id: FileId,
-) -> Result<Option<LocalRow>, Fault> {
-    let found = sqlx::query(select_entries!(
-        "entry e",
-        "WHERE e.ns = $1 AND substr(e.file_id, 1, 8) = substr($2, 1, 8) AND e.file_id = $2 AND e.trees & 2
-         ORDER BY e.node LIMIT 1"
-    ))
-    .bind(number)
-    .bind(&file_id.as_bytes()[..])
-    .fetch_optional(connection)
-    .await?;
-    found.as_ref().map(local_row).transpose()
+    file_ids: &[FileId],
+) -> Result<HashMap<FileId, LocalRow>, Fault> {
+    let mut found = HashMap::new();
+    for some in file_ids.chunks(CONTENTS_AT_ONCE) {
+        let ids: serde_json::Value = some.iter().map(ToString::to_string).collect();
+        let rows = sqlx::query(select_entries!(
+            "json_each($2) j CROSS JOIN entry e ON e.ns = $1 AND e.trees & 2 AND e.node = (
+                 SELECT min(f.node)
+                 FROM entry f
+                 WHERE f.ns = $1 AND substr(f.file_id, 1, 8) = substr(unhex(j.value), 1, 8)
+                   AND f.file_id = unhex(j.value) AND f.trees & 2)",
+            ""
+        ))
+        .bind(number)
+        .bind(ids.to_string())
+        .fetch_all(&mut *connection)
+        .await?;
+        for row in local_rows(&rows)? {
+            if let Substance::File { file_id, .. } = row.entry.substance {
+                found.insert(file_id, row);
+            }
+        }
+    }
+    Ok(found)
 }
 
 pub(super) async fn remote_has_content(

@@ -95,11 +95,12 @@ async fn what_was_put_is_read_back_exactly() {
         );
         assert_eq!(state.unsure(ns(), 5).await.unwrap(), [rows[2].clone()]);
         assert!(state.unsure(ns(), 0).await.unwrap().is_empty());
+        let asked = [file_id(4), file_id(3), file_id(3)];
+        let row = Some(rows[2].clone());
         assert_eq!(
-            state.local_with_content(ns(), file_id(3)).await.unwrap().as_ref(),
-            Some(&rows[2])
+            state.locals_with_contents(ns(), &asked).await.unwrap(),
+            [None, row.clone(), row]
         );
-        assert_eq!(state.local_with_content(ns(), file_id(4)).await.unwrap(), None);
         let other = NamespaceId::new(77).unwrap();
         assert_eq!(state.local(other, id(12)).await.unwrap(), None);
     }

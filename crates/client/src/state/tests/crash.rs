@@ -83,7 +83,8 @@ async fn read_all(state: &SqliteState) -> Result<(), StateError> {
         state
             .local_by_inode(ns(), row(n, folder(1, "x")).fingerprint.inode)
             .await?;
-        state.local_with_content(ns(), content(n as u64).file_id).await?;
+        let asked = [content(n as u64).file_id];
+        state.locals_with_contents(ns(), &asked).await?;
     }
     Ok(())
 }
