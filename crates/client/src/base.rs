@@ -142,6 +142,14 @@ impl Base {
         Some((*self.offsets.get(index)?, self.chunks.get(index)?.len as usize))
     }
 
+    /// Whether a chunk stands at a place.
+    pub(crate) fn has_at(&self, hash: &ChunkHash, offset: u64) -> bool {
+        let index = self.offsets.binary_search(&offset).ok();
+        index
+            .and_then(|index| self.chunks.get(index))
+            .is_some_and(|chunk| chunk.hash == *hash)
+    }
+
     /// The bytes of one of its pages.
     pub(crate) fn page(&self, hash: &ChunkHash) -> Option<&[u8]> {
         let page = self.pages.iter().find(|page| page.hash == *hash)?;

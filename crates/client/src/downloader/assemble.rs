@@ -14,6 +14,9 @@ use super::older::Older;
 use crate::fs::{DiskPath, Filesystem, FsResult, ReadFile, StageFile};
 use crate::remote::RemoteError;
 
+/// Shorter files are copied sooner than shared.
+const WORTH_SHARING_BYTES: u64 = 1024 * 1024;
+
 /// A staged file that several requests fill at once.
 pub(super) type SharedStage = Arc<Mutex<Box<dyn StageFile>>>;
 
@@ -78,9 +81,16 @@ pub(super) fn fill_from_disk(
     older: Option<&Older>,
     chunks: Vec<PlacedChunk>,
 ) -> FsResult<(SharedStage, Vec<PlacedChunk>)> {
+    let is_shared = share(fs, wanted, source, older)?;
     let held = fs
         .staged(&wanted.staged)?
         .map_or(0, |metadata| metadata.fingerprint.size);
+    // Of what is shared with the older version only what stands where it stood is worth a look.
+    let shared_with = older.filter(|_| is_shared && source.is_none());
+    let may_hold = |chunk: &PlacedChunk| {
+        let is_within = chunk.offset + u64::from(chunk.entry.len) <= held;
+        is_within && shared_with.is_none_or(|older| older.base.has_at(&chunk.entry.hash, chunk.offset))
+    };
     // A source that is gone meanwhile is no failure: the server has it all.
     let mut source = source.and_then(|path| fs.open(path).ok());
     let mut old_file = older.and_then(|older| fs.open(&older.path).ok());
@@ -89,7 +99,7 @@ pub(super) fn fill_from_disk(
     let mut missing = Vec::new();
     for chunk in chunks {
         let piece = &mut buffer[..chunk.entry.len as usize];
-        if chunk.offset + u64::from(chunk.entry.len) <= held {
+        if may_hold(&chunk) {
             let len = stage.read_at(chunk.offset, piece)?;
             if is_whole(&chunk, &piece[..len]) {
                 continue;
@@ -105,6 +115,29 @@ pub(super) fn fill_from_disk(
         }
     }
     Ok((Arc::new(Mutex::new(stage)), missing))
+}
+
+/// Has a staged file that is not begun share its bytes with the local file that has most of them; whether it does.
+fn share(
+    fs: &dyn Filesystem,
+    wanted: &Wanted,
+    source: Option<&DiskPath>,
+    older: Option<&Older>,
+) -> FsResult<bool> {
+    let Some(path) = source.or(older.map(|older| &older.path)) else {
+        return Ok(false);
+    };
+    let is_begun = fs
+        .staged(&wanted.staged)?
+        .is_some_and(|metadata| metadata.fingerprint.size > 0);
+    if is_begun || wanted.content.size < WORTH_SHARING_BYTES {
+        return Ok(false);
+    }
+    match fs.stage_clone(&wanted.staged, path) {
+        // Gone or out of reach meanwhile: it comes from the server.
+        Err(error) if !error.is_full() => Ok(false),
+        shared => shared,
+    }
 }
 
 /// Reads a chunk from a local file; whether it is the right one.

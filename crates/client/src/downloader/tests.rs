@@ -42,6 +42,14 @@ fn bench() -> Bench {
     }
 }
 
+/// The same twice, where files share no bytes and where they do.
+fn benches() -> [Bench; 2] {
+    let mut sharing = bench();
+    let shared = FaultyFilesystem::new(Arc::clone(&sharing.downloader.fs)).with_clones();
+    sharing.downloader.fs = Arc::new(shared);
+    [bench(), sharing]
+}
+
 impl Bench {
     /// Makes a file on the server and wants it.
     fn wanted(&self, id: i64, bytes: &[u8]) -> Wanted {
@@ -271,8 +279,10 @@ async fn damage_of_the_staged_part_is_repaired() {
 
 #[tokio::test]
 async fn what_the_device_has_is_copied() {
-    for size in [30_000, 7_000_000, 40_000_000] {
-        let bench = bench();
+    for (bench, size) in [30_000, 7_000_000, 40_000_000]
+        .into_iter()
+        .flat_map(|size| benches().map(|bench| (bench, size)))
+    {
         let bytes = noise(4, size);
         let wanted = bench.wanted(1_000, &bytes);
         bench.local_file("here", &bytes, &wanted.content).await;
@@ -285,8 +295,10 @@ async fn what_the_device_has_is_copied() {
 
 #[tokio::test]
 async fn a_local_file_that_is_not_what_it_was_is_not_believed() {
-    for size in [30_000, 7_000_000] {
-        let bench = bench();
+    for (bench, size) in [30_000, 7_000_000]
+        .into_iter()
+        .flat_map(|size| benches().map(|bench| (bench, size)))
+    {
         let bytes = noise(5, size);
         let wanted = bench.wanted(1_000, &bytes);
         let mut other = bytes.clone();
@@ -384,24 +396,25 @@ impl Bench {
 
 #[tokio::test]
 async fn of_an_edit_only_what_changed_comes() {
-    let bench = bench();
-    let old = noise(80, 40 << 20);
-    bench.older(70, &old, true).await;
-    let mut new = old.clone();
-    new[20 << 20] ^= 1;
-    new.splice(30 << 20..30 << 20, noise(81, 100));
-    let wanted = bench.wanted(70, &new);
-    assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
-    assert!(bench.staged(&wanted) == new);
-    assert!(bench.fetched() < 1_500, "{} bytes", bench.fetched());
-    // What came is remembered: the next version is compared with this one.
-    let pages = chunked(&new)
-        .1
-        .into_iter()
-        .filter(|bytes| Page::decode(bytes).is_ok());
-    let names: Vec<_> = pages.map(|bytes| ChunkHash::of(&bytes)).collect();
-    let kept = bench.downloader.state.pages(&names).await.unwrap();
-    assert!(kept.iter().all(Option::is_some));
+    for bench in benches() {
+        let old = noise(80, 40 << 20);
+        bench.older(70, &old, true).await;
+        let mut new = old.clone();
+        new[20 << 20] ^= 1;
+        new.splice(30 << 20..30 << 20, noise(81, 100));
+        let wanted = bench.wanted(70, &new);
+        assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
+        assert!(bench.staged(&wanted) == new);
+        assert!(bench.fetched() < 1_500, "{} bytes", bench.fetched());
+        // What came is remembered: the next version is compared with this one.
+        let pages = chunked(&new)
+            .1
+            .into_iter()
+            .filter(|bytes| Page::decode(bytes).is_ok());
+        let names: Vec<_> = pages.map(|bytes| ChunkHash::of(&bytes)).collect();
+        let kept = bench.downloader.state.pages(&names).await.unwrap();
+        assert!(kept.iter().all(Option::is_some));
+    }
 }
 
 #[tokio::test]
@@ -418,16 +431,17 @@ async fn without_the_pages_of_the_older_version_the_file_comes_whole() {
 
 #[tokio::test]
 async fn an_older_version_that_is_another_meanwhile_is_not_believed() {
-    let bench = bench();
-    let old = noise(83, 3 << 20);
-    bench.older(70, &old, true).await;
-    fs::write(bench.folder.path().join("f70"), noise(84, 3 << 20)).unwrap();
-    let mut new = old;
-    new[1 << 20] ^= 1;
-    let wanted = bench.wanted(70, &new);
-    assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
-    assert!(bench.staged(&wanted) == new);
-    assert!(bench.fetched() >= 3 << 20);
+    for bench in benches() {
+        let old = noise(83, 3 << 20);
+        bench.older(70, &old, true).await;
+        fs::write(bench.folder.path().join("f70"), noise(84, 3 << 20)).unwrap();
+        let mut new = old;
+        new[1 << 20] ^= 1;
+        let wanted = bench.wanted(70, &new);
+        assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
+        assert!(bench.staged(&wanted) == new);
+        assert!(bench.fetched() >= 3 << 20);
+    }
 }
 
 #[tokio::test]
@@ -451,11 +465,12 @@ async fn a_spoilt_delta_is_found_out() {
 
 #[tokio::test]
 async fn nothing_of_a_copy_comes() {
-    let bench = bench();
-    let bytes = noise(84, 30 << 20);
-    bench.older(70, &bytes, true).await;
-    let wanted = bench.wanted(71, &bytes);
-    assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
-    assert!(bench.staged(&wanted) == bytes);
-    assert_eq!(bench.fetched(), 0);
+    for bench in benches() {
+        let bytes = noise(84, 30 << 20);
+        bench.older(70, &bytes, true).await;
+        let wanted = bench.wanted(71, &bytes);
+        assert!(all_done(&bench.download(std::slice::from_ref(&wanted)).await));
+        assert!(bench.staged(&wanted) == bytes);
+        assert_eq!(bench.fetched(), 0);
+    }
 }

@@ -125,6 +125,15 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// As the system says.
     fn write_at(&self, file: &Self::File, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Has an empty file share all bytes of another: each keeps its own when either is written to.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] where the filesystem cannot.
+    fn share(&self, from: &Self::File, to: &Self::File) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+
     /// Sets the length.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ pub(crate) enum Fault {
 pub(crate) struct FaultyFilesystem {
     inner: Arc<dyn Filesystem>,
     faults: Arc<Mutex<Faults>>,
+    clones: bool,
 }
 
 type Faults = VecDeque<(&'static str, Fault)>;
@@ -50,7 +51,13 @@ impl FaultyFilesystem {
         Self {
             inner,
             faults: Arc::default(),
+            clones: false,
         }
+    }
+
+    /// Has files share their bytes as far as can be seen, whatever the disk can do.
+    pub(crate) fn with_clones(self) -> Self {
+        Self { clones: true, ..self }
     }
 
     pub(crate) fn inject(&self, call: &'static str, fault: Fault) {
@@ -123,6 +130,18 @@ impl Filesystem for FaultyFilesystem {
 
     fn stage(&self, name: &str) -> FsResult<Box<dyn StageFile>> {
         self.run("stage", &DiskPath::root(), || self.inner.stage(name))
+    }
+
+    fn stage_clone(&self, name: &str, source: &DiskPath) -> FsResult<bool> {
+        if !self.clones {
+            return self.inner.stage_clone(name, source);
+        }
+        let mut from = self.inner.open(source)?;
+        let len = usize::try_from(from.metadata()?.fingerprint.size).unwrap();
+        let mut bytes = vec![0; len];
+        assert_eq!(from.read_at(0, &mut bytes)?, len);
+        self.inner.stage(name)?.write_at(0, &bytes)?;
+        Ok(true)
     }
 
     fn begin_group(&self) -> FsResult<Box<dyn StageGroup>> {

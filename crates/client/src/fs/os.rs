@@ -134,6 +134,16 @@ impl Disk for LinuxDisk {
         file::write_at(&file.fd, offset, bytes)
     }
 
+    fn share(&self, from: &LinuxFile, to: &LinuxFile) -> io::Result<()> {
+        match rustix::fs::ioctl_ficlone(&to.fd, &from.fd) {
+            // Filesystems without such a thing, another filesystem, and files that may not share.
+            Err(Errno::OPNOTSUPP | Errno::NOTTY | Errno::NOSYS | Errno::XDEV | Errno::INVAL) => {
+                Err(io::Error::from(io::ErrorKind::Unsupported))
+            }
+            result => Ok(result?),
+        }
+    }
+
     fn set_len(&self, file: &LinuxFile, len: u64) -> io::Result<()> {
         Ok(rustix::fs::ftruncate(&file.fd, len)?)
     }

@@ -237,6 +237,20 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
         Ok(Box::new(OpenStage::new(file, self.root(), name)))
     }
 
+    fn stage_clone(&self, name: &str, source: &DiskPath) -> FsResult<bool> {
+        let from = self.at("open", source, |at, folder, name| {
+            at.disk.open_file(folder, name, Access::Read)
+        })?;
+        let to = self.in_stage("write", name, |at, stage, name| {
+            at.disk.open_file(stage, name, Access::Create)
+        })?;
+        match self.disk.share(&from, &to) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(false),
+            Err(source) => Err(error("write", &staged_path(name), source)),
+        }
+    }
+
     fn begin_group(&self) -> FsResult<Box<dyn StageGroup>> {
         let group = OpenGroup::new(&self.disk, self.root());
         let group = group.map_err(|source| error("open", &own::stage_path(), source))?;

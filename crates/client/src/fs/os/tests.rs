@@ -383,3 +383,17 @@ fn links_are_staged_and_read_back() {
     let metadata = disk.fs.metadata(&path("link")).unwrap().unwrap();
     assert_eq!(metadata.kind, FileKind::Node(NodeKind::Symlink));
 }
+
+#[test]
+fn a_file_that_shares_bytes_is_a_copy_or_it_is_said_that_there_is_none() {
+    let disk = disk();
+    disk.write("a", "first");
+    let shared = disk.fs.stage_clone("s", &path("a")).unwrap();
+    let held = fs::read_to_string(disk.folder.path().join(".cairn/stage/s")).unwrap();
+    assert_eq!(held, if shared { "first" } else { "" });
+    disk.stage("s", "other");
+    assert_eq!(disk.read("a"), "first", "each keeps its own");
+    let missing = disk.fs.stage_clone("t", &path("b")).unwrap_err();
+    assert!(missing.is_not_found());
+    assert!(disk.fs.staged("t").unwrap().is_none());
+}
