@@ -4,6 +4,7 @@
 //! off, the next pass plans from the trees as they then are.
 
 mod aftercare;
+mod ahead;
 mod carry_out;
 mod folding;
 mod outgoing;

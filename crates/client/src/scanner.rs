@@ -31,6 +31,7 @@ use crate::paths::Paths;
 use crate::state::{ClientState, StateError};
 use ignore::{Loaded, RulesMemory, Scope};
 use pass::{Pass, Visit};
+use tokio::sync::Notify;
 
 /// Files that [`Scanner::recheck_unsure`] reads before it asks for more.
 const UNSURE_FILES: usize = 1_000;
@@ -67,6 +68,7 @@ pub struct Scanner {
     marker: Arc<str>,
     readers: usize,
     rules: Arc<RulesMemory>,
+    flushed: Arc<Notify>,
 }
 
 impl Scanner {
@@ -87,7 +89,13 @@ impl Scanner {
             marker: marker.into(),
             readers: readers.max(1),
             rules: Arc::default(),
+            flushed: Arc::default(),
         }
+    }
+
+    /// Returns when observations have come into the state since the last time, while a scan may still go on.
+    pub(crate) async fn flushed(&self) {
+        self.flushed.notified().await;
     }
 
     /// What keeps a path from being synced, were it new: a rule of the user's or one that is built in.

@@ -1,5 +1,6 @@
 //! A daemon in this process: real disk, state in memory, a server that is away.
 
+mod ahead;
 mod listing;
 
 use std::io::ErrorKind;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tokio::sync::Notify;
+
 use super::{Daemon, DaemonError};
 use crate::engine::PassReport;
 use crate::fs::DiskPath;
@@ -105,7 +107,7 @@ impl Daemon {
                 self.set_activity(Activity::Scanning);
                 let is_all = work.everything;
                 let before = std::mem::take(&mut work.problems);
-                let scan = self.scan(work).await?;
+                let scan = self.scan_and_send(work).await?;
                 work.must_sync |= scan.changed > 0;
                 if scan.changed > 0 {
                     work.last.obstacles.clear();
@@ -126,7 +128,7 @@ impl Daemon {
             if work.must_sync {
                 self.set_activity(Activity::Syncing);
                 work.must_sync = false;
-                work.last = self.engine.sync().await?;
+                work.last = Box::pin(self.engine.sync()).await?;
                 work.has_synced = true;
                 // What was just put on the disk may have been written within the same tick of the clock.
                 work.must_recheck = self.has_unsure().await?;
@@ -162,6 +164,36 @@ impl Daemon {
         let root = self.scanner.check_root().await;
         root.map_err(|error| DaemonError::of_scan(error, &self.folder))?;
         Ok(self.engine.finish_intents(&mut PassReport::default()).await?)
+    }
+
+    /// Scans, and sends meanwhile what is surely new: of much that is new the first is on the server before the last is read.
+    async fn scan_and_send(&self, work: &mut Work) -> Result<ScanReport, DaemonError> {
+        let is_over = Notify::new();
+        let scanning = async {
+            let scanned = Box::pin(self.scan(work)).await;
+            is_over.notify_one();
+            scanned
+        };
+        let sending = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = is_over.notified() => break,
+                    () = self.scanner.flushed() => {}
+                }
+                match Box::pin(self.engine.send_new()).await {
+                    Ok(true) => {}
+                    // The sync that follows is the one that tells.
+                    Ok(false) => break,
+                    Err(error) => {
+                        tracing::debug!(%error, "nothing is sent before the scan has ended");
+                        break;
+                    }
+                }
+            }
+        };
+        let (scanned, ()) = futures::future::join(scanning, sending).await;
+        scanned
     }
 
     async fn scan(&self, work: &mut Work) -> Result<ScanReport, DaemonError> {

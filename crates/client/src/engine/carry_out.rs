@@ -89,7 +89,7 @@ impl Engine {
             }
         }
         if !groups.is_empty() {
-            self.push(hood, &groups, report).await?;
+            self.push(hood, &groups, Some(report)).await?;
         }
         Ok(())
     }

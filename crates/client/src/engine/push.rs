@@ -36,13 +36,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Sends groups of wishes and records what became of them.
+    /// Sends groups of wishes and records what became of them. Without a report only what took effect is recorded. Says
+    /// whether all did.
     pub(super) async fn push(
         &self,
         hood: &Neighbourhood,
         groups: &[Vec<Wish>],
-        report: &mut PassReport,
-    ) -> EngineResult<()> {
+        mut report: Option<&mut PassReport>,
+    ) -> EngineResult<bool> {
         let seen = self
             .state
             .cursor(self.namespace)
@@ -57,8 +58,9 @@ impl Engine {
                 paths.push(path);
             }
         }
+        let mut is_done = pieces.len() == groups.len();
         if pieces.is_empty() {
-            return Ok(());
+            return Ok(is_done);
         }
         let asked: Vec<Vec<Op>> = pieces.iter().map(|piece| piece.group.clone()).collect();
         let dedup = if seen == Seq::ZERO {
@@ -68,19 +70,25 @@ impl Engine {
         };
         let mut sending = self.uploader.send(pieces, dedup);
         while let Some(result) = sending.next().await? {
+            let is_applied = |outcome: &PieceOutcome| matches!(outcome, PieceOutcome::Applied { .. });
+            is_done &= result.outcomes.iter().all(|(_, outcome)| is_applied(outcome));
+            let is_told = report.is_some();
             let outcomes = result
                 .outcomes
                 .iter()
+                .filter(|(_, outcome)| is_told || is_applied(outcome))
                 .map(|(index, outcome)| (&asked[*index], outcome, &paths[*index]));
             let mut settled = StateBatch {
                 settled: result.op_id,
                 ..StateBatch::default()
             };
             self.follow_journal(&mut settled, result.journal).await?;
+            let mut unheard = PassReport::default();
+            let report = report.as_deref_mut().unwrap_or(&mut unheard);
             self.record_outcomes(&mut settled, outcomes, seen, report).await?;
             self.state.apply(self.namespace, settled).await?;
         }
-        Ok(())
+        Ok(is_done)
     }
 
     /// Notes where the journal stands after a commit. When the commit came right after what was read, its outcomes are all

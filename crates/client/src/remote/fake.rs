@@ -69,7 +69,7 @@ pub(crate) struct Faults {
     pub(crate) spoils_deltas: bool,
     /// This chunk arrives damaged.
     pub(crate) damages: Option<ChunkHash>,
-    /// Runs when the next chunks arrive.
+    /// Runs when the next chunks or the next commit arrive.
     pub(crate) on_put: Option<Box<dyn FnOnce() + Send>>,
     /// What the journal says, in turn; the last of it stays. Nothing: the server is away.
     pub(crate) changes: VecDeque<ChangesReply>,
@@ -458,7 +458,11 @@ impl Remote for FakeRemote {
             std::mem::take(&mut faults.loses_reply),
             faults.rejects.take(),
         );
+        let on_put = faults.on_put.take();
         self.lock().faults = faults;
+        if let Some(on_put) = on_put {
+            on_put();
+        }
         if loses_commit {
             return Err(Self::unreachable());
         }

@@ -56,6 +56,8 @@ pub(super) struct Pass<'scanner> {
     batch: StateBatch,
     /// Chunks in the batch's contents.
     batch_chunks: usize,
+    /// Bytes of the files in the batch.
+    batch_bytes: u64,
     has_moved_folders: bool,
     /// Files of the next read, and their bytes.
     to_read: Vec<Job>,
@@ -80,6 +82,7 @@ impl<'scanner> Pass<'scanner> {
             report: ScanReport::default(),
             batch: StateBatch::default(),
             batch_chunks: 0,
+            batch_bytes: 0,
             has_moved_folders: false,
             to_read: Vec::new(),
             to_read_bytes: 0,

@@ -19,6 +19,8 @@ use crate::state::{LocalChange, LocalRow};
 const BATCH_ROWS: usize = 1_000;
 /// Chunks of the contents in one transaction: 2.4 MB in memory.
 const BATCH_CHUNKS: usize = 65_536;
+/// Bytes of files after which what was observed is taken down: what is new is sent meanwhile.
+const BATCH_BYTES: u64 = 64 * 1024 * 1024;
 
 impl Pass<'_> {
     /// Takes down what stands at a place: folders and links at once, files when they have been read.
@@ -150,8 +152,14 @@ impl Pass<'_> {
         if previous.is_none_or(|old| old.entry != row.entry) {
             self.report.changed += 1;
         }
+        if let Substance::File { size, .. } = row.entry.substance {
+            self.batch_bytes += size;
+        }
         self.batch.local.push(LocalChange::Put(row));
-        if self.batch.local.len() >= BATCH_ROWS || self.batch_chunks >= BATCH_CHUNKS {
+        let is_full = self.batch.local.len() >= BATCH_ROWS
+            || self.batch_chunks >= BATCH_CHUNKS
+            || self.batch_bytes >= BATCH_BYTES;
+        if is_full {
             self.flush().await?;
         }
         Ok(())
@@ -168,9 +176,11 @@ impl Pass<'_> {
     pub(super) async fn flush(&mut self) -> Result<(), ScanError> {
         self.has_moved_folders = false;
         self.batch_chunks = 0;
+        self.batch_bytes = 0;
         let batch = std::mem::take(&mut self.batch);
         if !batch.local.is_empty() || !batch.contents.is_empty() {
             self.scanner.state.apply(self.scanner.namespace, batch).await?;
+            self.scanner.flushed.notify_one();
         }
         Ok(())
     }
