@@ -96,7 +96,19 @@ impl Engine {
             return Ok(report);
         }
         self.settle_in_flight().await?;
-        self.pull().await?;
+        let moved = self.read_journal().await?;
+        // What is new is fetched while the server hears how far this device has come: that is a round trip less until it is seen.
+        // What a restored device has to be told it was told when it introduced itself.
+        let (reply, passed) = futures::future::join(self.tell_cursor(moved), self.passes(&mut report)).await;
+        passed?;
+        if self.heed(moved, reply?).await? {
+            self.passes(&mut report).await?;
+        }
+        Ok(report)
+    }
+
+    /// Plans and carries out until nothing is left, or nothing more succeeds.
+    async fn passes(&self, report: &mut PassReport) -> EngineResult<()> {
         for _ in 0..PASSES {
             let mut pass = self.pass().await?;
             let taken_ids = std::mem::take(&mut pass.taken_ids);
@@ -104,7 +116,7 @@ impl Engine {
             let is_stale = pass.is_stale;
             report.merge(pass);
             if report.is_stuck {
-                return Ok(report);
+                return Ok(());
             }
             if is_stale {
                 self.pull().await?;
@@ -119,7 +131,7 @@ impl Engine {
         if self.state.counts(self.namespace).await?.dirty == 0 {
             self.sweep_stage().await;
         }
-        Ok(report)
+        Ok(())
     }
 
     /// Goes once over all dirty nodes.

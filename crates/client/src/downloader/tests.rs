@@ -131,6 +131,7 @@ async fn a_thousand_small_files_come_with_one_request_and_few_changes_of_threads
     assert_eq!(results.len(), 1_000);
     assert!(all_done(&results));
     assert_eq!(Counted::get(&bench.remote.counted.fetches), 1);
+    assert!(threads.count() < 32, "{}", threads.count());
     for wanted in &wanted {
         assert_eq!(bench.staged(wanted), noise(wanted.node.get() as u64, 3_000));
     }
@@ -139,7 +140,6 @@ async fn a_thousand_small_files_come_with_one_request_and_few_changes_of_threads
         (down.files_done, down.bytes_done, down.bytes_total),
         (1_000, 3_000_000, 3_000_000)
     );
-    assert!(threads.count() < 32, "{}", threads.count());
 }
 
 #[tokio::test]

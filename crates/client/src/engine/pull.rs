@@ -29,8 +29,15 @@ impl Engine {
         self.pull().await
     }
 
-    /// Brings the remote tree to the head of the journal.
+    /// Brings the remote tree to the head of the journal, and tells the server.
     pub(super) async fn pull(&self) -> EngineResult<()> {
+        let moved = self.read_journal().await?;
+        let reply = self.tell_cursor(moved).await?;
+        self.heed(moved, reply).await.map(drop)
+    }
+
+    /// Brings the remote tree to the head of the journal; returns the new cursor if it moved.
+    pub(super) async fn read_journal(&self) -> EngineResult<Option<Cursor>> {
         self.resume_listing().await?;
         let start = self.cursor_or_none().await?;
         let mut cursor = start;
@@ -73,10 +80,27 @@ impl Engine {
                 }
             }
         }
-        if cursor != start {
-            self.report_cursor(cursor).await?;
+        Ok((cursor != start).then_some(cursor))
+    }
+
+    /// Tells the server how far the remote tree goes, if it moved.
+    pub(super) async fn tell_cursor(&self, moved: Option<Cursor>) -> EngineResult<CursorReply> {
+        match moved {
+            Some(cursor) => Ok(self.remote.report_cursor(CursorReport { cursor }).await?),
+            None => Ok(CursorReply::Accepted),
         }
-        Ok(())
+    }
+
+    /// Does what the answer to a cursor calls for. Says whether the tree was listed anew.
+    pub(super) async fn heed(&self, told: Option<Cursor>, reply: CursorReply) -> EngineResult<bool> {
+        let Some(cursor) = told.filter(|_| reply == CursorReply::DeviceRestored) else {
+            return Ok(false);
+        };
+        tracing::warn!(
+            "this device's state is older than what it reported before: merging, deleting nothing"
+        );
+        self.list_tree(cursor, true).await?;
+        Ok(true)
     }
 
     /// Whether the journal has what the server said of this device's own commits, as far as a page tells. It has not on a
@@ -102,21 +126,9 @@ impl Engine {
     /// Those of the server and of the state.
     pub async fn introduce(&self) -> EngineResult<()> {
         self.resume_listing().await?;
-        match self.state.cursor(self.namespace).await? {
-            Some(cursor) => self.report_cursor(cursor).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn report_cursor(&self, cursor: Cursor) -> EngineResult<()> {
-        let reply = self.remote.report_cursor(CursorReport { cursor }).await?;
-        if reply == CursorReply::DeviceRestored {
-            tracing::warn!(
-                "this device's state is older than what it reported before: merging, deleting nothing"
-            );
-            self.list_tree(cursor, true).await?;
-        }
-        Ok(())
+        let known = self.state.cursor(self.namespace).await?;
+        let reply = self.tell_cursor(known).await?;
+        self.heed(known, reply).await.map(drop)
     }
 
     /// The cursor; one that no journal has when there is none, so that the server answers with where to list.
