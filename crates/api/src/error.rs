@@ -54,6 +54,9 @@ pub enum ErrorCode {
     /// A delta cannot be used: send the chunk whole.
     #[n(15)]
     DeltaRefused,
+    /// The password is right, and the account asks for a code as well: send the login again with one.
+    #[n(16)]
+    SecondFactorNeeded,
 }
 
 impl ErrorCode {
@@ -61,7 +64,10 @@ impl ErrorCode {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
-            Self::NotAuthenticated | Self::TokenExpired | Self::WrongCredentials => 401,
+            Self::NotAuthenticated
+            | Self::TokenExpired
+            | Self::WrongCredentials
+            | Self::SecondFactorNeeded => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::Timeout => 408,

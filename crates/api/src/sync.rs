@@ -39,6 +39,8 @@ pub mod path {
     pub const UNLINK: &str = "/sync/1/unlink";
     /// `POST` [`super::MakeToken`]: [`super::MakeTokenReply`].
     pub const TOKENS: &str = "/sync/1/tokens";
+    /// `POST` [`super::SecondFactor`]: [`super::SecondFactorReply`].
+    pub const SECOND_FACTOR: &str = "/sync/1/second-factor";
     /// `POST` [`super::Have`]: [`super::HaveReply`].
     pub const HAVE: &str = "/sync/1/have";
     /// `POST` [`super::Signatures`]: [`super::SignaturesReply`].
@@ -94,6 +96,9 @@ pub struct Login {
     /// The device's id: chosen at random on the first login, the same afterwards.
     #[cbor(n(3), with = "crate::wire")]
     pub device: DeviceId,
+    /// A code of the account's authenticator, or a recovery code; only where one is asked for.
+    #[n(4)]
+    pub code: Option<String>,
 }
 
 /// Keeps the password out of logs.
@@ -203,6 +208,73 @@ pub struct MakeToken {
     /// Days until it expires; `None` for never.
     #[n(2)]
     pub days: Option<u32>,
+}
+
+/// Asks about the account's second factor, or changes it.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SecondFactor {
+    /// What to do.
+    #[n(0)]
+    pub step: SecondFactorStep,
+    /// The account's password, to begin and to turn off; else empty.
+    #[n(1)]
+    pub password: String,
+    /// A code, to confirm and to turn off.
+    #[n(2)]
+    pub code: Option<String>,
+}
+
+/// Keeps password and code out of logs.
+impl std::fmt::Debug for SecondFactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecondFactor")
+            .field("step", &self.step)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to do about a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum SecondFactorStep {
+    /// Say whether it is asked for.
+    #[n(0)]
+    Look,
+    /// Draw a secret for an authenticator.
+    #[n(1)]
+    Begin,
+    /// Ask for it from now on.
+    #[n(2)]
+    Confirm,
+    /// Ask for it no more.
+    #[n(3)]
+    TurnOff,
+}
+
+/// The second factor after that.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SecondFactorReply {
+    /// Whether it is asked for.
+    #[n(0)]
+    pub is_active: bool,
+    /// What the authenticator must be told, in base32; of a beginning.
+    #[n(1)]
+    pub secret: Option<String>,
+    /// The same as an `otpauth` address.
+    #[n(2)]
+    pub uri: Option<String>,
+    /// Codes that stand for the authenticator, each once; of a confirmation.
+    #[n(3)]
+    pub recovery_codes: Vec<String>,
+}
+
+/// Keeps secret and codes out of logs.
+impl std::fmt::Debug for SecondFactorReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecondFactorReply")
+            .field("is_active", &self.is_active)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A token that was made.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cairn_client::control::{ControlError, ControlServer, client, message};
 use cairn_core::runtime::Runtime;
 use cairn_metadata::{Account, MetadataStore, SqliteMetadata};
-use cairn_server::service::accounts::{self, NewAccount};
+use cairn_server::service::accounts::{self, NewAccount, second};
 use cairn_server::{DataFolder, Server, ServiceError};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
@@ -44,6 +44,8 @@ pub(crate) enum Order {
     SetQuota { email: String, quota_bytes: Option<u64> },
     /// Change a password.
     SetPassword { email: String, password: String },
+    /// Ask an account for no second factor any more.
+    RemoveSecondFactor { email: String },
     /// Something about apps and tokens.
     Access { access: AccessOrder },
 }
@@ -202,6 +204,7 @@ async fn try_order(
         Order::SetPassword { email, password } => {
             accounts::set_password(metadata, runtime, &email, password).await?;
         }
+        Order::RemoveSecondFactor { email } => second::remove_second_factor(metadata, &email).await?,
         Order::Access { access } => return access::carry_out(metadata, runtime, access).await,
     }
     Ok(Answer::Done)

@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     activity, admin, cat, completions, conflicts, cp, daemon, devices, exclude, get, limit, login, logout,
-    ls, man, mkdir, mv, pause, put, rm, serve, start, status, sync, token, up, verify, wait, why,
+    ls, man, mkdir, mv, pause, put, rm, second_factor, serve, start, status, sync, token, up, verify, wait,
+    why,
 };
 
 /// Your files on every device, on a server of your own.
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Whoami,
     /// List what is linked to the account, or unlink some of it
     Devices(devices::Args),
+    /// Ask for a code of an authenticator besides the password
+    SecondFactor(second_factor::Args),
     /// Make, list and revoke tokens for scripts
     Token(token::Args),
     /// Keep a folder in sync, in the foreground

@@ -21,6 +21,7 @@ pub(crate) mod mv;
 pub(crate) mod pause;
 pub(crate) mod put;
 pub(crate) mod rm;
+pub(crate) mod second_factor;
 pub(crate) mod serve;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -54,6 +55,7 @@ pub(crate) async fn run(app: App, command: Command) -> CliResult {
         Command::Logout(args) => Box::pin(logout::run(app, args)),
         Command::Whoami => Box::pin(whoami::run(app)),
         Command::Devices(args) => Box::pin(devices::run(app, args)),
+        Command::SecondFactor(args) => Box::pin(second_factor::run(app, args)),
         Command::Token(args) => Box::pin(token::run(app, args)),
         Command::Sync(args) => Box::pin(sync::run(app, args)),
         Command::Start(args) => Box::pin(start::run(app, args)),

@@ -134,6 +134,7 @@ impl From<RemoteError> for CliError {
                 ErrorCode::NotAuthenticated | ErrorCode::TokenExpired => {
                     (Exit::NotLinked, Some("run \"cairn login\" again"))
                 }
+                ErrorCode::SecondFactorNeeded => (Exit::Refused, Some("give one with --code")),
                 ErrorCode::WrongCredentials | ErrorCode::Forbidden | ErrorCode::RateLimited => {
                     (Exit::Refused, None)
                 }

@@ -24,6 +24,8 @@ pub enum Route {
     Unlink,
     /// Making a token.
     Tokens,
+    /// The second factor.
+    SecondFactor,
     /// Which chunks need not be sent.
     Have,
     /// What to make deltas against.
@@ -52,7 +54,7 @@ pub enum Route {
 
 impl Route {
     /// Every route, in the order of the counters.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Hello,
         Self::Login,
         Self::Logout,
@@ -60,6 +62,7 @@ impl Route {
         Self::Devices,
         Self::Unlink,
         Self::Tokens,
+        Self::SecondFactor,
         Self::Have,
         Self::Signatures,
         Self::Chunks,
@@ -85,6 +88,7 @@ impl Route {
             Self::Devices => path::DEVICES,
             Self::Unlink => path::UNLINK,
             Self::Tokens => path::TOKENS,
+            Self::SecondFactor => path::SECOND_FACTOR,
             Self::Have => path::HAVE,
             Self::Signatures => path::SIGNATURES,
             Self::Chunks => path::CHUNKS,

@@ -12,7 +12,7 @@ use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::{
     ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CursorReply, CursorReport, Devices, Event,
     Fetch, FetchStart, Have, MakeToken, MakeTokenReply, NodesReply, NodesRequest, Resolve, ResolveReply,
-    Signatures, TreeHashReply, TreeHashRequest, Whoami,
+    SecondFactor, SecondFactorReply, Signatures, TreeHashReply, TreeHashRequest, Whoami,
 };
 use cairn_core::ids::{DeviceId, NamespaceId};
 use futures::stream::BoxStream;
@@ -116,6 +116,9 @@ pub trait Remote: Send + Sync + 'static {
 
     /// Makes a token for scripts.
     async fn make_token(&self, request: MakeToken) -> RemoteResult<MakeTokenReply>;
+
+    /// Asks about the account's second factor, or changes it.
+    async fn second_factor(&self, request: SecondFactor) -> RemoteResult<SecondFactorReply>;
 
     /// Unlinks this device.
     async fn logout(&self) -> RemoteResult<()>;

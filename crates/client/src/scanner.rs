@@ -189,6 +189,7 @@ impl Scanner {
             let rows = self.state.unsure(self.namespace, UNSURE_FILES).await?;
             let row_count = rows.len();
             let mut pass = Pass::new(self);
+            let mut paths = Paths::new(self.namespace);
             for row in rows {
                 if let Some(path) = paths.of(self.state.as_ref(), &row).await? {
                     pass.read_again(path, row).await?;
@@ -197,7 +198,6 @@ impl Scanner {
             let page = pass.end(Brake::On, false).await?;
             // Those of which nothing better is known now would come again.
             let is_settled = page.hashed == row_count as u64 && !page.has_more_unsure;
-            let mut paths = Paths::new(self.namespace);
             report.add(page);
             if row_count < UNSURE_FILES || !is_settled {
                 report.has_more_unsure |= row_count == UNSURE_FILES;

@@ -9,6 +9,7 @@
 mod access;
 mod codec;
 pub mod conformance;
+mod credentials;
 mod error;
 mod invariants;
 mod memory;
@@ -22,6 +23,7 @@ pub use access::{
     AccessStore, AccessToken, App, AppKey, AppLink, AuthCode, CODES_PER_ACCOUNT, Challenge, ChallengeMethod,
     LinkKind, RefreshToken, TOKENS_PER_LINK,
 };
+pub use credentials::{CredentialStore, SecondFactor};
 pub use error::MetadataError;
 pub use memory::MemoryMetadata;
 pub use scopes::{Scope, Scopes};
@@ -304,7 +306,7 @@ pub enum CursorReport {
 
 /// Who has what, in which order. See the crate's documentation for what every verb promises.
 #[async_trait]
-pub trait MetadataStore: AccessStore + UploadStore {
+pub trait MetadataStore: AccessStore + CredentialStore + UploadStore {
     // Accounts and devices.
 
     /// Makes an account with an empty root namespace of the given incarnation.

@@ -4,18 +4,19 @@
 //! else is written for reading.
 
 mod access;
+mod credentials;
 mod namespace;
 mod store;
 mod uploads;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cairn_core::ids::{AccountId, DeviceId, NamespaceId};
 
 use crate::{
-    AccessToken, Account, App, AppKey, AppLink, AuthCode, Device, Email, MetadataError, Result, TokenHash,
-    UploadId,
+    AccessToken, Account, App, AppKey, AppLink, AuthCode, Device, Email, MetadataError, Result, SecondFactor,
+    TokenHash, UploadId,
 };
 use namespace::Namespace;
 
@@ -54,6 +55,8 @@ struct State {
     refreshes: HashMap<TokenHash, AppLink>,
     apps: BTreeMap<AppKey, App>,
     codes: HashMap<TokenHash, AuthCode>,
+    /// Second factors, with the recovery codes that are left.
+    factors: HashMap<AccountId, (SecondFactor, HashSet<TokenHash>)>,
     namespaces: BTreeMap<NamespaceId, Namespace>,
     uploads: BTreeMap<(AccountId, UploadId), uploads::Open>,
 }

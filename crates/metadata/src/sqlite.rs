@@ -9,6 +9,7 @@ mod accounts;
 mod chunks;
 mod commit;
 mod connect;
+mod credentials;
 mod decode;
 mod error;
 mod flush;

@@ -6,6 +6,7 @@ pub(crate) mod passwords;
 mod sessions;
 mod throttle;
 pub(crate) mod tokens;
+pub(crate) mod totp;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,6 +38,10 @@ const BURST_SECONDS: u32 = 10;
 /// guessed; this bounds what asking costs.
 const TOKEN_REQUESTS_BURST: u32 = 60;
 const TOKEN_REQUESTS_INTERVAL: Duration = Duration::from_secs(1);
+/// Codes of six digits that may be tried at one account at once, and the time after which one more may: some 300 a day, of which
+/// one in 1,000 days is right by chance.
+const CODES_BURST: u32 = 10;
+const CODES_INTERVAL: Duration = Duration::from_secs(300);
 /// Devices whose last contact is remembered.
 const TOUCHED_DEVICES: u64 = 100_000;
 
@@ -46,6 +51,8 @@ pub(crate) struct Auth {
     pub(crate) throttle: LoginThrottle,
     /// Codes and refresh tokens that one network trades.
     pub(crate) token_requests: Limiter<IpAddr>,
+    /// Codes that are tried at one account whose password is known.
+    pub(crate) second_factors: Limiter<AccountId>,
     pub(crate) hashing: Arc<Semaphore>,
     pub(crate) requests: Limiter<DeviceId>,
     pub(crate) have_hashes: Limiter<DeviceId>,
@@ -64,6 +71,7 @@ impl Auth {
             browsers: Browsers::new(),
             throttle: LoginThrottle::new(&config.login),
             token_requests: Limiter::with_interval(TOKEN_REQUESTS_BURST, TOKEN_REQUESTS_INTERVAL),
+            second_factors: Limiter::with_interval(CODES_BURST, CODES_INTERVAL),
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             requests: Limiter::new(Quota::per_second(rate).allow_burst(burst)),
             have_hashes: Limiter::new(Quota::per_minute(HAVE_HASHES_PER_MINUTE)),
@@ -82,6 +90,7 @@ impl Auth {
     pub(crate) fn tidy(&self) {
         self.throttle.tidy();
         self.token_requests.tidy();
+        self.second_factors.tidy();
         self.requests.tidy();
         self.have_hashes.tidy();
     }

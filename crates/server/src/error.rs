@@ -29,6 +29,12 @@ pub enum ServiceError {
     /// Unknown address or wrong password; which of them is not told.
     #[error("the e-mail address or the password is wrong")]
     WrongCredentials,
+    /// The password is right, and the account asks for a code as well.
+    #[error("this account asks for a code of its authenticator as well")]
+    SecondFactorNeeded,
+    /// A code that is wrong or was used.
+    #[error("the code is wrong, or was used already")]
+    WrongCode,
     /// The account is locked.
     #[error("this account is locked: ask the server's administrator")]
     AccountLocked,
@@ -150,7 +156,8 @@ impl ServiceError {
             Self::Frame(_) | Self::Disconnected(_) => ErrorCode::BadRequest,
             Self::NotAuthenticated => ErrorCode::NotAuthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
-            Self::WrongCredentials => ErrorCode::WrongCredentials,
+            Self::WrongCredentials | Self::WrongCode => ErrorCode::WrongCredentials,
+            Self::SecondFactorNeeded => ErrorCode::SecondFactorNeeded,
             Self::AccountLocked | Self::MissingScope(_) => ErrorCode::Forbidden,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::RateLimited { .. } => ErrorCode::RateLimited,

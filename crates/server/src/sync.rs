@@ -14,6 +14,7 @@ mod login;
 mod logout;
 mod nodes;
 mod resolve;
+mod second_factor;
 mod signatures;
 mod tokens;
 mod tree_hash;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route(path::DEVICES, get(devices::devices))
         .route(path::UNLINK, post(unlink::unlink))
         .route(path::TOKENS, post(tokens::tokens))
+        .route(path::SECOND_FACTOR, post(second_factor::second_factor))
         .route(path::HAVE, post(have::have))
         .route(path::SIGNATURES, post(signatures::signatures))
         .route(path::CHUNKS, post(chunks::chunks))

@@ -20,9 +20,9 @@ use cairn_core::time::Timestamp;
 use cairn_core::tree::{Entry, Neighbourhood};
 use cairn_metadata::{
     AccessStore, AccessToken, Account, App, AppKey, AppLink, AuthCode, Changes, Commit, CommitOutcome,
-    CursorReport, Device, Email, MemoryMetadata, MetadataStore, NamespaceHead, NodePage, PieceOutcome,
-    RefreshToken, Result, Session, TokenHash, UnverifiedContent, Upload, UploadId, UploadPiece, UploadStore,
-    Written,
+    CredentialStore, CursorReport, Device, Email, MemoryMetadata, MetadataStore, NamespaceHead, NodePage,
+    PieceOutcome, RefreshToken, Result, SecondFactor, Session, TokenHash, UnverifiedContent, Upload,
+    UploadId, UploadPiece, UploadStore, Written,
 };
 
 use crate::spawner::Life;
@@ -168,6 +168,19 @@ gated! {
             closes: bool
         ) -> Result<PieceOutcome>;
         write end_upload(account: AccountId, id: UploadId) -> Result<bool>;
+    }
+}
+
+gated! {
+    CredentialStore, MemoryMetadata {
+        read second_factor(account: AccountId) -> Result<Option<SecondFactor>>;
+        write set_second_factor(
+            account: AccountId,
+            factor: Option<&SecondFactor>,
+            recovery: &[TokenHash]
+        ) -> Result<()>;
+        write use_step(account: AccountId, step: i64) -> Result<bool>;
+        write use_recovery_code(account: AccountId, code: &TokenHash) -> Result<bool>;
     }
 }
 

@@ -53,6 +53,7 @@ impl Reader {
             password: password.to_owned(),
             device_name: "historian".to_owned(),
             device: DeviceId::new(7_000)?,
+            code: None,
         };
         let post = format!("POST {}", path::LOGIN);
         let answer = send(server, &post, &[], &to_cbor(&login))?;

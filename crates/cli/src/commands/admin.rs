@@ -84,6 +84,12 @@ enum UserAction {
         #[arg(value_name = "SIZE", value_parser = parse_quota)]
         quota: Quota,
     },
+    /// Ask an account for no second factor any more, as when an authenticator is lost
+    RemoveSecondFactor {
+        /// Its address
+        #[arg(value_name = "EMAIL")]
+        email: String,
+    },
     /// Change a password; linked devices stay linked
     Passwd {
         /// Its address
@@ -132,22 +138,8 @@ async fn user(app: &App, data: &Path, action: UserAction) -> CliResult {
             };
             (order, email, "was made")
         }
-        UserAction::Disable { email } => (
-            Order::SetDisabled {
-                email: email.clone(),
-                is_disabled: true,
-            },
-            email,
-            "is locked out",
-        ),
-        UserAction::Enable { email } => (
-            Order::SetDisabled {
-                email: email.clone(),
-                is_disabled: false,
-            },
-            email,
-            "is let in again",
-        ),
+        UserAction::Disable { email } => (lock(&email, true), email, "is locked out"),
+        UserAction::Enable { email } => (lock(&email, false), email, "is let in again"),
         UserAction::Quota {
             email,
             quota: Quota(quota_bytes),
@@ -158,6 +150,11 @@ async fn user(app: &App, data: &Path, action: UserAction) -> CliResult {
             },
             email,
             "has another quota",
+        ),
+        UserAction::RemoveSecondFactor { email } => (
+            Order::RemoveSecondFactor { email: email.clone() },
+            email,
+            "is asked for its password alone",
         ),
         UserAction::Passwd { email, password_file } => {
             let password = password::obtain_new(app, password_file.as_deref())?;
@@ -176,6 +173,13 @@ async fn user(app: &App, data: &Path, action: UserAction) -> CliResult {
         .map_err(|error| error.about(&email))?;
     app.ui
         .outcome(format!("The account {email} {done}."), &json!({ "email": email }))
+}
+
+fn lock(email: &str, is_disabled: bool) -> Order {
+    Order::SetDisabled {
+        email: email.to_owned(),
+        is_disabled,
+    }
 }
 
 fn print(app: &App, users: &[User]) -> CliResult {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use cairn_api::sync::Login;
+use cairn_api::error::ErrorCode;
+use cairn_api::sync::{Login, LoginReply};
 use cairn_client::profile::{Profile, Token};
 use cairn_client::remote::RemoteError;
 use cairn_client::remote::http::{self, CertificateFingerprint, Trust};
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// SHA-256 of a self-signed certificate, as its server prints it
     #[arg(long, value_name = "HEX")]
     fingerprint: Option<CertificateFingerprint>,
+    /// Code of the authenticator, or a recovery code, where the account asks for one; else asked for on the terminal
+    #[arg(long, value_name = "CODE")]
+    code: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -78,8 +82,9 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         password,
         device_name: device_name.clone(),
         device,
+        code: args.code,
     };
-    let reply = http::login(url, trust, &login).await?;
+    let reply = link(app, url, trust, login).await?;
     let profile = Profile {
         server: url.to_owned(),
         account: reply.account,
@@ -108,6 +113,19 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         profile.device_name, profile.server, profile.email
     );
     app.ui.outcome(text, &linked)
+}
+
+/// Logs in; asks for a code on the terminal where the account asks for one.
+async fn link(app: &App, url: &str, trust: Trust, mut login: Login) -> CliResult<LoginReply> {
+    match http::login(url, trust, &login).await {
+        Err(RemoteError::Refused(refusal))
+            if refusal.code == ErrorCode::SecondFactorNeeded && app.ui.is_interactive =>
+        {
+            login.code = Some(password::obtain(app, None, "Code of your authenticator")?);
+            Ok(http::login(url, trust, &login).await?)
+        }
+        other => Ok(other?),
+    }
 }
 
 /// Decides which certificate is good before anything is sent but a hello.

@@ -12,8 +12,8 @@ use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::{
     ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CommitRequest, CursorReply, CursorReport,
     Devices, Event, Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, Have, MakeToken, MakeTokenReply,
-    NodesReply, NodesRequest, Resolve, ResolveReply, Signatures, TreeHashReply, TreeHashRequest, Whoami,
-    from_cbor,
+    NodesReply, NodesRequest, Resolve, ResolveReply, SecondFactor, SecondFactorReply, Signatures,
+    TreeHashReply, TreeHashRequest, Whoami, from_cbor,
 };
 use cairn_codec::{EncodedChunk, decode_chunk, decode_delta, encode_chunk, encode_patch};
 use cairn_core::change::{GroupOutcome, Op, Refusal};
@@ -392,6 +392,10 @@ impl Remote for FakeRemote {
         Err(Self::unreachable())
     }
 
+    async fn second_factor(&self, _: SecondFactor) -> RemoteResult<SecondFactorReply> {
+        Err(Self::unreachable())
+    }
+
     async fn logout(&self) -> RemoteResult<()> {
         Err(Self::unreachable())
     }
@@ -596,10 +600,6 @@ impl Spawner for TestParts {
     }
 }
 
-/// A runtime on top of tokio's.
-pub(crate) fn test_runtime() -> Runtime {
-    let parts = Arc::new(TestParts(AtomicU64::new(1)));
-    Runtime {
 /// Counts the changes of threads, each of which costs more than the work on a small file.
 pub(crate) struct CountedThreads {
     inner: Arc<dyn Spawner>,
@@ -633,6 +633,10 @@ impl Spawner for CountedThreads {
     }
 }
 
+/// A runtime on top of tokio's.
+pub(crate) fn test_runtime() -> Runtime {
+    let parts = Arc::new(TestParts(AtomicU64::new(1)));
+    Runtime {
         clock: parts.clone(),
         entropy: parts.clone(),
         spawner: parts,

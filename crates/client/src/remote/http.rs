@@ -15,8 +15,8 @@ use cairn_api::frame::Frame;
 use cairn_api::sync::{
     CBOR, ChangesReply, ChangesRequest, ChildrenRequest, ChunksReply, CommitReply, CursorReply, CursorReport,
     Devices, Event, FRAMES, Fetch, Have, HaveReply, Hello, Login, LoginReply, MakeToken, MakeTokenReply,
-    NodesReply, NodesRequest, PROTOCOL_VERSION, Resolve, ResolveReply, Signatures, SignaturesReply,
-    TreeHashReply, TreeHashRequest, Unlink, Whoami, from_cbor, to_cbor,
+    NodesReply, NodesRequest, PROTOCOL_VERSION, Resolve, ResolveReply, SecondFactor, SecondFactorReply,
+    Signatures, SignaturesReply, TreeHashReply, TreeHashRequest, Unlink, Whoami, from_cbor, to_cbor,
 };
 use cairn_core::ids::{DeviceId, NamespaceId};
 use cairn_core::limits::HEARTBEAT_SECONDS;
@@ -343,6 +343,10 @@ impl Remote for HttpRemote {
 
     async fn make_token(&self, request: MakeToken) -> RemoteResult<MakeTokenReply> {
         self.caller.ask(Route::Tokens, &request).await
+    }
+
+    async fn second_factor(&self, request: SecondFactor) -> RemoteResult<SecondFactorReply> {
+        self.caller.ask(Route::SecondFactor, &request).await
     }
 
     async fn logout(&self) -> RemoteResult<()> {

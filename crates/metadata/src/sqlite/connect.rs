@@ -23,7 +23,7 @@ const ROWS_AHEAD: usize = 512;
 const STATEMENTS: usize = 256;
 
 /// Every migration with its timestamp, oldest first. A released one is never edited.
-const MIGRATIONS: [(i64, &str); 3] = [
+const MIGRATIONS: [(i64, &str); 4] = [
     (
         20_261_122_000_000,
         include_str!("../../migrations/20261122000000_initial.sql"),
@@ -33,8 +33,12 @@ const MIGRATIONS: [(i64, &str); 3] = [
         include_str!("../../migrations/20261126000000_access.sql"),
     ),
     (
+        20_261_126_050_000,
+        include_str!("../../migrations/20261126050000_uploads.sql"),
+    ),
+    (
         20_261_126_100_000,
-        include_str!("../../migrations/20261126100000_uploads.sql"),
+        include_str!("../../migrations/20261126100000_second_factor.sql"),
     ),
 ];
 

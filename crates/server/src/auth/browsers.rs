@@ -21,6 +21,8 @@ struct SignedIn {
     expires_at: Timestamp,
     /// The hash of the password that was right: another password ends it.
     password_hash: String,
+    /// Whether the second factor was shown too, where one is asked for.
+    is_whole: bool,
 }
 
 pub(crate) struct Browsers {
@@ -36,8 +38,14 @@ impl Browsers {
         Self { known }
     }
 
-    /// Remembers a browser; what its cookie must hold.
-    pub(crate) fn sign_in(&self, state: &State, account: &Account) -> Result<String, ServiceError> {
+    /// Remembers a browser in which a password was right; what its cookie must hold. Before `is_whole` it is signed in for
+    /// nothing but [`Self::find_half`].
+    pub(crate) fn sign_in(
+        &self,
+        state: &State,
+        account: &Account,
+        is_whole: bool,
+    ) -> Result<String, ServiceError> {
         let cookie = tokens::new_token(state.runtime.entropy.as_ref());
         let hash = tokens::hash(&cookie).ok_or(ServiceError::NotAuthenticated)?;
         let lifetime_ms = i64::try_from(LIFETIME.as_millis()).unwrap_or(0);
@@ -45,6 +53,7 @@ impl Browsers {
             account: account.id,
             expires_at: state.runtime.clock.now().plus_millis(lifetime_ms),
             password_hash: account.password_hash.clone(),
+            is_whole,
         };
         self.known.insert(hash, signed_in);
         Ok(cookie)
@@ -52,10 +61,28 @@ impl Browsers {
 
     /// Who has signed in there. A locked account, or one that has another password by now, counts as nobody.
     pub(crate) async fn find(&self, state: &State, cookie: &str) -> Result<Option<Account>, ServiceError> {
+        self.look(state, cookie, true).await
+    }
+
+    /// Whose password was right there, where a code is still waited for.
+    pub(crate) async fn find_half(
+        &self,
+        state: &State,
+        cookie: &str,
+    ) -> Result<Option<Account>, ServiceError> {
+        self.look(state, cookie, false).await
+    }
+
+    async fn look(
+        &self,
+        state: &State,
+        cookie: &str,
+        is_whole: bool,
+    ) -> Result<Option<Account>, ServiceError> {
         let Some(signed_in) = tokens::hash(cookie).and_then(|hash| self.known.get(&hash)) else {
             return Ok(None);
         };
-        if signed_in.expires_at <= state.runtime.clock.now() {
+        if signed_in.expires_at <= state.runtime.clock.now() || signed_in.is_whole != is_whole {
             return Ok(None);
         }
         let account = state.metadata.account(signed_in.account).await?;

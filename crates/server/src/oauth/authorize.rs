@@ -7,6 +7,7 @@ use axum::extract::{Request, State as Shared};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use cairn_metadata::Account;
 
 use super::cookies::{Visitor, form_token};
 use super::fields::{self, Fields};
@@ -15,7 +16,7 @@ use super::{AUTHORIZE, answer, pages};
 use crate::auth::tokens;
 use crate::error::ServiceError;
 use crate::request::Peer;
-use crate::service::accounts::{self, grants};
+use crate::service::accounts::{self, grants, second};
 use crate::state::State;
 
 /// `GET`: the page for whoever looks at it.
@@ -29,6 +30,16 @@ pub(super) async fn ask(Shared(state): Shared<Arc<State>>, request: Request) -> 
             && let Some(account) = state.auth.browsers.find(&state, cookie).await?
         {
             return Ok(pages::consent(&asked, &account, query, &form_token(cookie)));
+        }
+        if let Some(cookie) = visitor.cookie()
+            && state.auth.browsers.find_half(&state, cookie).await?.is_some()
+        {
+            return Ok(pages::code_of_authenticator(
+                StatusCode::OK,
+                query,
+                &form_token(cookie),
+                "",
+            ));
         }
         Ok(sign_in(&state, &visitor, StatusCode::OK, &asked, query, ""))
     }
@@ -74,6 +85,7 @@ async fn act(state: &State, peer: Peer, head: &Parts, form: &Fields) -> Result<R
     }
     match form.get("action") {
         Some("sign-in") => check(state, peer, &visitor, &asked, query, form).await,
+        Some("code") => check_code(state, &visitor, &asked, query, form).await,
         Some("sign-out") => {
             state.auth.browsers.sign_out(visitor.cookie().unwrap_or(""));
             Ok(sign_in(state, &visitor, StatusCode::OK, &asked, query, ""))
@@ -122,11 +134,8 @@ async fn check(
     let again = |status, note: &str| sign_in(state, visitor, status, asked, query, note);
     match accounts::check_password(state, peer, email, password.to_owned()).await {
         Ok(account) => {
-            // Another cookie than before: one that somebody else may have set is worth nothing.
-            let cookie = state.auth.browsers.sign_in(state, &account)?;
-            let mut response = redirect(&format!("{AUTHORIZE}?{query}"));
-            set_cookie(&mut response, visitor, &cookie);
-            Ok(response)
+            let is_whole = !second::is_active(state, account.id).await?;
+            signed_in(state, visitor, &account, query, is_whole)
         }
         Err(error @ (ServiceError::WrongCredentials | ServiceError::AccountLocked)) => {
             Ok(again(StatusCode::FORBIDDEN, &error.to_string()))
@@ -139,6 +148,52 @@ async fn check(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Checks a code of the second factor, in a browser in which the password was right.
+async fn check_code(
+    state: &State,
+    visitor: &Visitor,
+    asked: &Asked,
+    query: &str,
+    form: &Fields,
+) -> Result<Response, Refused> {
+    let cookie = visitor.cookie().unwrap_or("");
+    let Some(account) = state.auth.browsers.find_half(state, cookie).await? else {
+        let note = "Please sign in again.";
+        return Ok(sign_in(state, visitor, StatusCode::FORBIDDEN, asked, query, note));
+    };
+    match second::check(state, &account, form.get("code").or(Some(""))).await {
+        Ok(()) => {
+            state.auth.browsers.sign_out(cookie);
+            signed_in(state, visitor, &account, query, true)
+        }
+        Err(error @ (ServiceError::WrongCode | ServiceError::SecondFactorNeeded)) => {
+            let note = error.to_string();
+            Ok(pages::code_of_authenticator(
+                StatusCode::FORBIDDEN,
+                query,
+                &form_token(cookie),
+                &note,
+            ))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Asks for the page again, by a browser that is signed in. It has another cookie than before: one that somebody else may
+/// have set is worth nothing.
+fn signed_in(
+    state: &State,
+    visitor: &Visitor,
+    account: &Account,
+    query: &str,
+    is_whole: bool,
+) -> Result<Response, Refused> {
+    let cookie = state.auth.browsers.sign_in(state, account, is_whole)?;
+    let mut response = redirect(&format!("{AUTHORIZE}?{query}"));
+    set_cookie(&mut response, visitor, &cookie);
+    Ok(response)
 }
 
 /// The sign-in page, with a cookie that nobody knows yet where the browser has none.

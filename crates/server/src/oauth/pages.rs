@@ -82,11 +82,7 @@ pub(super) fn sign_in(
     form_token: &str,
     note: &str,
 ) -> Response {
-    let note = if note.is_empty() {
-        String::new()
-    } else {
-        format!("<p class=\"note\" role=\"alert\">{}</p>\n", escaped(note))
-    };
+    let note = noted(note);
     let body = format!(
         "<p>{} wants to use your files. Sign in to see what it asks for.</p>\n{note}{}\
          <label>E-mail address <input type=\"email\" name=\"email\" autocomplete=\"username\" required autofocus></label>\n\
@@ -96,6 +92,31 @@ pub(super) fn sign_in(
         form(query, form_token)
     );
     page(status, "Sign in", &body, None)
+}
+
+fn noted(note: &str) -> String {
+    if note.is_empty() {
+        String::new()
+    } else {
+        format!("<p class=\"note\" role=\"alert\">{}</p>\n", escaped(note))
+    }
+}
+
+/// Asks for a code, after the password was right.
+pub(super) fn code_of_authenticator(
+    status: StatusCode,
+    query: &str,
+    form_token: &str,
+    note: &str,
+) -> Response {
+    let body = format!(
+        "{}{}<label>Code of your authenticator, or a recovery code \
+         <input name=\"code\" autocomplete=\"one-time-code\" required autofocus></label>\n\
+         <button name=\"action\" value=\"code\">Sign in</button>\n</form>\n",
+        noted(note),
+        form(query, form_token)
+    );
+    page(status, "One more step", &body, None)
 }
 
 const fn words(scope: Scope) -> &'static str {

@@ -3,6 +3,7 @@
 pub mod apps;
 pub(crate) mod grants;
 pub mod made;
+pub mod second;
 
 use cairn_core::ids::{AccountId, DeviceId, Incarnation, NamespaceId};
 use cairn_core::limits;
@@ -179,10 +180,11 @@ async fn link(
     })
 }
 
-/// Checks a password and links a device; see [`check_password`].
+/// Checks a password, and a code where one is asked for, and links a device; see [`check_password`].
 pub(crate) async fn log_in(state: &State, peer: Peer, login: Login) -> Result<LoginReply, ServiceError> {
     let name = device_name(&login.device_name)?;
     let account = check_password(state, peer, &login.email, login.password).await?;
+    second::check(state, &account, login.code.as_deref()).await?;
     let metadata = state.metadata.as_ref();
     let lifetime = state.config.token_lifetime;
     let reply = link(metadata, &state.runtime, &account, login.device, name, lifetime).await?;

@@ -12,6 +12,7 @@ mod fetch;
 mod oauth_pages;
 mod oauth_token;
 mod public;
+mod second_factor;
 mod serve;
 mod support;
 mod tokens;

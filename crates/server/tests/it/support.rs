@@ -234,6 +234,7 @@ pub(crate) fn login(email: &str, password: &str) -> Login {
         password: password.to_owned(),
         device_name: "a laptop".to_owned(),
         device: DeviceId::random(&OsEntropy),
+        code: None,
     }
 }
 

@@ -344,6 +344,7 @@ async fn a_login_that_fails_says_why() {
         password: "secret".to_owned(),
         device_name: "here".to_owned(),
         device: DeviceId::new(1).unwrap(),
+        code: None,
     };
     let error = login(&server.url(), server.trust(), &message).await.unwrap_err();
     assert!(matches!(error, RemoteError::Refused(error) if error.code == ErrorCode::WrongCredentials));

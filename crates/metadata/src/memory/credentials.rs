@@ -1,0 +1,52 @@
+//! Second factors.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use cairn_core::ids::AccountId;
+
+use super::MemoryMetadata;
+use crate::{CredentialStore, Result, SecondFactor, TokenHash};
+
+#[async_trait]
+impl CredentialStore for MemoryMetadata {
+    async fn second_factor(&self, account: AccountId) -> Result<Option<SecondFactor>> {
+        let state = self.lock();
+        Ok(state.factors.get(&account).map(|(factor, _)| factor.clone()))
+    }
+
+    async fn set_second_factor(
+        &self,
+        account: AccountId,
+        factor: Option<&SecondFactor>,
+        recovery: &[TokenHash],
+    ) -> Result<()> {
+        let mut state = self.lock();
+        match factor {
+            Some(factor) => {
+                let codes: HashSet<_> = recovery.iter().cloned().collect();
+                state.factors.insert(account, (factor.clone(), codes));
+            }
+            None => {
+                state.factors.remove(&account);
+            }
+        }
+        Ok(())
+    }
+
+    async fn use_step(&self, account: AccountId, step: i64) -> Result<bool> {
+        let mut state = self.lock();
+        let Some((factor, _)) = state.factors.get_mut(&account) else {
+            return Ok(false);
+        };
+        let is_new = step > factor.last_step;
+        factor.last_step = factor.last_step.max(step);
+        Ok(is_new)
+    }
+
+    async fn use_recovery_code(&self, account: AccountId, code: &TokenHash) -> Result<bool> {
+        let mut state = self.lock();
+        let codes = state.factors.get_mut(&account).map(|(_, codes)| codes);
+        Ok(codes.is_some_and(|codes| codes.remove(code)))
+    }
+}
