@@ -9,6 +9,7 @@ use std::time::Duration;
 use cairn_client::control::{ControlError, ControlServer, client, message};
 use cairn_core::runtime::Runtime;
 use cairn_metadata::{Account, MetadataStore, SqliteMetadata};
+use cairn_server::service::accounts::invited::{self, NewInvitation};
 use cairn_server::service::accounts::{self, NewAccount, second};
 use cairn_server::{DataFolder, Server, ServiceError};
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,14 @@ pub(crate) enum Order {
     SetQuota { email: String, quota_bytes: Option<u64> },
     /// Change a password.
     SetPassword { email: String, password: String },
+    /// Invite somebody.
+    Invite {
+        email: Option<String>,
+        quota_bytes: Option<u64>,
+        days: u32,
+    },
+    /// Make a link by which a password can be reset.
+    ResetLink { email: String },
     /// Ask an account for no second factor any more.
     RemoveSecondFactor { email: String },
     /// Something about apps and tokens.
@@ -60,6 +69,7 @@ pub(crate) enum Answer {
     AppAdded { key: String, secret: String },
     Tokens { tokens: Vec<ListedToken> },
     Token { id: String, token: String },
+    Link { path: String },
     Refused { message: String },
     Failed { message: String },
 }
@@ -203,6 +213,23 @@ async fn try_order(
         Order::SetQuota { email, quota_bytes } => accounts::set_quota(metadata, &email, quota_bytes).await?,
         Order::SetPassword { email, password } => {
             accounts::set_password(metadata, runtime, &email, password).await?;
+        }
+        Order::Invite {
+            email,
+            quota_bytes,
+            days,
+        } => {
+            let new = NewInvitation {
+                email,
+                quota_bytes,
+                lifetime: Duration::from_secs(u64::from(days) * 86_400),
+            };
+            let path = invited::invite(metadata, runtime, new).await?;
+            return Ok(Answer::Link { path });
+        }
+        Order::ResetLink { email } => {
+            let path = invited::reset_link(metadata, runtime, &email).await?;
+            return Ok(Answer::Link { path });
         }
         Order::RemoveSecondFactor { email } => second::remove_second_factor(metadata, &email).await?,
         Order::Access { access } => return access::carry_out(metadata, runtime, access).await,

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cairn_server::ServerConfig;
+use cairn_server::{ServerConfig, SignUp};
 use serde::Deserialize;
 
 use crate::error::{CliError, CliResult};
@@ -28,6 +28,8 @@ pub(crate) struct ConfigFile {
     pub(crate) login: LoginSection,
     /// Apps that ask to be linked.
     pub(crate) apps: AppsSection,
+    /// Accounts of people's own making.
+    pub(crate) accounts: AccountsSection,
 }
 
 /// `[apps]`
@@ -35,6 +37,21 @@ pub(crate) struct ConfigFile {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AppsSection {
     admit_unregistered: Option<bool>,
+}
+
+/// `[accounts]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AccountsSection {
+    sign_up: Option<SignUpWord>,
+}
+
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SignUpWord {
+    Invited,
+    Open,
 }
 
 /// `[tls]`
@@ -134,6 +151,11 @@ impl ConfigFile {
         if let Some(days) = token_lifetime_days {
             config.token_lifetime = Some(Duration::from_secs(u64::from(days.get()) * 86_400));
         }
+        let sign_up = self.accounts.sign_up.map(|word| match word {
+            SignUpWord::Invited => SignUp::Invited,
+            SignUpWord::Open => SignUp::Open,
+        });
+        set(&mut config.sign_up, sign_up);
         set(&mut config.admit_unknown_apps, self.apps.admit_unregistered);
         let login = &mut config.login;
         set(
@@ -207,7 +229,7 @@ mod tests {
     fn what_is_not_known_is_refused() {
         let refused = |text| ConfigFile::parse(text).unwrap_err().message().to_owned();
         expect![[
-            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`"
+            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`, `accounts`"
         ]]
         .assert_eq(&refused("lissten = \"x\""));
         expect!["invalid value: integer `0`, expected a nonzero u32"]

@@ -4,8 +4,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 use cairn_core::ids::AccountId;
+use cairn_core::time::Timestamp;
 
-use crate::{Result, TokenHash};
+use crate::{Email, Result, TokenHash};
 
 /// The secret that an account shares with an authenticator (RFC 6238).
 #[derive(Clone, PartialEq, Eq)]
@@ -27,7 +28,38 @@ impl fmt::Debug for SecondFactor {
     }
 }
 
-/// The verbs about second factors. As those of [`crate::MetadataStore`], each is atomic and durable.
+/// What a link that works once is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkPurpose {
+    /// Making an account.
+    Invitation {
+        /// The address that it must have; `None` for any.
+        email: Option<Email>,
+        /// Live bytes that it may keep; `None` for no bound.
+        quota_bytes: Option<u64>,
+    },
+    /// Giving an account another password.
+    Reset {
+        /// The account.
+        account: AccountId,
+        /// SHA-256 of the stored hash of the password that is to be replaced: when that is another one by now, the link is
+        /// void.
+        password_digest: [u8; 32],
+    },
+}
+
+/// A link that works once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneTimeLink {
+    /// SHA-256 of its secret.
+    pub hash: TokenHash,
+    /// What it is for.
+    pub purpose: LinkPurpose,
+    /// After this instant it is refused.
+    pub expires_at: Timestamp,
+}
+
+/// The verbs about second factors and links that work once. As those of [`crate::MetadataStore`], each is atomic and durable.
 #[async_trait]
 pub trait CredentialStore: Send + Sync + 'static {
     /// An account's second factor, confirmed or not.
@@ -46,4 +78,13 @@ pub trait CredentialStore: Send + Sync + 'static {
 
     /// Takes a recovery code away; false when the account has none such.
     async fn use_recovery_code(&self, account: AccountId, code: &TokenHash) -> Result<bool>;
+
+    /// Keeps a link. It goes when it is taken, or with [`crate::MetadataStore::remove_expired`].
+    async fn add_link(&self, link: &OneTimeLink) -> Result<()>;
+
+    /// Finds a link and leaves it: programs that look at mail open what is in it. Expiry is the caller's to judge.
+    async fn link(&self, hash: &TokenHash) -> Result<Option<OneTimeLink>>;
+
+    /// Takes a link away: of any number of calls one gets it. Expiry is the caller's to judge.
+    async fn take_link(&self, hash: &TokenHash) -> Result<Option<OneTimeLink>>;
 }

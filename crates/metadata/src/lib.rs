@@ -23,7 +23,7 @@ pub use access::{
     AccessStore, AccessToken, App, AppKey, AppLink, AuthCode, CODES_PER_ACCOUNT, Challenge, ChallengeMethod,
     LinkKind, RefreshToken, TOKENS_PER_LINK,
 };
-pub use credentials::{CredentialStore, SecondFactor};
+pub use credentials::{CredentialStore, LinkPurpose, OneTimeLink, SecondFactor};
 pub use error::MetadataError;
 pub use memory::MemoryMetadata;
 pub use scopes::{Scope, Scopes};
@@ -501,7 +501,8 @@ pub trait MetadataStore: AccessStore + CredentialStore + UploadStore {
         now: Timestamp,
     ) -> Result<()>;
 
-    /// Removes grants and uploads that expired before `now`; returns how many grants. Operation ids stay for 30 days at least.
+    /// Removes grants, uploads and one-time links that expired before `now`; returns how many grants. Operation ids stay for 30
+    /// days at least.
     async fn remove_expired(&self, now: Timestamp) -> Result<u64>;
 
     /// Lists every namespace by id, after `after`, at most `limit`; for jobs.

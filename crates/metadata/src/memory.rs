@@ -15,8 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cairn_core::ids::{AccountId, DeviceId, NamespaceId};
 
 use crate::{
-    AccessToken, Account, App, AppKey, AppLink, AuthCode, Device, Email, MetadataError, Result, SecondFactor,
-    TokenHash, UploadId,
+    AccessToken, Account, App, AppKey, AppLink, AuthCode, Device, Email, MetadataError, OneTimeLink, Result,
+    SecondFactor, TokenHash, UploadId,
 };
 use namespace::Namespace;
 
@@ -55,6 +55,7 @@ struct State {
     refreshes: HashMap<TokenHash, AppLink>,
     apps: BTreeMap<AppKey, App>,
     codes: HashMap<TokenHash, AuthCode>,
+    links_once: HashMap<TokenHash, OneTimeLink>,
     /// Second factors, with the recovery codes that are left.
     factors: HashMap<AccountId, (SecondFactor, HashSet<TokenHash>)>,
     namespaces: BTreeMap<NamespaceId, Namespace>,

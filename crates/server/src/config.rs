@@ -34,6 +34,18 @@ pub struct ServerConfig {
     /// Whether apps that are not registered may ask to be linked: those that use PKCE and get their code shown, or on the
     /// machine of the browser.
     pub admit_unknown_apps: bool,
+    /// Who may make an account without the administrator's hand.
+    pub sign_up: SignUp,
+}
+
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SignUp {
+    /// Who was invited.
+    #[default]
+    Invited,
+    /// Anybody who reaches the server.
+    Open,
 }
 
 /// How often passwords may be tried, right or wrong.
@@ -65,6 +77,7 @@ impl Default for ServerConfig {
             content_hash_delay: Duration::from_secs(10),
             allow_plain_http: false,
             admit_unknown_apps: true,
+            sign_up: SignUp::Invited,
         }
     }
 }

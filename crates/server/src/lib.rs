@@ -11,11 +11,14 @@ mod body;
 mod config;
 mod data_folder;
 mod error;
+mod forms;
+mod html;
 mod jobs;
 mod limiter;
 mod memory;
 mod notify;
 mod oauth;
+mod people;
 mod public;
 mod request;
 mod serve;
@@ -33,7 +36,7 @@ use cairn_core::ids::{AccountId, DeviceId};
 use cairn_core::runtime::Runtime;
 use cairn_metadata::MetadataStore;
 
-pub use config::{LoginLimits, ServerConfig};
+pub use config::{LoginLimits, ServerConfig, SignUp};
 pub use data_folder::{DataFolder, DataFolderError};
 pub use error::ServiceError;
 pub use serve::{ServeError, serve};
@@ -64,6 +67,7 @@ impl Server {
         let routes = sync::routes()
             .merge(public::routes())
             .merge(oauth::routes())
+            .merge(people::routes())
             .merge(web::routes())
             .fallback(web::not_found);
         routes

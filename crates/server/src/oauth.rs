@@ -5,7 +5,6 @@
 mod answer;
 mod authorize;
 mod cookies;
-mod fields;
 mod pages;
 mod revoke;
 mod token;
@@ -17,6 +16,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::state::State;
+pub(crate) use answer::broken;
 
 /// Where people are asked.
 pub(crate) const AUTHORIZE: &str = "/oauth2/authorize";

@@ -21,8 +21,8 @@ use cairn_core::tree::{Entry, Neighbourhood};
 use cairn_metadata::{
     AccessStore, AccessToken, Account, App, AppKey, AppLink, AuthCode, Changes, Commit, CommitOutcome,
     CredentialStore, CursorReport, Device, Email, MemoryMetadata, MetadataStore, NamespaceHead, NodePage,
-    PieceOutcome, RefreshToken, Result, SecondFactor, Session, TokenHash, UnverifiedContent, Upload,
-    UploadId, UploadPiece, UploadStore, Written,
+    OneTimeLink, PieceOutcome, RefreshToken, Result, SecondFactor, Session, TokenHash, UnverifiedContent,
+    Upload, UploadId, UploadPiece, UploadStore, Written,
 };
 
 use crate::spawner::Life;
@@ -174,6 +174,9 @@ gated! {
 gated! {
     CredentialStore, MemoryMetadata {
         read second_factor(account: AccountId) -> Result<Option<SecondFactor>>;
+        read link(hash: &TokenHash) -> Result<Option<OneTimeLink>>;
+        write add_link(link: &OneTimeLink) -> Result<()>;
+        write take_link(hash: &TokenHash) -> Result<Option<OneTimeLink>>;
         write set_second_factor(
             account: AccountId,
             factor: Option<&SecondFactor>,

@@ -1,6 +1,7 @@
 //! `cairn admin`: accounts, apps and tokens of the server whose data is on this machine.
 
 mod apps;
+mod links;
 mod tokens;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,10 @@ enum Subject {
         #[command(subcommand)]
         action: UserAction,
     },
+    /// Invite somebody: print a link by which an account can be made, once
+    Invite(links::Invite),
+    /// Print a link by which somebody can choose another password, once and within an hour
+    ResetLink(links::ResetLink),
     /// Apps with a secret and addresses of their own
     App {
         #[command(subcommand)]
@@ -109,6 +114,8 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let data = args.data.map_or_else(home::default_data_folder, Ok)?;
     match args.subject {
         Subject::User { action } => user(app, &data, action).await,
+        Subject::Invite(args) => links::invite(app, &data, args).await,
+        Subject::ResetLink(args) => links::reset(app, &data, args).await,
         Subject::App { action } => apps::run(app, &data, action).await,
         Subject::Token { action } => tokens::run(app, &data, action).await,
     }

@@ -1,10 +1,11 @@
-//! Second factors.
+//! Second factors and links that work once.
 
 use std::sync::Arc;
 
 use cairn_core::ids::AccountId;
+use cairn_core::time::Timestamp;
 
-use crate::{MetadataStore, SecondFactor, TokenHash};
+use crate::{Email, LinkPurpose, MetadataStore, OneTimeLink, SecondFactor, TokenHash};
 
 pub(super) async fn codes_of_a_second_factor_are_used_once(store: Arc<dyn MetadataStore>) {
     let [ada, eve] = [1, 2].map(|id| AccountId::new(id).expect("positive"));
@@ -43,4 +44,46 @@ pub(super) async fn codes_of_a_second_factor_are_used_once(store: Arc<dyn Metada
     set(None, &[]).await;
     assert_eq!(read(ada).await, None);
     assert!(!recover(ada, 0).await && !step(ada, 99).await);
+}
+
+pub(super) async fn a_link_works_once(store: Arc<dyn MetadataStore>) {
+    let link = |number: u8, purpose, expires_at| OneTimeLink {
+        hash: TokenHash([number; 32]),
+        purpose,
+        expires_at: Timestamp::from_millis(expires_at),
+    };
+    let invitation = |email: Option<&str>| LinkPurpose::Invitation {
+        email: email.map(|email| Email::new(email).expect("an address")),
+        quota_bytes: email.map(|_| 5),
+    };
+    let reset = LinkPurpose::Reset {
+        account: AccountId::new(7).expect("positive"),
+        password_digest: [9; 32],
+    };
+    let links = [
+        link(1, invitation(None), 100),
+        link(2, invitation(Some("a@example.org")), 200),
+        link(3, reset, 200),
+    ];
+    for link in &links {
+        store.add_link(link).await.expect("a link");
+    }
+    for link in &links {
+        let found = store.link(&link.hash).await.expect("reads");
+        assert_eq!(found.as_ref(), Some(link));
+    }
+    let takes = (0..8).map(|_| store.take_link(&links[1].hash));
+    let taken = futures::future::join_all(takes).await;
+    let taken: Vec<_> = taken
+        .into_iter()
+        .filter_map(|taken| taken.expect("a take"))
+        .collect();
+    assert_eq!(taken, &links[1..2]);
+    assert_eq!(store.link(&links[1].hash).await.expect("reads"), None);
+    store
+        .remove_expired(Timestamp::from_millis(101))
+        .await
+        .expect("a removal");
+    assert_eq!(store.link(&links[0].hash).await.expect("reads"), None);
+    assert!(store.link(&links[2].hash).await.expect("reads").is_some());
 }

@@ -1,4 +1,4 @@
-//! Second factors.
+//! Second factors and links that work once.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use cairn_core::ids::AccountId;
 
 use super::MemoryMetadata;
-use crate::{CredentialStore, Result, SecondFactor, TokenHash};
+use crate::{CredentialStore, OneTimeLink, Result, SecondFactor, TokenHash};
 
 #[async_trait]
 impl CredentialStore for MemoryMetadata {
@@ -48,5 +48,19 @@ impl CredentialStore for MemoryMetadata {
         let mut state = self.lock();
         let codes = state.factors.get_mut(&account).map(|(_, codes)| codes);
         Ok(codes.is_some_and(|codes| codes.remove(code)))
+    }
+
+    async fn add_link(&self, link: &OneTimeLink) -> Result<()> {
+        let mut state = self.lock();
+        state.links_once.insert(link.hash.clone(), link.clone());
+        Ok(())
+    }
+
+    async fn link(&self, hash: &TokenHash) -> Result<Option<OneTimeLink>> {
+        Ok(self.lock().links_once.get(hash).cloned())
+    }
+
+    async fn take_link(&self, hash: &TokenHash) -> Result<Option<OneTimeLink>> {
+        Ok(self.lock().links_once.remove(hash))
     }
 }

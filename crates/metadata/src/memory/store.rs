@@ -344,6 +344,7 @@ impl MetadataStore for MemoryMetadata {
     async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
         let mut state = self.lock();
         state.forget_expired_uploads(None, now);
+        state.links_once.retain(|_, link| link.expires_at >= now);
         Ok(state
             .namespaces
             .values_mut()

@@ -23,7 +23,7 @@ const ROWS_AHEAD: usize = 512;
 const STATEMENTS: usize = 256;
 
 /// Every migration with its timestamp, oldest first. A released one is never edited.
-const MIGRATIONS: [(i64, &str); 4] = [
+const MIGRATIONS: [(i64, &str); 5] = [
     (
         20_261_122_000_000,
         include_str!("../../migrations/20261122000000_initial.sql"),
@@ -39,6 +39,10 @@ const MIGRATIONS: [(i64, &str); 4] = [
     (
         20_261_126_100_000,
         include_str!("../../migrations/20261126100000_second_factor.sql"),
+    ),
+    (
+        20_261_126_200_000,
+        include_str!("../../migrations/20261126200000_one_time_links.sql"),
     ),
 ];
 

@@ -1,13 +1,15 @@
-//! Second factors.
+//! Second factors and links that work once.
 
 use async_trait::async_trait;
 use cairn_core::ids::AccountId;
+use cairn_core::time::Timestamp;
 
 use super::SqliteMetadata;
 use super::decode::Columns;
+use super::error::corrupt;
 use super::statement::{Session, query};
 use super::writer::Write;
-use crate::{CredentialStore, Result, SecondFactor, TokenHash};
+use crate::{CredentialStore, Email, LinkPurpose, OneTimeLink, Result, SecondFactor, TokenHash};
 
 #[async_trait]
 impl CredentialStore for SqliteMetadata {
@@ -50,6 +52,18 @@ impl CredentialStore for SqliteMetadata {
             code: code.clone(),
         })
         .await
+    }
+
+    async fn add_link(&self, link: &OneTimeLink) -> Result<()> {
+        self.write(AddLink(link.clone())).await
+    }
+
+    async fn link(&self, hash: &TokenHash) -> Result<Option<OneTimeLink>> {
+        find_link(&mut self.reader().await?.session(), hash).await
+    }
+
+    async fn take_link(&self, hash: &TokenHash) -> Result<Option<OneTimeLink>> {
+        self.write(TakeLink(hash.clone())).await
     }
 }
 
@@ -123,5 +137,140 @@ impl Write for UseRecoveryCode {
             .bind(self.account.get())
             .bind(self.code.0.to_vec());
         Ok(session.execute(delete).await? > 0)
+    }
+}
+
+/// What `one_time_link.kind` holds.
+const INVITATION: i64 = 0;
+const RESET: i64 = 1;
+
+struct AddLink(OneTimeLink);
+
+#[async_trait]
+impl Write for AddLink {
+    type Output = ();
+
+    async fn run(&self, session: &mut Session<'_>) -> Result<()> {
+        let link = &self.0;
+        let (kind, account, email, quota, digest) = match &link.purpose {
+            LinkPurpose::Invitation { email, quota_bytes } => {
+                let email = email.as_ref().map(|email| email.as_str().to_owned());
+                let quota = quota_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+                (INVITATION, None, email, quota, None)
+            }
+            LinkPurpose::Reset {
+                account,
+                password_digest,
+            } => (
+                RESET,
+                Some(account.get()),
+                None,
+                None,
+                Some(password_digest.to_vec()),
+            ),
+        };
+        let insert = query(
+            "INSERT INTO one_time_link (link_hash, kind, account_id, email, quota_bytes, password_digest, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(link.hash.0.to_vec())
+        .bind(kind)
+        .bind(account)
+        .bind(email)
+        .bind(quota)
+        .bind(digest)
+        .bind(link.expires_at.as_millis());
+        session.execute(insert).await?;
+        Ok(())
+    }
+}
+
+struct TakeLink(TokenHash);
+
+#[async_trait]
+impl Write for TakeLink {
+    type Output = Option<OneTimeLink>;
+
+    async fn run(&self, session: &mut Session<'_>) -> Result<Option<OneTimeLink>> {
+        let link = find_link(session, &self.0).await?;
+        forget_link(session, &self.0).await?;
+        Ok(link)
+    }
+}
+
+async fn forget_link(session: &mut Session<'_>, hash: &TokenHash) -> Result<()> {
+    let delete = query("DELETE FROM one_time_link WHERE link_hash = $1").bind(hash.0.to_vec());
+    session.execute(delete).await?;
+    Ok(())
+}
+
+async fn find_link(session: &mut Session<'_>, hash: &TokenHash) -> Result<Option<OneTimeLink>> {
+    let statement = query(
+        "SELECT kind, account_id, email, quota_bytes, password_digest, expires_at FROM one_time_link
+         WHERE link_hash = $1",
+    )
+    .bind(hash.0.to_vec());
+    let Some(row) = session.optional(statement).await? else {
+        return Ok(None);
+    };
+    let mut columns = Columns::of(&row);
+    let kind = columns.i64()?;
+    let account = columns.optional()?;
+    let email = columns.optional_text()?;
+    let quota = columns.optional()?;
+    let digest: Option<&[u8]> = columns.get()?;
+    let purpose = match (kind, account, digest) {
+        (INVITATION, ..) => LinkPurpose::Invitation {
+            // An invitation that lost its address must not become one for anybody.
+            email: email
+                .map(|email| Email::new(email).ok_or_else(|| corrupt("an invitation's address is illegal")))
+                .transpose()?,
+            quota_bytes: quota.and_then(|bytes| u64::try_from(bytes).ok()),
+        },
+        (RESET, Some(account), Some(digest)) => LinkPurpose::Reset {
+            account: AccountId::new(account).map_err(|error| corrupt(error.to_string()))?,
+            password_digest: digest
+                .try_into()
+                .map_err(|_| corrupt("a digest has the wrong length"))?,
+        },
+        _ => return Err(corrupt("a one-time link is not whole")),
+    };
+    Ok(Some(OneTimeLink {
+        hash: hash.clone(),
+        purpose,
+        expires_at: columns.timestamp()?,
+    }))
+}
+
+/// Removes the links that expired before `now`, of the `limit` that come after `after`; the last that was looked at, when
+/// there may be more.
+pub(super) struct ExpireLinks {
+    pub(super) after: Option<TokenHash>,
+    pub(super) limit: usize,
+    pub(super) now: Timestamp,
+}
+
+#[async_trait]
+impl Write for ExpireLinks {
+    type Output = Option<TokenHash>;
+
+    async fn run(&self, session: &mut Session<'_>) -> Result<Option<TokenHash>> {
+        let statement = query(
+            "SELECT link_hash, expires_at FROM one_time_link
+             WHERE link_hash > $1 /* every shard: for jobs */ ORDER BY link_hash LIMIT $2",
+        )
+        .bind(self.after.as_ref().map_or_else(Vec::new, |hash| hash.0.to_vec()))
+        .bind(i64::try_from(self.limit).unwrap_or(i64::MAX));
+        let rows = session.all(statement).await?;
+        let mut last = None;
+        for row in &rows {
+            let mut columns = Columns::of(row);
+            let hash = columns.token_hash()?;
+            if columns.timestamp()? < self.now {
+                forget_link(session, &hash).await?;
+            }
+            last = Some(hash);
+        }
+        Ok(last.filter(|_| rows.len() == self.limit))
     }
 }

@@ -15,6 +15,7 @@ use super::SqliteMetadata;
 use super::accounts::{self, CreateAccount, UpdateAccount};
 use super::chunks::{GrantWrite, add_referenced, committable, fence_epoch};
 use super::commit::CommitWrite;
+use super::credentials::ExpireLinks;
 use super::jobs::{self, ExpiryWrite, HashWrite};
 use super::journal::{self, CursorWrite};
 use super::links::{self, LinkDevice, TouchDevice, UnlinkDevice};
@@ -320,6 +321,18 @@ impl MetadataStore for SqliteMetadata {
     }
 
     async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
+        let mut looked_at = None;
+        loop {
+            let round = ExpireLinks {
+                after: looked_at,
+                limit: ROUND,
+                now,
+            };
+            looked_at = self.write(round).await?;
+            if looked_at.is_none() {
+                break;
+            }
+        }
         let (mut removed, mut after) = (0, None);
         loop {
             let round = self.namespaces(after, ROUND).await?;

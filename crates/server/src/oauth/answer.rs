@@ -66,7 +66,7 @@ pub(super) fn service_error(error: &ServiceError) -> Response {
 }
 
 /// Writes down what is broken here; the status to answer.
-pub(super) fn broken(error: &ServiceError) -> StatusCode {
+pub(crate) fn broken(error: &ServiceError) -> StatusCode {
     let code = error.code();
     match code {
         ErrorCode::Internal => tracing::error!(%error, "a sign-in or link failed"),

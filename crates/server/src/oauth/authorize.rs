@@ -10,11 +10,12 @@ use axum::response::{IntoResponse, Response};
 use cairn_metadata::Account;
 
 use super::cookies::{Visitor, form_token};
-use super::fields::{self, Fields};
 use super::wish::{self, Asked, Refused};
 use super::{AUTHORIZE, answer, pages};
 use crate::auth::tokens;
 use crate::error::ServiceError;
+use crate::forms::{self, Fields};
+use crate::html;
 use crate::request::Peer;
 use crate::service::accounts::{self, grants, second};
 use crate::state::State;
@@ -57,7 +58,7 @@ pub(super) async fn answer(
     let (parts, body) = request.into_parts();
     let head = parts.clone();
     let form: Result<Fields, ServiceError> = async {
-        let body = fields::body(&state, Request::from_parts(parts, body)).await?;
+        let body = forms::body(&state, Request::from_parts(parts, body)).await?;
         Fields::parse(&body).ok_or(ServiceError::bad("a field comes twice"))
     }
     .await;
@@ -229,7 +230,7 @@ fn denied(asked: &Asked) -> Response {
             ];
             send(uri, asked.state.as_deref(), &error)
         }
-        None => pages::message(
+        None => html::message(
             StatusCode::OK,
             "Denied",
             "It was not allowed. You can close this page.",
@@ -251,7 +252,7 @@ fn send(uri: &str, state: Option<&str>, fields: &[(&str, &str)]) -> Response {
 /// `303`: the browser asks by `GET`, and does not carry the form along.
 fn redirect(to: &str) -> Response {
     let Ok(location) = HeaderValue::from_str(to) else {
-        return pages::message(
+        return html::message(
             StatusCode::BAD_REQUEST,
             "Not possible",
             "The address cannot be gone to.",
@@ -268,7 +269,7 @@ fn redirect(to: &str) -> Response {
 fn refused(refused: Refused) -> Response {
     let title = "This app cannot be linked";
     match refused {
-        Refused::Shown(what) => pages::message(StatusCode::BAD_REQUEST, title, what),
+        Refused::Shown(what) => html::message(StatusCode::BAD_REQUEST, title, what),
         Refused::Sent {
             redirect_uri,
             state,
@@ -285,7 +286,7 @@ fn refused(refused: Refused) -> Response {
             } else {
                 error.to_string()
             };
-            pages::message(status, "That did not work", &text)
+            html::message(status, "That did not work", &text)
         }
     }
 }

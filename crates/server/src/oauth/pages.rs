@@ -1,68 +1,13 @@
 //! The pages: forms without scripts.
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use cairn_metadata::{Account, Scope};
 
 use super::AUTHORIZE;
 use super::wish::Asked;
+use crate::html::{escaped, noted, page};
 use crate::service::accounts::apps::redirect_origin;
-
-const STYLE: &str = ":root { color-scheme: light dark; font: 1rem/1.6 system-ui, sans-serif; }
-body { max-width: 26rem; margin: 10vh auto; padding: 0 1.5rem; }
-h1 { font-size: 1.4rem; }
-label { display: block; margin: .8rem 0; }
-input { display: block; width: 100%; box-sizing: border-box; font: inherit; padding: .4rem .5rem; }
-button { font: inherit; padding: .4rem 1.2rem; margin: .6rem .6rem .6rem 0; }
-.note { border-left: .25rem solid; padding-left: .8rem; }
-#auth-code { display: block; padding: .8rem; overflow-wrap: anywhere; user-select: all; border: 1px solid; border-radius: .4rem; }";
-
-/// Makes text safe between tags and in quoted attributes.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// A whole page. Its forms may be sent here and, as browsers hold a form to where its answer leads, to `origin`.
-fn page(status: StatusCode, title: &str, body: &str, origin: Option<&str>) -> Response {
-    let title = escaped(title);
-    let html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title} - Cairn</title>\n<style>\n{STYLE}\n</style>\n</head>\n<body>\n<main>\n\
-         <h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
-    );
-    let origin = origin.unwrap_or("");
-    let policy = format!(
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; \
-         form-action 'self' {origin}"
-    );
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        // The address holds what the app asked with; other sites learn nothing of it.
-        (header::REFERRER_POLICY, "same-origin"),
-    ];
-    let mut response = (status, headers, html).into_response();
-    let policy = HeaderValue::from_str(&policy);
-    let policy = policy.unwrap_or(HeaderValue::from_static("default-src 'none'"));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, policy);
-    response
-}
 
 /// The start of a form that comes back with the same query.
 fn form(query: &str, form_token: &str) -> String {
@@ -92,14 +37,6 @@ pub(super) fn sign_in(
         form(query, form_token)
     );
     page(status, "Sign in", &body, None)
-}
-
-fn noted(note: &str) -> String {
-    if note.is_empty() {
-        String::new()
-    } else {
-        format!("<p class=\"note\" role=\"alert\">{}</p>\n", escaped(note))
-    }
 }
 
 /// Asks for a code, after the password was right.
@@ -189,22 +126,4 @@ pub(super) fn code(asked: &Asked, code: &str) -> Response {
         escaped(code)
     );
     page(StatusCode::OK, "One more step", &body, None)
-}
-
-/// Says something and nothing else.
-pub(super) fn message(status: StatusCode, title: &str, what: &str) -> Response {
-    page(status, title, &format!("<p>{}</p>\n", escaped(what)), None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_cannot_become_markup() {
-        assert_eq!(
-            escaped("<a b=\"c\" d='e'>&"),
-            "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;"
-        );
-    }
 }

@@ -13,9 +13,9 @@ use cairn_metadata::{AppKey, Scopes};
 use serde_json::json;
 
 use super::answer::{self, oauth_error};
-use super::fields::{self, Fields};
 use crate::auth;
 use crate::error::ServiceError;
+use crate::forms::{self, Fields};
 use crate::request::Peer;
 use crate::service::accounts;
 use crate::service::accounts::grants::{self, Credentials, GrantError, Granted, Redemption};
@@ -35,7 +35,7 @@ pub(super) async fn token(
     }
     let (parts, body) = request.into_parts();
     let head = parts.clone();
-    let body = match fields::body(&state, Request::from_parts(parts, body)).await {
+    let body = match forms::body(&state, Request::from_parts(parts, body)).await {
         Ok(body) => body,
         Err(ServiceError::TooLarge { .. }) => {
             return refused(("invalid_request", "the body is too long"));

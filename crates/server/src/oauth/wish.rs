@@ -2,8 +2,8 @@
 
 use cairn_metadata::{AppKey, Challenge, ChallengeMethod, Scopes};
 
-use super::fields::Fields;
 use crate::error::ServiceError;
+use crate::forms::Fields;
 use crate::service::accounts::apps::{Client, redirect_origin};
 use crate::service::accounts::grants::{self, Wish};
 use crate::state::State;

@@ -2,6 +2,7 @@
 
 pub mod apps;
 pub(crate) mod grants;
+pub mod invited;
 pub mod made;
 pub mod second;
 

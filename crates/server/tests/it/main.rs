@@ -11,6 +11,7 @@ mod events;
 mod fetch;
 mod oauth_pages;
 mod oauth_token;
+mod people;
 mod public;
 mod second_factor;
 mod serve;

@@ -11,12 +11,12 @@ use crate::state::State;
 const FORM_BYTES: usize = 16 << 10;
 
 /// Names and values, each name once.
-pub(super) struct Fields(Vec<(String, String)>);
+pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {
     /// Reads `name=value&...`; `None` when a name comes twice, as RFC 6749 forbids: programs that see the first and the
     /// last of them would not agree.
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let mut fields: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(text) {
             if fields.iter().any(|(known, _)| *known == name) {
@@ -28,7 +28,7 @@ impl Fields {
     }
 
     /// A field's value; one that is empty counts as left out.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let field = self.0.iter().find(|(known, _)| known == name);
         field
             .map(|(_, value)| value.as_str())
@@ -37,7 +37,7 @@ impl Fields {
 }
 
 /// Reads a short body.
-pub(super) async fn body(state: &State, request: Request) -> Result<Vec<u8>, ServiceError> {
+pub(crate) async fn body(state: &State, request: Request) -> Result<Vec<u8>, ServiceError> {
     let mut body = BodyReader::new(request, FORM_BYTES, state)?;
     let mut memory = state.body_memory.begin();
     let mut bytes = BytesMut::new();
