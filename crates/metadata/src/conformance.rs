@@ -72,6 +72,7 @@ where
         }
         Case::Trees => {
             trees::listings_page_by_key(fresh().await).await;
+            trees::names_lead_to_what_had_them_last(fresh().await).await;
             trees::the_past_can_be_listed(fresh().await).await;
             trees::revisions_are_kept(fresh().await).await;
         }

@@ -371,6 +371,11 @@ pub trait MetadataStore: AccessStore + CredentialStore + UploadStore {
     /// Finds the node that has a name in a folder now.
     async fn child(&self, namespace: NamespaceId, parent: NodeId, key: &NameKey) -> Result<Option<Node>>;
 
+    /// Finds the node that has a name in a folder now, or else the one that had it last, as it is now; both may be in the
+    /// trash or below it.
+    async fn last_child(&self, namespace: NamespaceId, parent: NodeId, key: &NameKey)
+    -> Result<Option<Node>>;
+
     /// Lists a folder as it was after `at` (`None`: as it is now), by name key, after `after`. Keyset paging: a page
     /// costs the same however long the folder is.
     async fn children_at(

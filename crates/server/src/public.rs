@@ -7,6 +7,7 @@ mod call;
 mod cursor;
 mod error;
 mod files;
+mod links;
 mod metadata;
 mod path;
 mod range;
@@ -16,6 +17,7 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::routing::{any, get};
 use cairn_metadata::Scope;
 
@@ -27,6 +29,22 @@ pub(crate) use error::failure_response;
 /// Where the public API begins.
 pub(crate) const PREFIX: &str = "/2/";
 
+/// Lets pages of other origins call, and read what they get: they bring a token of their own, cookies count for nothing here.
+pub(crate) fn allow_other_origins(headers: &mut HeaderMap) {
+    const ALLOWED: &str =
+        "authorization, content-type, dropbox-api-arg, dropbox-api-path-root, dropbox-api-select-user, range";
+    const EXPOSED: &str = "Dropbox-API-Result, X-Dropbox-Request-Id, Retry-After, Content-Range, ETag";
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
 pub(crate) fn routes() -> Router<Arc<State>> {
     let unknown = any(call::unknown_route);
     Router::new()
@@ -35,6 +53,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .merge(batch_routes())
         .merge(account_routes())
         .route("/2/{*route}", unknown)
+        .route(links::ROUTE, get(links::open))
 }
 
 fn account_routes() -> Router<Arc<State>> {
@@ -103,6 +122,10 @@ fn file_routes() -> Router<Arc<State>> {
         )
         .route("/2/files/upload", upload(WRITE, files::upload))
         .route("/2/files/download", download(READ, files::download))
+        .route("/2/files/download_zip", download(READ, files::download_zip))
+        .route("/2/files/search_v2", rpc(SEE, files::search))
+        .route("/2/files/search/continue_v2", rpc(SEE, files::search_continue))
+        .route("/2/files/get_temporary_link", rpc(READ, files::temporary_link))
         .route("/2/files/create_folder_v2", rpc(WRITE, files::create_folder))
         .route("/2/files/delete_v2", rpc(WRITE, files::delete))
         .route("/2/files/move_v2", rpc(WRITE, files::move_to))

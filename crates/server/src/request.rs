@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{MatchedPath, Request, State as Shared};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cairn_api::error::ErrorCode;
@@ -49,7 +49,11 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Requ
     let who = Who::default();
     request.extensions_mut().insert(who.clone());
 
-    let mut response = next.run(request).await;
+    let is_preflight = is_public && method == Method::OPTIONS;
+    let mut response = match is_preflight {
+        true => StatusCode::NO_CONTENT.into_response(),
+        false => next.run(request).await,
+    };
     let failure = response.extensions_mut().remove::<Failure>();
     if let Some(Failure(error)) = &failure {
         response = match is_public {
@@ -62,6 +66,7 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Requ
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         if is_public {
+            public::allow_other_origins(response.headers_mut());
             response.headers_mut().insert(DROPBOX_REQUEST_ID, value.clone());
         }
         response.headers_mut().insert(REQUEST_ID, value);

@@ -76,6 +76,7 @@ gated! {
         read readable_namespaces(account: AccountId) -> Result<Vec<NamespaceId>>;
         read nodes(namespace: NamespaceId, ids: &[NodeId]) -> Result<Vec<Option<Node>>>;
         read child(namespace: NamespaceId, parent: NodeId, key: &NameKey) -> Result<Option<Node>>;
+        read last_child(namespace: NamespaceId, parent: NodeId, key: &NameKey) -> Result<Option<Node>>;
         read children_at(
             namespace: NamespaceId,
             parent: NodeId,

@@ -1,7 +1,7 @@
 use cairn_core::ids::NodeId;
 use cairn_core::rev::Seq;
 
-use super::fixture::{Fixture, Scale, name};
+use super::fixture::{Fixture, Scale, name, place};
 
 const ROOT: NodeId = NodeId::ROOT;
 const BYTES: Scale = Scale(100);
@@ -64,6 +64,33 @@ pub(super) async fn listings_page_by_key(at: Fixture) {
         .await
         .expect("reads");
     assert!(nobody.nodes.is_empty() && !nobody.has_more);
+}
+
+pub(super) async fn names_lead_to_what_had_them_last(at: Fixture) {
+    let last = async |parent: NodeId, name: &str| {
+        let key = place(parent, name).name.key();
+        let found = at
+            .store
+            .last_child(at.namespace, parent, &key)
+            .await
+            .expect("an answer");
+        found.map(|node| node.id)
+    };
+    let folder = at.folder(NodeId::ROOT, "a").await;
+    let inner = at.folder(folder, "in").await;
+    assert_eq!(last(NodeId::ROOT, "A").await, Some(folder));
+    assert_eq!(last(NodeId::ROOT, "b").await, None);
+    let rename = at.move_op(folder, NodeId::ROOT, "b").await;
+    at.apply(vec![rename]).await;
+    assert_eq!(last(NodeId::ROOT, "a").await, Some(folder), "it has left");
+    let next = at.folder(NodeId::ROOT, "a").await;
+    assert_eq!(last(NodeId::ROOT, "a").await, Some(next), "it has it now");
+    let delete = at.delete_op(next, None).await;
+    at.apply(vec![delete]).await;
+    assert_eq!(last(NodeId::ROOT, "a").await, Some(next), "it left later");
+    let delete = at.delete_op(folder, None).await;
+    at.apply(vec![delete]).await;
+    assert_eq!(last(folder, "in").await, Some(inner), "below the trash");
 }
 
 pub(super) async fn the_past_can_be_listed(at: Fixture) {

@@ -162,6 +162,14 @@ impl Namespace {
         self.live(*id, None)
     }
 
+    pub(super) fn last_child(&self, parent: NodeId, key: &str) -> Option<NodeRow> {
+        let holder = self.names.get(&(parent, key.to_owned())).copied();
+        let places = self.past_places.values().flatten();
+        let left = places.filter(|past| past.parent == parent && past.key == key);
+        let id = holder.or_else(|| left.max_by_key(|past| past.to).map(|past| past.node))?;
+        self.nodes.get(&id).cloned()
+    }
+
     /// The nodes of a folder, by key, after `after`.
     pub(super) fn children(&self, parent: NodeId, at: Option<Seq>, after: &str) -> Vec<NodeRow> {
         if !self.is_live_folder(parent, at) {

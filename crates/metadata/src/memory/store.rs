@@ -172,6 +172,18 @@ impl MetadataStore for MemoryMetadata {
         Ok(child.map(|row| row.to_node()))
     }
 
+    async fn last_child(
+        &self,
+        namespace: NamespaceId,
+        parent: NodeId,
+        key: &NameKey,
+    ) -> Result<Option<Node>> {
+        let state = self.lock();
+        let namespace = state.namespaces.get(&namespace);
+        let child = namespace.and_then(|namespace| namespace.last_child(parent, key.as_str()));
+        Ok(child.map(|row| row.to_node()))
+    }
+
     async fn children_at(
         &self,
         namespace: NamespaceId,

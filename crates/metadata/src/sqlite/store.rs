@@ -123,6 +123,19 @@ impl MetadataStore for SqliteMetadata {
         Tree::new(&mut session, namespace, None).child(parent, key).await
     }
 
+    async fn last_child(
+        &self,
+        namespace: NamespaceId,
+        parent: NodeId,
+        key: &NameKey,
+    ) -> Result<Option<Node>> {
+        let mut snapshot = self.snapshot().await?;
+        let mut session = snapshot.session();
+        Tree::new(&mut session, namespace, None)
+            .last_child(parent, key)
+            .await
+    }
+
     async fn children_at(
         &self,
         namespace: NamespaceId,

@@ -229,6 +229,29 @@ impl<'s, 'c> Tree<'s, 'c> {
         if !self.is_live_folder(parent).await? {
             return Ok(None);
         }
+        self.holder(parent, key).await
+    }
+
+    pub(super) async fn last_child(&mut self, parent: NodeId, key: &NameKey) -> Result<Option<Node>> {
+        if let Some(node) = self.holder(parent, key).await? {
+            return Ok(Some(node));
+        }
+        let statement = query(
+            "SELECT node_id FROM place_history WHERE ns_id = $1 AND parent_id = $2 AND key = $3
+             ORDER BY seq_to DESC LIMIT 1",
+        )
+        .bind(self.namespace.get())
+        .bind(parent.get())
+        .bind(key.as_str().to_owned());
+        let Some(row) = self.session.optional(statement).await? else {
+            return Ok(None);
+        };
+        let id = Columns::of(&row).node_id()?;
+        Ok(self.states(&[id]).await?.remove(&id).map(|row| row.to_node()))
+    }
+
+    /// The node that has a name in a folder, wherever that is.
+    async fn holder(&mut self, parent: NodeId, key: &NameKey) -> Result<Option<Node>> {
         let statement = query(
             "SELECT node_id, parent_id, name, key, kind, size, content, mtime_s, mtime_ns, executable, place_seq,
                  content_seq, attributes_seq, created_seq

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State as Shared};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, on, post};
 use bytes::BytesMut;
@@ -16,10 +16,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::error::{ApiError, ApiResult, json_response};
+use super::links;
 use super::stone::tag;
 use crate::auth::Caller;
 use crate::body::BodyReader;
 use crate::error::ServiceError;
+use crate::request::Encrypted;
 use crate::service::accounts;
 use crate::service::files::{FileError, Files, Target};
 use crate::state::State;
@@ -44,6 +46,8 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     /// The folder that paths begin in.
     home: NodeId,
+    authority: Option<String>,
+    is_encrypted: bool,
 }
 
 impl Call {
@@ -58,6 +62,8 @@ impl Call {
             account,
             headers: parts.headers.clone(),
             home: NodeId::ROOT,
+            authority: parts.uri.authority().map(ToString::to_string),
+            is_encrypted: matches!(parts.extensions.get(), Some(Encrypted(true))),
         };
         call.check_path_root()?;
         if let Some(folder) = accounts::apps::app_folder(&call.state, &call.caller).await? {
@@ -100,6 +106,12 @@ impl Call {
     /// Whether it may look into one folder alone.
     pub(crate) fn is_confined(&self) -> bool {
         self.home != NodeId::ROOT
+    }
+
+    /// The address under which the client has reached this server.
+    pub(super) fn base_url(&self) -> ApiResult<String> {
+        let authority = self.authority.as_deref();
+        Ok(links::base_url(&self.headers, authority, self.is_encrypted)?)
     }
 
     /// Its files.
@@ -210,8 +222,13 @@ where
 }
 
 /// What every address below `/2/` that is no route answers.
-pub(super) async fn unknown_route() -> ApiError {
-    ApiError::BadInput("Unknown API function: docs/api.md lists those that there are".into())
+pub(super) async fn unknown_route(uri: Uri) -> ApiError {
+    const LATER: [&str; 2] = ["/2/sharing/", "/2/file_requests/"];
+    let is_later = LATER.iter().any(|prefix| uri.path().starts_with(prefix));
+    ApiError::BadInput(match is_later {
+        true => "This server shares no links and folders yet".into(),
+        false => "Unknown API function: docs/api.md lists those that there are".into(),
+    })
 }
 
 /// Over the limit of one request.

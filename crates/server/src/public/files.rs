@@ -5,13 +5,17 @@ mod history;
 mod list;
 mod poll;
 mod read;
+mod search;
 mod sessions;
 mod write;
+mod zip;
 
 pub(super) use batches::{check, copy_all, create_folders, delete as delete_all, move_all};
 pub(super) use history::{list_revisions, restore};
 pub(super) use list::{latest_cursor, list_folder, list_folder_continue};
 pub(super) use poll::longpoll;
-pub(super) use read::{download, get_metadata};
+pub(super) use read::{download, get_metadata, send, temporary_link};
+pub(super) use search::{search, search_continue};
 pub(super) use sessions::{append, append_batch, finish, finish_batch, finish_batch_v1, start, start_batch};
 pub(super) use write::{copy_to, create_folder, delete, move_to, upload};
+pub(super) use zip::download_zip;

@@ -9,9 +9,11 @@ mod history;
 mod ingest;
 mod list;
 mod relocate;
+mod search;
 mod sessions;
 mod stream;
 mod write;
+mod zip;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ pub(crate) use find::{Located, Spot, Target};
 pub(crate) use ingest::{Ingest, Ingested};
 pub(crate) use list::{Listing, Walk};
 pub(crate) use relocate::Relocation;
+pub(crate) use search::Search;
 pub(crate) use stream::content;
 pub(crate) use write::{Mode, Put};
 

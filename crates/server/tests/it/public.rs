@@ -5,6 +5,7 @@ mod changes;
 mod files;
 mod protocol;
 mod sessions;
+mod zip;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

@@ -8,7 +8,7 @@ use super::super::call::Call;
 use super::super::error::{self, ApiError, ApiResult};
 use super::super::stone::tag;
 use super::super::{metadata, path};
-use crate::service::files::{FileError, Located};
+use crate::service::files::{FileError, Located, Target};
 
 /// States of one answer at most, as Dropbox has it.
 const MOST: u32 = 100;
@@ -34,8 +34,15 @@ pub(in super::super) async fn list_revisions(call: Call, argument: ListRevisions
         .map_err(|error| error.or(shape))?
         .map(|rev| rev.content_seq);
     let files = call.files();
-    let spot = files.find(&target).await.map_err(shape)?;
-    let located = metadata::spot(spot).ok_or_else(|| shape(FileError::NotFile))?;
+    let (located, is_deleted) = match files.find(&target).await {
+        Ok(spot) => (
+            metadata::spot(spot).ok_or_else(|| shape(FileError::NotFile))?,
+            false,
+        ),
+        Err(FileError::NotFound) => (gone(&call, &target).await.map_err(shape)?, true),
+        Err(error) => return Err(shape(error)),
+    };
+    let is_deleted = is_deleted || located.folders.is_none();
     if located.node.content == Content::Directory {
         return Err(shape(FileError::NotFile));
     }
@@ -49,8 +56,20 @@ pub(in super::super) async fn list_revisions(call: Call, argument: ListRevisions
         })
         .collect();
     let entries = metadata::many(&call, &states).await?;
-    let is_deleted = located.folders.is_none();
     Ok(json!({ "is_deleted": is_deleted, "entries": entries, "has_more": has_more }))
+}
+
+/// What stood on a path, as if it did.
+async fn gone(call: &Call, target: &Target) -> Result<Located, FileError> {
+    let mut node = call.files().find_last(target).await?;
+    let folders = match target {
+        Target::Path(names) => names.split_last().map(|(name, above)| {
+            node.place.name = name.clone();
+            above.to_vec()
+        }),
+        _ => None,
+    };
+    Ok(Located { node, folders })
 }
 
 #[derive(Deserialize)]

@@ -1,35 +1,71 @@
 //! What stands on a path, and its bytes.
 
+use std::sync::Arc;
+
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use cairn_core::node::{Content, FileContent};
-use futures::stream;
+use futures::{Stream, stream};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::super::call::{Call, header_json, header_text};
 use super::super::error::{self, ApiError, ApiResult};
 use super::super::range::{self, Wanted};
-use super::super::{metadata, path};
-use crate::service::files::{self, FileError, Located};
+use super::super::{links, metadata, path};
+use crate::error::ServiceError;
+use crate::service::files::{self, FileError, Located, Target};
+use crate::state::State;
 
 /// Header with the metadata of what is sent.
-const RESULT: &str = "dropbox-api-result";
+pub(super) const RESULT: &str = "dropbox-api-result";
 
 #[derive(Deserialize)]
 pub(in super::super) struct GetMetadata {
     path: String,
+    #[serde(default)]
+    include_deleted: bool,
 }
 
 /// `files/get_metadata`
 pub(in super::super) async fn get_metadata(call: Call, argument: GetMetadata) -> ApiResult<Value> {
     let shape = |error| error::lookup("path", error);
     let target = path::parse(&argument.path, call.namespace()).map_err(|error| error.or(shape))?;
-    let found = call.files().find(&target).await.map_err(shape)?;
+    let found = match call.files().find(&target).await {
+        Err(FileError::NotFound) if argument.include_deleted => {
+            return gone(&call, &target).await.map_err(shape);
+        }
+        found => found.map_err(shape)?,
+    };
     let located = metadata::spot(found)
         .ok_or_else(|| ApiError::BadInput("path: the root folder is unsupported".into()))?;
     metadata::one(&call, &located).await
+}
+
+/// What stood on a path.
+async fn gone(call: &Call, target: &Target) -> Result<Value, FileError> {
+    let node = call.files().find_last(target).await?;
+    let names = match target {
+        Target::Path(names) => names.clone(),
+        _ => vec![node.place.name],
+    };
+    Ok(metadata::deleted(&names))
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct TemporaryLink {
+    path: String,
+}
+
+/// `files/get_temporary_link`
+pub(in super::super) async fn temporary_link(call: Call, argument: TemporaryLink) -> ApiResult<Value> {
+    let located = file(&call, &argument.path).await?;
+    let link = links::path_to(&call.state, call.namespace(), &located.node).await?;
+    let link = format!("{}{link}", call.base_url()?);
+    Ok(json!({ "metadata": metadata::one(&call, &located).await?, "link": link }))
 }
 
 #[derive(Deserialize)]
@@ -45,7 +81,7 @@ pub(in super::super) async fn download(call: Call, argument: Download) -> ApiRes
     let result = metadata::one(&call, &located).await?;
     let etag = format!("\"{}\"", metadata::rev(&call, &located.node));
     let mut response = match &located.node.content {
-        Content::File(file) => send(&call, file.clone(), &etag).await?,
+        Content::File(file) => send(&call.state, &call.headers, file.clone(), &etag).await?,
         // What a link points to is on no server.
         _ => Body::empty().into_response(),
     };
@@ -80,14 +116,20 @@ async fn file(call: &Call, text: &str) -> ApiResult<Located> {
     }
 }
 
-async fn send(call: &Call, file: FileContent, etag: &str) -> ApiResult<Response> {
+/// Answers with a content, or with the part of it that the headers ask for.
+pub(in super::super) async fn send(
+    state: &Arc<State>,
+    headers: &HeaderMap,
+    file: FileContent,
+    etag: &str,
+) -> ApiResult<Response> {
     let size = file.size;
-    let has_it = header_text(&call.headers, &header::IF_NONE_MATCH)
+    let has_it = header_text(headers, &header::IF_NONE_MATCH)
         .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag));
     if has_it {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
-    let (status, range) = match range::parse(header_text(&call.headers, &header::RANGE), size) {
+    let (status, range) = match range::parse(header_text(headers, &header::RANGE), size) {
         Wanted::All => (StatusCode::OK, 0..size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Nothing => {
@@ -95,21 +137,27 @@ async fn send(call: &Call, file: FileContent, etag: &str) -> ApiResult<Response>
             return Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response());
         }
     };
-    let mut headers = vec![(header::CONTENT_LENGTH, (range.end - range.start).to_string())];
+    let mut values = vec![(header::CONTENT_LENGTH, (range.end - range.start).to_string())];
     if status == StatusCode::PARTIAL_CONTENT {
         let (first, last) = (range.start, range.end - 1);
-        headers.push((header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}")));
+        values.push((header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}")));
     }
-    let blocks = files::content(&call.state, file, range).await?;
-    let blocks = stream::unfold(blocks, |mut blocks| async move {
-        let block = blocks.recv().await?;
-        Some((block, blocks))
-    });
-    let mut response = (status, Body::from_stream(blocks)).into_response();
-    for (name, value) in headers {
+    let blocks = files::content(state, file, range).await?;
+    let mut response = (status, Body::from_stream(body_of(blocks))).into_response();
+    for (name, value) in values {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }
     }
     Ok(response)
+}
+
+/// The blocks of a body that is being made.
+pub(super) fn body_of(
+    blocks: mpsc::Receiver<Result<Bytes, ServiceError>>,
+) -> impl Stream<Item = Result<Bytes, ServiceError>> {
+    stream::unfold(blocks, |mut blocks| async move {
+        let block = blocks.recv().await?;
+        Some((block, blocks))
+    })
 }

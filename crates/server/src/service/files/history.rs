@@ -10,6 +10,35 @@ use cairn_core::rev::{Rev, Seq};
 use super::{ATTEMPTS, Attempt, FileError, FileResult, Files, Located, Target};
 
 impl Files<'_> {
+    /// What stands on a path or stood there last. It may stand elsewhere now.
+    pub(crate) async fn find_last(&self, target: &Target) -> FileResult<Node> {
+        let (start, names) = match target {
+            Target::Path(names) => (self.home, names),
+            Target::Node { node, below } => (self.located(*node).await?.folder()?, below),
+            Target::Revision(_) => return Err(FileError::NotFound),
+        };
+        let (mut parent, mut found) = (start, None);
+        for name in names {
+            let metadata = &self.state.metadata;
+            let node = metadata.last_child(self.namespace, parent, &name.key()).await?;
+            let node = node.ok_or(FileError::NotFound)?;
+            parent = node.id;
+            found = Some(node);
+        }
+        let node = found.ok_or(FileError::NotFound)?;
+        let metadata = &self.state.metadata;
+        let is_there = metadata
+            .nodes(self.namespace, &[node.id])
+            .await?
+            .iter()
+            .any(Option::is_some);
+        if is_there && self.folders_above(&node, None).await?.is_none() {
+            // It has gone where the caller may not look.
+            return Err(FileError::NotFound);
+        }
+        Ok(node)
+    }
+
     /// The states of a file, newest first, before `before`; whether there are more.
     pub(crate) async fn revisions(
         &self,

@@ -1,4 +1,4 @@
-//! Sends a content, or a range of it, as plain bytes.
+//! Sends contents, or ranges of them, as plain bytes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,49 +28,72 @@ pub(crate) async fn content(
     file: FileContent,
     range: ByteRange,
 ) -> Result<mpsc::Receiver<Result<Bytes, ServiceError>>, ServiceError> {
-    let turn = memory::acquire(&state.downloads, 1, DOWNLOAD_WAIT).await?;
-    let (blocks, stream) = mpsc::channel(1);
-    let sender = Sender {
-        state: Arc::clone(state),
-        blocks,
-        _turn: turn,
-    };
-    state.spawn("download", async move {
-        if let Err(error) = sender.run(&file, range).await {
-            tracing::error!(%error, "a download was cut");
-            // The reader must not take what it has for the whole.
-            sender.blocks.send(Err(error)).await.ok();
-        }
-    });
-    Ok(stream)
+    Downloader::start(state, |downloader| async move {
+        let sent = downloader.content(&file, range).await;
+        (downloader, sent.map(|_| ()))
+    })
+    .await
 }
 
-struct Sender {
-    state: Arc<State>,
+/// One end of a body that is being made.
+pub(super) struct Downloader {
+    pub(super) state: Arc<State>,
     blocks: mpsc::Sender<Result<Bytes, ServiceError>>,
     _turn: OwnedSemaphorePermit,
 }
 
-impl Sender {
-    async fn run(&self, file: &FileContent, range: ByteRange) -> Result<(), ServiceError> {
-        let unreadable = |error: &dyn std::fmt::Display| ServiceError::bad(error.to_string());
-        let mut walk = ChunkWalk::from_offset(file, range.start).map_err(|error| unreadable(&error))?;
+impl Downloader {
+    /// Waits for a turn and lets `make` send a body, which breaks when it fails.
+    pub(super) async fn start<F, M>(
+        state: &Arc<State>,
+        make: M,
+    ) -> Result<mpsc::Receiver<Result<Bytes, ServiceError>>, ServiceError>
+    where
+        F: Future<Output = (Self, Result<(), ServiceError>)> + Send + 'static,
+        M: FnOnce(Self) -> F,
+    {
+        let turn = memory::acquire(&state.downloads, 1, DOWNLOAD_WAIT).await?;
+        let (blocks, stream) = mpsc::channel(1);
+        let made = make(Self {
+            state: Arc::clone(state),
+            blocks,
+            _turn: turn,
+        });
+        state.spawn("download", async move {
+            let (downloader, sent) = made.await;
+            if let Err(error) = sent {
+                tracing::error!(%error, "a download was cut");
+                // The reader must not take what it has for the whole; who has gone does not care.
+                drop(downloader.blocks.send(Err(error)).await);
+            }
+        });
+        Ok(stream)
+    }
+
+    /// Sends a block; whether the reader is still there.
+    pub(super) async fn block(&self, block: Bytes) -> bool {
+        let patience = self.state.config.download_stall_timeout;
+        self.blocks.send_timeout(Ok(block), patience).await.is_ok()
+    }
+
+    /// Sends a range of a content; whether the reader is still there.
+    pub(super) async fn content(&self, file: &FileContent, range: ByteRange) -> Result<bool, ServiceError> {
+        let mut walk = ChunkWalk::from_offset(file, range.start)
+            .map_err(|error| ServiceError::bad(error.to_string()))?;
         let mut batch: Vec<PlacedChunk> = Vec::with_capacity(BATCH_CHUNKS);
         while let Some(chunk) = walk.next_placed(&self.state).await? {
             if chunk.offset >= range.end {
                 break;
             }
             batch.push(chunk);
-            if batch.len() == BATCH_CHUNKS && !self.send(&mut batch, &range).await? {
-                return Ok(());
+            if batch.len() == BATCH_CHUNKS && !self.chunks(&mut batch, &range).await? {
+                return Ok(false);
             }
         }
-        self.send(&mut batch, &range).await?;
-        Ok(())
+        self.chunks(&mut batch, &range).await
     }
 
-    /// Sends what lies in the range; says whether the reader is still there.
-    async fn send(&self, batch: &mut Vec<PlacedChunk>, range: &ByteRange) -> Result<bool, ServiceError> {
+    async fn chunks(&self, batch: &mut Vec<PlacedChunk>, range: &ByteRange) -> Result<bool, ServiceError> {
         let hashes: Vec<_> = batch.iter().map(|chunk| chunk.entry.hash).collect();
         let chunks = self.state.chunks.get_many(&hashes).await;
         for (PlacedChunk { entry, offset, .. }, chunk) in batch.drain(..).zip(chunks) {
@@ -87,9 +110,7 @@ impl Sender {
             }
             let from = range.start.saturating_sub(offset) as usize;
             let to = (range.end - offset).min(u64::from(entry.len)) as usize;
-            let block = plaintext.slice(from..to);
-            let patience = self.state.config.download_stall_timeout;
-            if self.blocks.send_timeout(Ok(block), patience).await.is_err() {
+            if !self.block(plaintext.slice(from..to)).await {
                 return Ok(false);
             }
         }

@@ -372,3 +372,143 @@ async fn the_quota_is_an_error_of_the_path() {
     let expected = json!({ "used": 8, "allocation": { ".tag": "individual", "allocated": 10 } });
     assert_eq!(space, expected);
 }
+
+#[tokio::test]
+async fn what_was_deleted_is_found_by_its_path() {
+    let world = World::new();
+    let device = world.device("ada@example.com").await;
+    let app = App::of(&world, &device);
+    let first = app.put("/a/b/c.txt", b"one").await;
+    app.put("/a/b/c.txt", b"two").await;
+    app.rpc("files/delete_v2", json!({ "path": "/a" })).await;
+    let ask = json!({ "path": "/A/b/C.txt", "include_deleted": true });
+    let found = app.rpc("files/get_metadata", ask).await;
+    assert_eq!(
+        (&found[".tag"], &found["path_lower"]),
+        (&json!("deleted"), &json!("/a/b/c.txt"))
+    );
+    let page = app
+        .rpc("files/list_revisions", json!({ "path": "/a/b/c.txt" }))
+        .await;
+    assert_eq!(
+        (&page["is_deleted"], page["entries"].as_array().unwrap().len()),
+        (&json!(true), 2)
+    );
+    assert_eq!(page["entries"][1]["rev"], first["rev"]);
+    assert_eq!(page["entries"][1]["path_lower"], "/a/b/c.txt");
+    let back = json!({ "path": "/a/b/c.txt", "rev": page["entries"][1]["rev"] });
+    assert_eq!(app.rpc("files/restore", back).await["id"], first["id"]);
+    assert_eq!(app.tree().await, ["/a/", "/a/b/", "/a/b/c.txt"]);
+    let never = json!({ "path": "/never", "include_deleted": true });
+    assert_eq!(
+        app.refused("files/get_metadata", never).await.0,
+        "path/not_found/.."
+    );
+}
+
+#[tokio::test]
+async fn names_are_searched_word_by_word() {
+    let world = World::new();
+    let device = world.device("ada@example.com").await;
+    let app = App::of(&world, &device);
+    for path in [
+        "/Été 2026/Plan final.txt",
+        "/plan.md",
+        "/Été 2026/other.txt",
+        "/PLANS/x",
+    ] {
+        app.put(path, b"x").await;
+    }
+    let found = async |query: &str, options: Value| {
+        let mut page = app
+            .rpc("files/search_v2", json!({ "query": query, "options": options }))
+            .await;
+        let mut paths = Vec::new();
+        loop {
+            for found in page["matches"].as_array().unwrap() {
+                let metadata = &found["metadata"]["metadata"];
+                paths.push(metadata["path_display"].as_str().unwrap().to_owned());
+            }
+            if page["has_more"] == json!(false) {
+                paths.sort();
+                return paths;
+            }
+            page = app
+                .rpc("files/search/continue_v2", json!({ "cursor": page["cursor"] }))
+                .await;
+        }
+    };
+    assert_eq!(
+        found("PLAN", json!({ "max_results": 1 })).await,
+        ["/PLANS", "/plan.md", "/Été 2026/Plan final.txt"]
+    );
+    assert_eq!(
+        found("final plan", Value::Null).await,
+        ["/Été 2026/Plan final.txt"]
+    );
+    assert_eq!(found("e\u{301}te\u{301}", Value::Null).await, ["/Été 2026"]);
+    assert_eq!(
+        found("plan", json!({ "file_extensions": ["md"] })).await,
+        ["/plan.md"]
+    );
+    assert_eq!(
+        found("plan", json!({ "path": "/été 2026" })).await,
+        ["/Été 2026/Plan final.txt"]
+    );
+    assert_eq!(found("nowhere", Value::Null).await, [""; 0]);
+    let nowhere = json!({ "query": "x", "options": { "path": "/none" } });
+    assert_eq!(
+        app.refused("files/search_v2", nowhere).await.0,
+        "path/not_found/.."
+    );
+    let raw = app
+        .raw("files/search/continue_v2", json!({ "cursor": "nonsense" }))
+        .await;
+    assert_eq!(raw.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_temporary_link_gives_one_state_of_a_file_for_four_hours() {
+    let world = World::new();
+    let device = world.device("ada@example.com").await;
+    let app = App::of(&world, &device);
+    app.put("/a b.txt", b"hello").await;
+    let request = axum::http::Request::post("/2/files/get_temporary_link")
+        .header("authorization", format!("Bearer {}", app.token))
+        .header("host", "cairn.example:8321")
+        .body(axum::body::Body::from(json!({ "path": "/a b.txt" }).to_string()));
+    let given = value(&world.send(request.unwrap()).await);
+    let link = given["link"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("http://cairn.example:8321")
+        .unwrap();
+    let get = async |link: &str, range: Option<&str>| {
+        let mut request = axum::http::Request::get(link);
+        if let Some(range) = range {
+            request = request.header("range", range);
+        }
+        world.send(request.body(axum::body::Body::empty()).unwrap()).await
+    };
+    app.put("/a b.txt", b"later").await;
+    let raw = get(link, None).await;
+    assert_eq!((raw.status, &raw.body[..]), (StatusCode::OK, &b"hello"[..]));
+    assert_eq!(
+        raw.headers["content-disposition"],
+        "attachment; filename*=UTF-8''a%20b.txt"
+    );
+    assert_eq!(raw.headers["x-content-type-options"], "nosniff");
+    assert_eq!(&get(link, Some("bytes=1-2")).await.body[..], b"el");
+    let mut altered = link.to_owned();
+    let middle = altered.len() / 2;
+    let letter = if &altered[middle..=middle] == "A" {
+        "B"
+    } else {
+        "A"
+    };
+    altered.replace_range(middle..=middle, letter);
+    assert_eq!(get(&altered, None).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(get("/t/nonsense", None).await.status, StatusCode::NOT_FOUND);
+    world.clock.advance(std::time::Duration::from_secs(4 * 3_600));
+    assert_eq!(get(link, None).await.status, StatusCode::GONE);
+}

@@ -135,6 +135,7 @@ async fn what_makes_no_sense_is_named_in_text() {
     let app = App::of(&world, &device);
     for (route, argument, named) in [
         ("files/nonsense", json!({}), "Unknown API function"),
+        ("sharing/share_folder", json!({}), "no links and folders yet"),
         ("files/get_metadata", json!({}), "path"),
         ("files/get_metadata", json!({ "path": 7 }), "string"),
         (
@@ -207,4 +208,40 @@ async fn only_the_own_root_is_a_path_root() {
     );
     let raw = ask(json!({ ".tag": "namespace_id", "namespace_id": "1" })).await;
     assert_eq!(error(&raw)["error"][".tag"], "no_permission");
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_may_call_with_a_token() {
+    let world = World::new();
+    let request = Request::options("/2/files/upload")
+        .header("origin", "https://app.example")
+        .header("access-control-request-headers", "authorization,dropbox-api-arg")
+        .body(Body::empty())
+        .unwrap();
+    let raw = world.send(request).await;
+    assert_eq!(raw.status, StatusCode::NO_CONTENT);
+    assert_eq!(raw.headers["access-control-allow-origin"], "*");
+    assert!(
+        raw.headers["access-control-allow-headers"]
+            .to_str()
+            .unwrap()
+            .contains("dropbox-api-arg")
+    );
+    assert!(!raw.headers.contains_key("access-control-allow-credentials"));
+    let device = world.device("ada@example.com").await;
+    let app = App::of(&world, &device);
+    for raw in [
+        app.raw("users/get_space_usage", Value::Null).await,
+        app.raw("sharing/list_folders", Value::Null).await,
+    ] {
+        assert!(
+            raw.headers["access-control-expose-headers"]
+                .to_str()
+                .unwrap()
+                .contains("Dropbox-API-Result")
+        );
+    }
+    // The devices' protocol is for devices.
+    let raw = device.get("/sync/1/whoami").await;
+    assert!(!raw.headers.contains_key("access-control-allow-origin"));
 }
