@@ -1,6 +1,7 @@
 //! What `cairn admin` asks for: of the running server through a socket in its data folder, else of the stores themselves.
 
 mod access;
+mod audit;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use cairn_core::runtime::Runtime;
 use cairn_metadata::{Account, MetadataStore, SqliteMetadata};
 use cairn_server::service::accounts::invited::{self, NewInvitation};
 use cairn_server::service::accounts::{self, NewAccount, second};
+use cairn_server::service::audit::record_order;
 use cairn_server::{DataFolder, Server, ServiceError};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
@@ -19,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{CliError, CliResult, Exit};
 use crate::hosting;
 pub(crate) use access::{AccessOrder, ListedApp, ListedToken};
+pub(crate) use audit::{AuditLine, AuditPlace};
 
 /// Longest request and reply in bytes: a listing of some hundred thousand accounts.
 const MESSAGE_BYTES: usize = 64 * 1024;
@@ -51,6 +54,8 @@ pub(crate) enum Order {
         quota_bytes: Option<u64>,
         days: u32,
     },
+    /// Read the audit log after a position.
+    ExportAudit { after: AuditPlace },
     /// Make a link by which a password can be reset.
     ResetLink { email: String },
     /// Ask an account for no second factor any more.
@@ -64,14 +69,36 @@ pub(crate) enum Order {
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub(crate) enum Answer {
     Done,
-    Users { users: Vec<User> },
-    Apps { apps: Vec<ListedApp> },
-    AppAdded { key: String, secret: String },
-    Tokens { tokens: Vec<ListedToken> },
-    Token { id: String, token: String },
-    Link { path: String },
-    Refused { message: String },
-    Failed { message: String },
+    Users {
+        users: Vec<User>,
+    },
+    Apps {
+        apps: Vec<ListedApp>,
+    },
+    AppAdded {
+        key: String,
+        secret: String,
+    },
+    Tokens {
+        tokens: Vec<ListedToken>,
+    },
+    Token {
+        id: String,
+        token: String,
+    },
+    Link {
+        path: String,
+    },
+    Audit {
+        entries: Vec<AuditLine>,
+        next: Option<AuditPlace>,
+    },
+    Refused {
+        message: String,
+    },
+    Failed {
+        message: String,
+    },
 }
 
 /// An account as it is listed.
@@ -166,7 +193,12 @@ async fn converse(
 }
 
 async fn carry_out(metadata: &dyn MetadataStore, runtime: &Runtime, order: Order) -> Answer {
-    match try_order(metadata, runtime, order).await {
+    let (event, email) = audit::event_of(&order);
+    let done = try_order(metadata, runtime, order).await;
+    if let (Some(event), Ok(_)) = (event, &done) {
+        record_order(metadata, runtime, event, email.as_deref()).await;
+    }
+    match done {
         Ok(answer) => answer,
         Err(error) => {
             let message = CliError::from(error);
@@ -227,6 +259,7 @@ async fn try_order(
             let path = invited::invite(metadata, runtime, new).await?;
             return Ok(Answer::Link { path });
         }
+        Order::ExportAudit { after } => return audit::read(metadata, &after).await,
         Order::ResetLink { email } => {
             let path = invited::reset_link(metadata, runtime, &email).await?;
             return Ok(Answer::Link { path });

@@ -44,6 +44,20 @@ pub(crate) struct AppsSection {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AccountsSection {
     sign_up: Option<SignUpWord>,
+    audit_days: Option<NonZeroU32>,
+}
+
+impl AccountsSection {
+    fn apply(&self, config: &mut ServerConfig) {
+        let sign_up = self.sign_up.map(|word| match word {
+            SignUpWord::Invited => SignUp::Invited,
+            SignUpWord::Open => SignUp::Open,
+        });
+        set(&mut config.sign_up, sign_up);
+        if let Some(days) = self.audit_days {
+            config.audit_age = Duration::from_secs(u64::from(days.get()) * 86_400);
+        }
+    }
 }
 
 /// Who may make an account.
@@ -151,11 +165,7 @@ impl ConfigFile {
         if let Some(days) = token_lifetime_days {
             config.token_lifetime = Some(Duration::from_secs(u64::from(days.get()) * 86_400));
         }
-        let sign_up = self.accounts.sign_up.map(|word| match word {
-            SignUpWord::Invited => SignUp::Invited,
-            SignUpWord::Open => SignUp::Open,
-        });
-        set(&mut config.sign_up, sign_up);
+        self.accounts.apply(&mut config);
         set(&mut config.admit_unknown_apps, self.apps.admit_unregistered);
         let login = &mut config.login;
         set(

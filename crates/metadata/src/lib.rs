@@ -7,6 +7,7 @@
 //! To add a verb: its contract here, cases in `conformance.rs`, `memory.rs`, then `sqlite/`.
 
 mod access;
+mod audit;
 mod codec;
 pub mod conformance;
 mod credentials;
@@ -23,6 +24,7 @@ pub use access::{
     AccessStore, AccessToken, App, AppKey, AppLink, AuthCode, CODES_PER_ACCOUNT, Challenge, ChallengeMethod,
     LinkKind, RefreshToken, TOKENS_PER_LINK,
 };
+pub use audit::{AuditEntry, AuditPosition, AuditStore};
 pub use credentials::{CredentialStore, LinkPurpose, OneTimeLink, SecondFactor};
 pub use error::MetadataError;
 pub use memory::MemoryMetadata;
@@ -306,7 +308,7 @@ pub enum CursorReport {
 
 /// Who has what, in which order. See the crate's documentation for what every verb promises.
 #[async_trait]
-pub trait MetadataStore: AccessStore + CredentialStore + UploadStore {
+pub trait MetadataStore: AccessStore + AuditStore + CredentialStore + UploadStore {
     // Accounts and devices.
 
     /// Makes an account with an empty root namespace of the given incarnation.

@@ -4,6 +4,7 @@
 //! else is written for reading.
 
 mod access;
+mod audit;
 mod credentials;
 mod namespace;
 mod store;
@@ -13,10 +14,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cairn_core::ids::{AccountId, DeviceId, NamespaceId};
+use cairn_core::time::Timestamp;
 
 use crate::{
-    AccessToken, Account, App, AppKey, AppLink, AuthCode, Device, Email, MetadataError, OneTimeLink, Result,
-    SecondFactor, TokenHash, UploadId,
+    AccessToken, Account, App, AppKey, AppLink, AuditEntry, AuthCode, Device, Email, MetadataError,
+    OneTimeLink, Result, SecondFactor, TokenHash, UploadId,
 };
 use namespace::Namespace;
 
@@ -55,6 +57,7 @@ struct State {
     refreshes: HashMap<TokenHash, AppLink>,
     apps: BTreeMap<AppKey, App>,
     codes: HashMap<TokenHash, AuthCode>,
+    audit: BTreeMap<(Option<AccountId>, Timestamp, i64), AuditEntry>,
     links_once: HashMap<TokenHash, OneTimeLink>,
     /// Second factors, with the recovery codes that are left.
     factors: HashMap<AccountId, (SecondFactor, HashSet<TokenHash>)>,

@@ -6,6 +6,7 @@
 
 mod access;
 mod accounts;
+mod audit;
 mod chunks;
 mod commit;
 mod connect;

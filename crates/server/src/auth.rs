@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use crate::config::ServerConfig;
 use crate::error::ServiceError;
 use crate::limiter::Limiter;
+use crate::service::audit::{self, Event};
 use crate::state::State;
 
 use browsers::Browsers;
@@ -94,6 +95,19 @@ impl Auth {
         self.requests.tidy();
         self.have_hashes.tidy();
     }
+}
+
+/// Forgets a device, app or token of the caller's account, and writes down who did it; see [`unlink`].
+pub(crate) async fn unlink_for(
+    state: &State,
+    caller: &Caller,
+    device: DeviceId,
+) -> Result<bool, ServiceError> {
+    let was_linked = unlink(state, caller.account, device).await?;
+    if was_linked {
+        audit::record(state, caller.peer, caller.account, Event::Unlinked, device).await;
+    }
+    Ok(was_linked)
 }
 
 /// Forgets a device's token; its open event stream ends.

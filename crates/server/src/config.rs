@@ -36,6 +36,8 @@ pub struct ServerConfig {
     pub admit_unknown_apps: bool,
     /// Who may make an account without the administrator's hand.
     pub sign_up: SignUp,
+    /// How long entries of the audit log are kept.
+    pub audit_age: Duration,
 }
 
 /// Who may make an account.
@@ -78,6 +80,7 @@ impl Default for ServerConfig {
             allow_plain_http: false,
             admit_unknown_apps: true,
             sign_up: SignUp::Invited,
+            audit_age: Duration::from_secs(365 * 86_400),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Work that no request waits for. Each job may be stopped at any point and begun again from the start.
 
+mod audit;
 mod content_hashes;
 mod expired;
 
@@ -60,5 +61,6 @@ pub(crate) fn start(state: &Arc<State>) {
         "content-hashes",
         job(Box::pin(content_hashes::run(Arc::clone(state)))),
     );
+    state.spawn("audit", job(Box::pin(audit::run(Arc::clone(state)))));
     state.spawn("expired", job(Box::pin(expired::run(Arc::clone(state)))));
 }

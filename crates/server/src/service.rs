@@ -1,6 +1,7 @@
 //! The use cases, each written once. They know nothing of HTTP.
 
 pub mod accounts;
+pub mod audit;
 pub(crate) mod browse;
 pub(crate) mod commit;
 pub(crate) mod contents;

@@ -19,10 +19,10 @@ use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
 use cairn_core::tree::{Entry, Neighbourhood};
 use cairn_metadata::{
-    AccessStore, AccessToken, Account, App, AppKey, AppLink, AuthCode, Changes, Commit, CommitOutcome,
-    CredentialStore, CursorReport, Device, Email, MemoryMetadata, MetadataStore, NamespaceHead, NodePage,
-    OneTimeLink, PieceOutcome, RefreshToken, Result, SecondFactor, Session, TokenHash, UnverifiedContent,
-    Upload, UploadId, UploadPiece, UploadStore, Written,
+    AccessStore, AccessToken, Account, App, AppKey, AppLink, AuditEntry, AuditPosition, AuditStore, AuthCode,
+    Changes, Commit, CommitOutcome, CredentialStore, CursorReport, Device, Email, MemoryMetadata,
+    MetadataStore, NamespaceHead, NodePage, OneTimeLink, PieceOutcome, RefreshToken, Result, SecondFactor,
+    Session, TokenHash, UnverifiedContent, Upload, UploadId, UploadPiece, UploadStore, Written,
 };
 
 use crate::spawner::Life;
@@ -185,6 +185,18 @@ gated! {
         ) -> Result<()>;
         write use_step(account: AccountId, step: i64) -> Result<bool>;
         write use_recovery_code(account: AccountId, code: &TokenHash) -> Result<bool>;
+    }
+}
+
+gated! {
+    AuditStore, MemoryMetadata {
+        read audit(
+            account: Option<AccountId>,
+            after: Option<AuditPosition>,
+            limit: usize
+        ) -> Result<Vec<AuditEntry>>;
+        write add_audit(entry: &AuditEntry) -> Result<()>;
+        write remove_audit(account: Option<AccountId>, before: Timestamp) -> Result<u64>;
     }
 }
 

@@ -1,6 +1,7 @@
 //! `cairn admin`: accounts, apps and tokens of the server whose data is on this machine.
 
 mod apps;
+mod audit;
 mod links;
 mod tokens;
 
@@ -41,6 +42,11 @@ enum Subject {
     App {
         #[command(subcommand)]
         action: apps::Action,
+    },
+    /// What was done about accounts
+    Audit {
+        #[command(subcommand)]
+        action: audit::Action,
     },
     /// Tokens for scripts
     Token {
@@ -116,6 +122,7 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         Subject::User { action } => user(app, &data, action).await,
         Subject::Invite(args) => links::invite(app, &data, args).await,
         Subject::ResetLink(args) => links::reset(app, &data, args).await,
+        Subject::Audit { action } => audit::run(app, &data, action).await,
         Subject::App { action } => apps::run(app, &data, action).await,
         Subject::Token { action } => tokens::run(app, &data, action).await,
     }

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 /// Tables with the column that they are distributed by.
-const TABLES: [(&str, &str); 31] = [
+const TABLES: [(&str, &str); 32] = [
     ("namespace", "ns_id"),
     ("node", "ns_id"),
     ("place_history", "ns_id"),
@@ -28,6 +28,7 @@ const TABLES: [(&str, &str); 31] = [
     ("device_token", "account_id"),
     ("account_code", "account_id"),
     ("one_time_link", "link_hash"),
+    ("audit", "account_id"),
     ("second_factor", "account_id"),
     ("recovery_code", "account_id"),
     ("app", "app_key"),

@@ -11,7 +11,7 @@ use cairn_metadata::{Scope, Scopes, TokenHash};
 
 use super::tokens;
 use crate::error::ServiceError;
-use crate::request::Who;
+use crate::request::{Peer, Who};
 use crate::state::State;
 
 /// The device that sent a request, known by its token and within its rate.
@@ -23,6 +23,8 @@ pub(crate) struct Caller {
     pub(crate) expires_at: Option<Timestamp>,
     /// What its token may do.
     pub(crate) scopes: Scopes,
+    /// Where it asks from.
+    pub(crate) peer: Peer,
     token: TokenHash,
 }
 
@@ -71,6 +73,7 @@ impl Caller {
             device: session.device,
             expires_at: session.expires_at,
             scopes: session.scopes,
+            peer: parts.extensions.get().copied().unwrap_or(Peer::UNKNOWN),
             token,
         };
         if let Some(Who(device)) = parts.extensions.get::<Who>() {

@@ -18,6 +18,7 @@ use crate::forms::{self, Fields};
 use crate::html;
 use crate::request::Peer;
 use crate::service::accounts::{self, grants, second};
+use crate::service::audit::{self, About, Event};
 use crate::state::State;
 
 /// `GET`: the page for whoever looks at it.
@@ -86,7 +87,7 @@ async fn act(state: &State, peer: Peer, head: &Parts, form: &Fields) -> Result<R
     }
     match form.get("action") {
         Some("sign-in") => check(state, peer, &visitor, &asked, query, form).await,
-        Some("code") => check_code(state, &visitor, &asked, query, form).await,
+        Some("code") => check_code(state, peer, &visitor, &asked, query, form).await,
         Some("sign-out") => {
             state.auth.browsers.sign_out(visitor.cookie().unwrap_or(""));
             Ok(sign_in(state, &visitor, StatusCode::OK, &asked, query, ""))
@@ -106,6 +107,11 @@ async fn act(state: &State, peer: Peer, head: &Parts, form: &Fields) -> Result<R
                 ));
             };
             let code = grants::issue_code(state, &account, &asked.wish).await?;
+            let about = About {
+                device: None,
+                app: Some(asked.wish.client.key().clone()),
+            };
+            audit::record(state, peer, account.id, Event::AppAllowed, about).await;
             Ok(match &asked.wish.redirect_uri {
                 Some(uri) => send(uri, asked.state.as_deref(), &[("code", &code)]),
                 None => pages::code(&asked, &code),
@@ -136,7 +142,7 @@ async fn check(
     match accounts::check_password(state, peer, email, password.to_owned()).await {
         Ok(account) => {
             let is_whole = !second::is_active(state, account.id).await?;
-            signed_in(state, visitor, &account, query, is_whole)
+            signed_in(state, peer, visitor, &account, query, is_whole).await
         }
         Err(error @ (ServiceError::WrongCredentials | ServiceError::AccountLocked)) => {
             Ok(again(StatusCode::FORBIDDEN, &error.to_string()))
@@ -154,6 +160,7 @@ async fn check(
 /// Checks a code of the second factor, in a browser in which the password was right.
 async fn check_code(
     state: &State,
+    peer: Peer,
     visitor: &Visitor,
     asked: &Asked,
     query: &str,
@@ -164,10 +171,10 @@ async fn check_code(
         let note = "Please sign in again.";
         return Ok(sign_in(state, visitor, StatusCode::FORBIDDEN, asked, query, note));
     };
-    match second::check(state, &account, form.get("code").or(Some(""))).await {
+    match second::check(state, peer, &account, form.get("code").or(Some(""))).await {
         Ok(()) => {
             state.auth.browsers.sign_out(cookie);
-            signed_in(state, visitor, &account, query, true)
+            signed_in(state, peer, visitor, &account, query, true).await
         }
         Err(error @ (ServiceError::WrongCode | ServiceError::SecondFactorNeeded)) => {
             let note = error.to_string();
@@ -184,8 +191,9 @@ async fn check_code(
 
 /// Asks for the page again, by a browser that is signed in. It has another cookie than before: one that somebody else may
 /// have set is worth nothing.
-fn signed_in(
+async fn signed_in(
     state: &State,
+    peer: Peer,
     visitor: &Visitor,
     account: &Account,
     query: &str,
@@ -194,6 +202,9 @@ fn signed_in(
     let cookie = state.auth.browsers.sign_in(state, account, is_whole)?;
     let mut response = redirect(&format!("{AUTHORIZE}?{query}"));
     set_cookie(&mut response, visitor, &cookie);
+    if is_whole {
+        audit::record(state, peer, account.id, Event::SignIn, About::default()).await;
+    }
     Ok(response)
 }
 

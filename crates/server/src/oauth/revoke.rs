@@ -16,7 +16,7 @@ pub(super) async fn revoke(Shared(state): Shared<Arc<State>>, request: Request) 
     let (parts, _) = request.into_parts();
     let done: Result<(), ServiceError> = async {
         let caller = Caller::authenticate(&parts, &state).await?;
-        auth::unlink(&state, caller.account, caller.device).await?;
+        auth::unlink_for(&state, &caller, caller.device).await?;
         Ok(())
     }
     .await;

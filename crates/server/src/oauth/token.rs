@@ -19,6 +19,7 @@ use crate::forms::{self, Fields};
 use crate::request::Peer;
 use crate::service::accounts;
 use crate::service::accounts::grants::{self, Credentials, GrantError, Granted, Redemption};
+use crate::service::audit::{self, About, Event};
 use crate::state::State;
 
 /// Why a request makes no sense: code and description.
@@ -43,7 +44,16 @@ pub(super) async fn token(
         Err(error) => return answer::service_error(&error),
     };
     match grant(&state, &head, &body).await {
-        Ok(Ok(granted)) => answer::json(StatusCode::OK, &granted_json(&granted)),
+        Ok(Ok(granted)) => {
+            if granted.is_new {
+                let about = About {
+                    device: Some(granted.device),
+                    app: Some(granted.app.clone()),
+                };
+                audit::record(&state, peer, granted.account, Event::AppLinked, about).await;
+            }
+            answer::json(StatusCode::OK, &granted_json(&granted))
+        }
         Ok(Err(error)) => grant_error(&error, has_basic(&head)),
         Err(refusal) => refused(refusal),
     }

@@ -18,6 +18,7 @@ use crate::auth::{passwords, tokens};
 use crate::error::ServiceError;
 use crate::memory;
 use crate::request::Peer;
+use crate::service::audit::{self, About, Event};
 use crate::state::State;
 
 /// How long a login waits for its turn to be hashed.
@@ -185,12 +186,13 @@ async fn link(
 pub(crate) async fn log_in(state: &State, peer: Peer, login: Login) -> Result<LoginReply, ServiceError> {
     let name = device_name(&login.device_name)?;
     let account = check_password(state, peer, &login.email, login.password).await?;
-    second::check(state, &account, login.code.as_deref()).await?;
+    second::check(state, peer, &account, login.code.as_deref()).await?;
     let metadata = state.metadata.as_ref();
     let lifetime = state.config.token_lifetime;
     let reply = link(metadata, &state.runtime, &account, login.device, name, lifetime).await?;
     // The device's former token is void from now on.
     state.auth.sessions.forget_all();
+    audit::record(state, peer, account.id, Event::Login, login.device).await;
     Ok(reply)
 }
 
@@ -212,9 +214,12 @@ pub(crate) async fn check_password(
     let stored = account.as_ref().map(|account| account.password_hash.clone());
     let is_right = passwords::verify(&state.runtime, password, stored).await?;
     drop(turn);
-    let account = account
-        .filter(|_| is_right)
-        .ok_or(ServiceError::WrongCredentials)?;
+    // Attempts at addresses that no account has are not written down: anybody could fill the log with them.
+    let account = account.ok_or(ServiceError::WrongCredentials)?;
+    if !is_right {
+        audit::record(state, peer, account.id, Event::WrongPassword, About::default()).await;
+        return Err(ServiceError::WrongCredentials);
+    }
     if account.is_disabled {
         return Err(ServiceError::AccountLocked);
     }

@@ -13,6 +13,6 @@ pub(super) async fn logout(
     Shared(state): Shared<Arc<State>>,
     caller: Caller,
 ) -> Result<StatusCode, ServiceError> {
-    auth::unlink(&state, caller.account, caller.device).await?;
+    auth::unlink_for(&state, &caller, caller.device).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,6 +10,7 @@ use crate::auth::Caller;
 use crate::body::{Answer, Message, Reply};
 use crate::request::Peer;
 use crate::service::accounts::{self, second};
+use crate::service::audit::{self, Event};
 use crate::state::State;
 
 pub(super) async fn second_factor(
@@ -36,9 +37,11 @@ pub(super) async fn second_factor(
         }
         SecondFactorStep::Confirm => {
             reply.recovery_codes = second::confirm(&state, &account, code.unwrap_or("")).await?;
+            audit::record(&state, peer, account.id, Event::SecondFactorOn, caller.device).await;
         }
         SecondFactorStep::TurnOff => {
             second::turn_off(&state, peer, &account, request.password, code).await?;
+            audit::record(&state, peer, account.id, Event::SecondFactorOff, caller.device).await;
         }
     }
     reply.is_active = second::is_active(&state, account.id).await?;

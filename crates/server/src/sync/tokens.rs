@@ -9,6 +9,7 @@ use cairn_api::sync::{MakeToken, MakeTokenReply};
 use crate::auth::Caller;
 use crate::body::{Answer, Message, Reply};
 use crate::service::accounts::made::{self, NewToken};
+use crate::service::audit::{self, Event};
 use crate::state::State;
 
 pub(super) async fn tokens(
@@ -23,6 +24,7 @@ pub(super) async fn tokens(
         lifetime: request.days.map(days),
     };
     let made = made::make(state.metadata.as_ref(), &state.runtime, caller.account, new).await?;
+    audit::record(&state, caller.peer, caller.account, Event::TokenMade, made.0).await;
     Ok(Reply(MakeTokenReply {
         id: made.0,
         token: made.1,

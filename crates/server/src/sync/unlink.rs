@@ -17,7 +17,7 @@ pub(super) async fn unlink(
     caller: Caller,
     Message(request): Message<Unlink>,
 ) -> Result<StatusCode, ServiceError> {
-    if auth::unlink(&state, caller.account, request.device).await? {
+    if auth::unlink_for(&state, &caller, request.device).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(NOT_LINKED)

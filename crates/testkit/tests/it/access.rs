@@ -99,3 +99,33 @@ fn an_app_is_registered_and_forgotten() -> Result<()> {
     admin(&["app", "add", "Evil", "--redirect", "http://evil.example/"])?.refuses(5, &["https"])?;
     Ok(())
 }
+
+#[test]
+fn what_the_operator_does_is_in_the_audit_log() -> Result<()> {
+    let world = World::new()?;
+    world.device("ada")?;
+    let admin = |arguments: &[&str]| world.server.admin(arguments);
+    let link = admin(&["invite", "--url", "https://cairn.example"])?
+        .success()?
+        .text();
+    ensure!(
+        link.starts_with("https://cairn.example/join?link=cairn_"),
+        "{link}"
+    );
+    let link = admin(&["reset-link", EMAIL])?.success()?.text();
+    ensure!(link.starts_with("/reset?link=cairn_"), "{link}");
+    let log = admin(&["audit", "export"])?.success()?.text();
+    for event in [
+        "admin-user-added",
+        "login",
+        "admin-invited",
+        "admin-reset-link-made",
+    ] {
+        ensure!(
+            log.contains(&format!("\"event\":\"{event}\"")),
+            "no {event}: {log}"
+        );
+    }
+    ensure!(!log.contains('@') && !log.contains("cairn_"), "{log}");
+    Ok(())
+}

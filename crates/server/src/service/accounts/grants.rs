@@ -51,6 +51,11 @@ pub(crate) struct Redemption {
 /// What an app gets.
 pub(crate) struct Granted {
     pub(crate) account: AccountId,
+    /// The link.
+    pub(crate) device: DeviceId,
+    pub(crate) app: AppKey,
+    /// Whether the link was made just now.
+    pub(crate) is_new: bool,
     pub(crate) access_token: String,
     /// Only with a new link that asked for it.
     pub(crate) refresh_token: Option<String>,
@@ -183,6 +188,9 @@ async fn link(
     tracing::info!(account.id = %account.id, device.id = %device.id, app.key = %code.app, "app linked");
     Ok(Granted {
         account: account.id,
+        device: device.id,
+        app: code.app.clone(),
+        is_new: true,
         access_token,
         refresh_token,
         scopes: code.scopes,
@@ -222,6 +230,9 @@ pub(crate) async fn refresh(
     }
     Ok(Granted {
         account: link.account,
+        device: link.device,
+        app: link.app,
+        is_new: false,
         access_token,
         refresh_token: None,
         scopes,

@@ -11,6 +11,7 @@ use crate::config::SignUp;
 use crate::error::ServiceError;
 use crate::memory;
 use crate::request::Peer;
+use crate::service::audit::{self, About, Event};
 use crate::state::State;
 
 /// How long a password can be reset by a link.
@@ -160,7 +161,9 @@ pub(crate) async fn join(
     if let (Err(_), Some(link)) = (&made, &taken) {
         metadata.add_link(link).await?;
     }
-    made
+    let made = made?;
+    audit::record(state, peer, made.id, Event::Joined, About::default()).await;
+    Ok(made)
 }
 
 /// Gives an account another password by a link; on demand unlinks everything that is linked to it.
@@ -182,6 +185,7 @@ pub(crate) async fn reset(
     account.password_hash = hash;
     state.metadata.update_account(&account).await?;
     tracing::info!(account.id = %account.id, "password reset");
+    audit::record(state, peer, account.id, Event::PasswordReset, About::default()).await;
     if unlink_all {
         for device in state.metadata.devices(account.id).await? {
             auth::unlink(state, account.id, device.id).await?;

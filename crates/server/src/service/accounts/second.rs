@@ -8,6 +8,7 @@ use super::{check_password, find};
 use crate::auth::{tokens, totp};
 use crate::error::ServiceError;
 use crate::request::Peer;
+use crate::service::audit::{self, About, Event};
 use crate::state::State;
 
 /// Recovery codes of an account.
@@ -24,14 +25,23 @@ pub(crate) struct Begun {
 }
 
 /// Asks for the second factor where an account has one. Attempts are counted before any work.
-pub(crate) async fn check(state: &State, account: &Account, code: Option<&str>) -> Result<(), ServiceError> {
+pub(crate) async fn check(
+    state: &State,
+    peer: Peer,
+    account: &Account,
+    code: Option<&str>,
+) -> Result<(), ServiceError> {
     let factor = state.metadata.second_factor(account.id).await?;
     let Some(factor) = factor.filter(|factor| factor.is_active) else {
         return Ok(());
     };
     let code = code.map(str::trim).filter(|code| !code.is_empty());
     let code = code.ok_or(ServiceError::SecondFactorNeeded)?;
-    accept(state, account.id, &factor, code).await
+    let accepted = accept(state, account.id, &factor, code).await;
+    if let Err(ServiceError::WrongCode) = accepted {
+        audit::record(state, peer, account.id, Event::WrongCode, About::default()).await;
+    }
+    accepted
 }
 
 /// Whether an account asks for a second factor.
@@ -129,7 +139,7 @@ pub(crate) async fn turn_off(
     code: Option<&str>,
 ) -> Result<(), ServiceError> {
     prove(state, peer, account, password).await?;
-    check(state, account, code).await?;
+    check(state, peer, account, code).await?;
     forget(state.metadata.as_ref(), account.id).await
 }
 
