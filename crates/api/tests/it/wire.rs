@@ -4,9 +4,11 @@ use std::fmt::Debug;
 
 use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::sync::{
-    ChangesReply, CommitReply, CommitRequest, Event, Fetch, FetchItem, FetchPart, Have, NodesReply,
-    Signatures, SignaturesReply, from_cbor, to_cbor, value_from_cbor, value_to_cbor,
+    ChangesReply, CommitReply, CommitRequest, DeviceRow, Event, Fetch, FetchItem, FetchPart, Have, Login,
+    NodesReply, Signatures, SignaturesReply, from_cbor, to_cbor, value_from_cbor, value_to_cbor,
 };
+use cairn_core::ids::DeviceId;
+use cairn_core::time::Timestamp;
 use minicbor::{Decode, Encode};
 use proptest::collection::vec;
 use proptest::prelude::{any, proptest};
@@ -133,6 +135,30 @@ fn every_error_code_has_a_status_that_is_an_error() {
     arrives(&error);
     // Codes are numbered without a gap: reading one after another finds them all.
     let codes: Vec<ErrorCode> = (0u8..).map_while(|tag| from_cbor(&[tag]).ok()).collect();
-    assert_eq!(codes.len(), 16);
+    assert_eq!(codes.len(), 17);
     assert!(codes.iter().all(|code| (400..600).contains(&code.status())));
+}
+
+#[test]
+fn a_login_without_a_code_is_that_of_before() {
+    let login = |code: Option<&str>| Login {
+        email: "a@example.org".to_owned(),
+        password: "correct horse".to_owned(),
+        device_name: "a laptop".to_owned(),
+        device: DeviceId::new(7).unwrap(),
+        code: code.map(str::to_owned),
+    };
+    // Four fields, as a server of before reads and a device of before sends.
+    assert_eq!(to_cbor(&login(None))[0], 0x84);
+    arrives(&login(None));
+    arrives(&login(Some("123456")));
+    let row = |kind: Option<&str>| DeviceRow {
+        id: DeviceId::new(7).unwrap(),
+        name: "a laptop".to_owned(),
+        created_at: Timestamp::from_millis(1),
+        last_seen_at: Timestamp::from_millis(1),
+        kind: kind.map(str::to_owned),
+    };
+    assert_eq!(to_cbor(&row(None))[0], 0x84);
+    arrives(&row(Some("app")));
 }
