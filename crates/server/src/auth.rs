@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_core::ids::{AccountId, DeviceId};
+use cairn_metadata::TokenHash;
 use governor::Quota;
 use std::num::NonZeroU32;
 use tokio::sync::Semaphore;
@@ -43,6 +44,9 @@ const TOKEN_REQUESTS_INTERVAL: Duration = Duration::from_secs(1);
 /// one in 1,000 days is right by chance.
 const CODES_BURST: u32 = 10;
 const CODES_INTERVAL: Duration = Duration::from_secs(300);
+/// Codes that were traded and are remembered, and for how long: that of a code.
+const REDEEMED_CODES: u64 = 10_000;
+const REDEEMED_TIME: Duration = Duration::from_secs(600);
 /// Devices whose last contact is remembered.
 const TOUCHED_DEVICES: u64 = 100_000;
 
@@ -54,6 +58,8 @@ pub(crate) struct Auth {
     pub(crate) token_requests: Limiter<IpAddr>,
     /// Codes that are tried at one account whose password is known.
     pub(crate) second_factors: Limiter<AccountId>,
+    /// Links that codes were traded for lately, by the code.
+    pub(crate) redeemed: moka::sync::Cache<TokenHash, (AccountId, DeviceId)>,
     pub(crate) hashing: Arc<Semaphore>,
     pub(crate) requests: Limiter<DeviceId>,
     pub(crate) have_hashes: Limiter<DeviceId>,
@@ -73,6 +79,10 @@ impl Auth {
             throttle: LoginThrottle::new(&config.login),
             token_requests: Limiter::with_interval(TOKEN_REQUESTS_BURST, TOKEN_REQUESTS_INTERVAL),
             second_factors: Limiter::with_interval(CODES_BURST, CODES_INTERVAL),
+            redeemed: moka::sync::Cache::builder()
+                .max_capacity(REDEEMED_CODES)
+                .time_to_live(REDEEMED_TIME)
+                .build(),
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             requests: Limiter::new(Quota::per_second(rate).allow_burst(burst)),
             have_hashes: Limiter::new(Quota::per_minute(HAVE_HASHES_PER_MINUTE)),

@@ -83,6 +83,27 @@ async fn a_code_is_good_once_and_for_ten_minutes() {
 }
 
 #[tokio::test]
+async fn a_code_that_is_traded_twice_ends_its_link() {
+    let world = world().await;
+    let browser = Browser::new(&world);
+    let uri = pkce(MAESTRAL, &[OFFLINE]);
+    let other = world.link_app(ADA, &[]).await;
+    let code = browser.allow(&uri, ADA).await;
+    let linked = world.redeem(MAESTRAL, &code, &PROVEN).await;
+    let access = linked.get("access_token");
+    assert_eq!(taken(&world, access).await, ErrorCode::Forbidden);
+    for _ in 0..2 {
+        let again = world.redeem(MAESTRAL, &code, &PROVEN).await;
+        again.refused(400, "invalid_grant");
+    }
+    assert_eq!(taken(&world, access).await, ErrorCode::NotAuthenticated);
+    let renewed = world.refresh(MAESTRAL, linked.get("refresh_token"), &[]).await;
+    renewed.refused(400, "invalid_grant");
+    let kept = other.get("access_token");
+    assert_eq!(taken(&world, kept).await, ErrorCode::Forbidden);
+}
+
+#[tokio::test]
 async fn a_code_is_for_who_asked() {
     let world = world().await;
     let browser = Browser::new(&world);

@@ -15,7 +15,7 @@ use cairn_metadata::{
 use subtle::ConstantTimeEq;
 
 use super::apps::Client;
-use crate::auth::tokens;
+use crate::auth::{self, tokens};
 use crate::error::ServiceError;
 use crate::state::State;
 
@@ -128,7 +128,10 @@ pub(crate) async fn redeem(
 ) -> Result<Granted, GrantError> {
     let (client, is_proven) = authenticate(state, &app).await?;
     let hash = tokens::hash(&redemption.code).ok_or(BAD_CODE)?;
-    let code = state.metadata.take_code(&hash).await?.ok_or(BAD_CODE)?;
+    let Some(code) = state.metadata.take_code(&hash).await? else {
+        end_reused(state, &hash).await?;
+        return Err(BAD_CODE);
+    };
     let now = state.runtime.clock.now();
     if code.app != app.key || code.expires_at <= now {
         return Err(BAD_CODE);
@@ -147,7 +150,22 @@ pub(crate) async fn redeem(
     }
     let account = state.metadata.account(code.account).await?;
     let account = account.filter(|account| !account.is_disabled).ok_or(BAD_CODE)?;
-    link(state, &account, &client, &code).await
+    let granted = link(state, &account, &client, &code).await?;
+    state
+        .auth
+        .redeemed
+        .insert(code.hash, (granted.account, granted.device));
+    Ok(granted)
+}
+
+/// Ends the link that a code was traded for when somebody trades it again: one of both has stolen it, and nobody knows
+/// which. *Source:* RFC 6749, 4.1.2.
+async fn end_reused(state: &State, code: &TokenHash) -> Result<(), ServiceError> {
+    if let Some((account, device)) = state.auth.redeemed.remove(code) {
+        auth::unlink(state, account, device).await?;
+        tracing::warn!(account.id = %account, device.id = %device, "a code was traded twice: its link is ended");
+    }
+    Ok(())
 }
 
 /// Makes the link that a code stands for.
