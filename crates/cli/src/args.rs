@@ -101,11 +101,30 @@ pub(crate) enum Command {
     Daemon(daemon::Args),
 }
 
+impl Command {
+    /// Whether it lasts, and has the chunks of many files in memory meanwhile.
+    pub(crate) const fn moves_chunks(&self) -> bool {
+        matches!(
+            self,
+            Self::Up(_) | Self::Serve(_) | Self::Sync(_) | Self::Daemon(_)
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn what_lasts_keeps_little_memory() {
+        let command = |words: &[&str]| Cli::parse_from([&["cairn"], words].concat()).command;
+        for words in [&["sync", "x"][..], &["daemon", "x"], &["serve", "--data", "x"]] {
+            assert!(command(words).moves_chunks(), "{words:?}");
+        }
+        assert!(!command(&["status"]).moves_chunks());
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -38,7 +38,7 @@ struct App {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if matches!(cli.command, args::Command::Serve(_) | args::Command::Up(_)) {
+    if cli.command.moves_chunks() {
         memory::keep_less();
     }
     let ui = Ui::new(cli.json, cli.quiet, home::no_color());

@@ -1,14 +1,15 @@
 //! How the C library's allocator is told to keep less.
 //!
-//! A server decodes chunks on many threads and frees them on others, in sizes that never repeat. The allocator of the
-//! GNU C library keeps an arena for each of up to eight threads a core, and each keeps what others freed. It can be told
+//! A server or a daemon handles chunks on many threads and frees them on others, in sizes that never repeat. The allocator
+//! of the GNU C library keeps an arena for each of up to eight threads a core, and each keeps what others freed. It can be told
 //! otherwise through the environment of a process that is about to start, and in no other way without unsafe code.
 
 use std::env;
 
 /// The allocator's own variable.
 const VARIABLE: &str = "MALLOC_ARENA_MAX";
-/// Arenas of a server: one would be shared by all threads, more than two keep memory and are no faster.
+/// Arenas of such a process: one would be shared by all threads, more than two keep memory and are no faster. A device that
+/// sent 4,000 files of 100 KB took 82 MB with two and 121 to 133 MB with sixteen, and no more time.
 const ARENAS: &str = "2";
 
 /// Starts this program anew, in this process, with fewer arenas. Returns when that was done before, was set otherwise by
