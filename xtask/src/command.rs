@@ -15,8 +15,15 @@ use crate::say;
 /// It has no standard input, so that nothing can wait for an answer.
 pub(crate) fn command(dir: &Path, line: &str) -> Command {
     let mut words = line.split_whitespace();
-    let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words).current_dir(dir).stdin(Stdio::null());
+    let mut command = program(dir, words.next().unwrap_or_default());
+    command.args(words);
+    command
+}
+
+/// A program in `dir`, without arguments and without standard input.
+pub(crate) fn program(dir: &Path, program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(dir).stdin(Stdio::null());
     for (key, _) in std::env::vars_os() {
         if is_of_this_package(&key) {
             command.env_remove(key);

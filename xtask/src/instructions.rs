@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::command::{command, exists, output, succeeds};
+use crate::command::{command, output};
 use crate::counts::Counts;
+use crate::debian::{self, Package};
 use crate::{say, workspace};
 
 /// What each loop costs.
@@ -110,21 +111,12 @@ fn update(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Installs valgrind where that is Debian's package and this is root; else says how to get it.
 fn provide_valgrind(root: &Path) -> Result<()> {
-    if exists(root, "valgrind --version") {
-        return Ok(());
-    }
-    let runs = |line| succeeds(command(root, line)).unwrap_or_default();
-    // A new machine has no lists of packages yet.
-    let is_installed = exists(root, "apt-get --version")
-        && runs("apt-get update --quiet")
-        && runs("apt-get install --yes --quiet valgrind");
-    ensure!(
-        is_installed,
-        "there is no valgrind, which counts instructions: apt-get install valgrind"
-    );
-    Ok(())
+    let valgrind = Package {
+        name: "valgrind",
+        probe: "valgrind --version",
+    };
+    debian::provide(root, &[valgrind], "counting instructions")
 }
 
 /// Builds the loops optimised and returns the program.

@@ -7,6 +7,7 @@ mod arrows;
 mod bench;
 mod command;
 mod counts;
+mod debian;
 mod fuzz;
 mod instructions;
 mod mutants;
