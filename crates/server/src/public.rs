@@ -12,6 +12,7 @@ mod metadata;
 mod path;
 mod range;
 mod stone;
+mod unread;
 mod users;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::state::State;
 use call::{download, rpc, upload};
 
 pub(crate) use error::failure_response;
+pub(crate) use unread::read_to_the_end;
 
 /// Where the public API begins.
 pub(crate) const PREFIX: &str = "/2/";

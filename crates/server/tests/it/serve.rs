@@ -231,6 +231,37 @@ async fn a_request_that_does_not_end_is_cut_when_the_time_is_over() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_the_public_api_leaves_the_connection_usable() {
+    let world = World::new();
+    let running = Running::start(&world, None).await;
+    for route in [
+        "files/upload",
+        "files/list_folder",
+        "no/such/route",
+        "auth/token/revoke",
+    ] {
+        let mut socket = TcpStream::connect(running.address).await.unwrap();
+        let head = format!("POST /2/{route} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        // By now the server has seen the head, and could have answered and hung up.
+        client()
+            .build()
+            .unwrap()
+            .get(running.url("/healthz"))
+            .send()
+            .await
+            .unwrap();
+        let rest = b"helloGET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        socket.write_all(rest).await.unwrap();
+        let mut answers = String::new();
+        soon(socket.read_to_string(&mut answers)).await.unwrap();
+        assert!(answers.starts_with("HTTP/1.1 40"), "{route}: {answers}");
+        assert_eq!(answers.matches("HTTP/1.1 200").count(), 1, "{route}: {answers}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_real_upload_with_a_wrong_content_hash_is_repaired_in_the_journal() {
     let world = World::with(ServerConfig {
         content_hash_delay: Duration::from_millis(10),

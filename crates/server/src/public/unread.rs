@@ -1,0 +1,84 @@
+//! Bodies that a route did not want.
+//!
+//! A route that refuses a call may leave its body unread. The connection would then be closed, which a client finds out with
+//! its next call on it, or while it still sends: instead of the refusal it sees a broken connection.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::future::poll_fn;
+use hyper::body::{Frame, SizeHint};
+
+use super::PREFIX;
+use super::call::UPLOAD_BYTES;
+use crate::oauth;
+
+/// How long the rest of a body is waited for before the refusal is sent all the same.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A body that can be taken up again where whoever it was lent to has left it.
+#[derive(Clone)]
+struct Lent(Arc<Mutex<Body>>);
+
+impl Lent {
+    fn with<T>(&self, work: impl FnOnce(&mut Body) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads and drops what is left, within the limit of one request.
+    async fn discard(&self) {
+        let mut left = UPLOAD_BYTES;
+        while !self.with(|body| body.is_end_stream()) {
+            let frame = poll_fn(|context| self.with(|body| Pin::new(body).poll_frame(context))).await;
+            let Some(Ok(frame)) = frame else { return };
+            let len = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(len) else { return };
+            left = rest;
+        }
+    }
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.with(|body| Pin::new(body).poll_frame(context))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.with(|body| body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.with(|body| body.size_hint())
+    }
+}
+
+/// The layer around routes: those for apps answer when the body has come to its end. Devices' own routes see to it
+/// themselves.
+pub(crate) async fn read_to_the_end(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if !path.starts_with(PREFIX) && ![oauth::TOKEN, oauth::OLD_TOKEN].contains(&path) {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let body = Lent(Arc::new(Mutex::new(body)));
+    let request = Request::from_parts(parts, Body::new(body.clone()));
+    let response = next.run(request).await;
+    // A client that is slower than this finds out when its connection closes.
+    tokio::time::timeout(PATIENCE, body.discard())
+        .await
+        .unwrap_or_default();
+    response
+}
