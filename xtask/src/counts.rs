@@ -64,6 +64,48 @@ pub(crate) fn of_cargo_test(text: &str) -> Option<Counts> {
         })
 }
 
+/// Reads the closing lines of Python's unittest: `Ran 9 tests in 1.2s`, then `OK (skipped=1)` or
+/// `FAILED (failures=1, errors=2)`.
+///
+/// A part of a test that fails alone is counted as a test that failed. `None` when there are no such lines.
+pub(crate) fn of_unittest(text: &str) -> Option<Counts> {
+    let mut closing = text.lines().rev().skip_while(|line| !line.starts_with("Ran "));
+    let ran: u64 = closing.next()?.split_whitespace().nth(1)?.parse().ok()?;
+    let is_verdict = |line: &&str| line.starts_with("OK") || line.starts_with("FAILED");
+    let verdict = text.lines().rev().find(is_verdict)?;
+    let mut counts = Counts::default();
+    let outcomes = verdict.split_once('(').map_or("", |(_, outcomes)| outcomes);
+    for outcome in outcomes.trim_end_matches(')').split(", ") {
+        let Some((name, number)) = outcome.split_once('=') else {
+            continue;
+        };
+        let number: u64 = number.parse().ok()?;
+        match name {
+            "failures" | "errors" | "unexpected successes" => counts.failed += number,
+            "skipped" => counts.skipped += number,
+            _ => {}
+        }
+    }
+    counts.passed = ran.saturating_sub(counts.failed + counts.skipped);
+    Some(counts)
+}
+
+/// Reads the closing lines of Node's test runner, `# pass 3`, `# fail 1` and the like, as its reporter `tap` writes them.
+///
+/// `None` when there are no such lines.
+pub(crate) fn of_tap(text: &str) -> Option<Counts> {
+    let number = |outcome: &str| -> Option<u64> {
+        let prefix = format!("# {outcome} ");
+        let line = text.lines().rev().find_map(|line| line.strip_prefix(&prefix))?;
+        line.trim().parse().ok()
+    };
+    Some(Counts {
+        passed: number("pass")?,
+        failed: number("fail")? + number("cancelled")?,
+        skipped: number("skipped")? + number("todo")?,
+    })
+}
+
 /// Sums entries like `3 passed`; what is no such entry (`finished in 0.1s`) is not an outcome.
 fn tally(outcomes: &str, separator: char) -> Counts {
     let mut counts = Counts::default();
@@ -157,6 +199,28 @@ test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 1 filtered out; 
     #[test]
     fn cargo_test_that_did_not_run_is_no_result() {
         assert_eq!(cargo_test("error[E0308]: mismatched types"), None);
+    }
+
+    #[test]
+    fn unittest_says_how_many_ran_and_which_did_not_pass() {
+        let counts =
+            |text: &str| of_unittest(text).map(|counts| (counts.passed, counts.failed, counts.skipped));
+        assert_eq!(counts("...\nRan 9 tests in 1.2s\n\nOK\n"), Some((9, 0, 0)));
+        let bad = "Ran 9 tests in 1.2s\n\nFAILED (failures=1, errors=2, skipped=1)\n";
+        assert_eq!(counts(bad), Some((5, 3, 1)));
+        assert_eq!(
+            counts("Ran 1 test in 0.1s\n\nFAILED (failures=4)\n"),
+            Some((0, 4, 0))
+        );
+        assert_eq!(counts("Traceback (most recent call last):\n"), None);
+    }
+
+    #[test]
+    fn node_counts_each_outcome_on_its_line() {
+        let counts = |text: &str| of_tap(text).map(|counts| (counts.passed, counts.failed, counts.skipped));
+        let text = "# tests 9\n# suites 0\n# pass 5\n# fail 1\n# cancelled 1\n# skipped 2\n# todo 0\n# duration_ms 9\n";
+        assert_eq!(counts(text), Some((5, 2, 2)));
+        assert_eq!(counts("SyntaxError: Unexpected token\n"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod arrows;
 mod bench;
+mod clients;
 mod command;
 mod counts;
 mod debian;
@@ -31,6 +32,7 @@ usage: cargo xtask <task>
   bench [--comparison DIR] [--only-comparison] [-- ARGS...]
                         every crate's benches, then the comparison with other systems that lies in DIR, else where
                         CAIRN_COMPARISON says; ARGS go to the comparison
+  clients [NAME...]     clients that others wrote for Dropbox, against the program: python, javascript, maestral
   fuzz [--seconds N] [TARGET...]
                         what reads bytes of others meets random ones, 60 s each; needs the nightly compiler
   instructions [--update]
@@ -62,6 +64,7 @@ fn dispatch(words: &[&str]) -> Result<bool> {
         ["tidy"] => report("tidy", &tidy::check(&workspace::Workspace::load()?)?),
         ["arrows"] => report("arrows", &arrows::check(&workspace::Workspace::load()?)?),
         ["bench", arguments @ ..] => bench::run(arguments),
+        ["clients", names @ ..] => clients::run(names),
         ["fuzz", arguments @ ..] => fuzz::run(arguments),
         ["instructions", arguments @ ..] => instructions::run(arguments),
         ["mutants", names @ ..] => mutants::run(names),

@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use crate::command::{command, exists, succeeds, watched};
 use crate::counts::{self, Counts};
 use crate::workspace::{self, Workspace};
-use crate::{arrows, instructions, report, say, sim, tidy};
+use crate::{arrows, clients, instructions, report, say, sim, tidy};
 
 /// How much of the run is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +66,12 @@ fn checks(extent: Extent, counts: &mut Counts) -> Result<(), Failed> {
     check("tests", || tests(&root, extent, counts))?;
     if extent == Extent::Quick {
         say(
-            "xtask: --quick left out the end-to-end tests, the simulation, instructions, doc tests, documentation, cargo-deny and cargo-machete",
+            "xtask: --quick left out the end-to-end tests, the simulation, clients of others, instructions, doc tests, documentation, cargo-deny and cargo-machete",
         );
         return Ok(());
     }
     check("simulation", || sim::check(&root, counts))?;
+    check("clients", || clients::check(counts))?;
     check("instructions", || instructions::check(&root, counts))?;
     check("doc tests", || doc_tests(&root, counts))?;
     check("doc", || documentation(&root))?;

@@ -19,7 +19,7 @@ const NOT_OURS: &[&str] = &[".git", "target", "node_modules", ".svelte-kit", "bu
 
 /// Kinds of files that people write.
 const TEXT: &[&str] = &[
-    "rs", "toml", "md", "sql", "sh", "yml", "yaml", "ts", "svelte", "css", "html", "service",
+    "rs", "toml", "md", "sql", "sh", "yml", "yaml", "ts", "svelte", "css", "html", "service", "py", "js",
 ];
 
 /// A file that somebody wrote, with its path from the workspace's root.
