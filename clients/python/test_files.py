@@ -123,6 +123,15 @@ class Upload(ClientCase):
             self.assertTrue(error.get_path().reason.is_malformed_path())
             self.assertEqual(self.client.files_list_folder("").entries, [])
 
+    def test_more_than_one_request_takes(self):
+        content = bytes(170 << 20)
+        self.assertTrue(self.refusal(self.client.files_upload, content, "/large").is_payload_too_large())
+        session = self.client.files_upload_session_start(b"").session_id
+        cursor = files.UploadSessionCursor(session, 0)
+        error = self.refusal(self.client.files_upload_session_append_v2, content, cursor)
+        self.assertTrue(error.is_payload_too_large())
+        self.assertEqual(self.tree(), {})
+
     def test_unusual_names(self):
         decomposed = unicodedata.normalize("NFD", "/Ångström/é.txt")
         names = ["/日本語/ファイル.txt", "/🎉 party 🎉", "/-x", "/.hidden", "/a:b*c?d\"e<f>g|h", "/ΣΑΣ", "/" + "n" * 255]

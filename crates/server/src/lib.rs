@@ -72,11 +72,11 @@ impl Server {
             .fallback(web::not_found);
         routes
             .method_not_allowed_fallback(web::method_not_allowed)
-            .layer(axum::middleware::from_fn(public::read_to_the_end))
             .layer(axum::middleware::from_fn_with_state(
                 Arc::clone(&self.state),
                 request::observe,
             ))
+            .layer(axum::middleware::from_fn(public::read_to_the_end))
             .with_state(Arc::clone(&self.state))
     }
 

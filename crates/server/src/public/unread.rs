@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
+use axum::http::{HeaderValue, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
@@ -20,6 +21,8 @@ use super::PREFIX;
 use super::call::UPLOAD_BYTES;
 use crate::oauth;
 
+/// How much of the rest of a body is read: of one that is too long for a request too, where it is not far too long.
+const MOST_BYTES: usize = 2 * UPLOAD_BYTES;
 /// How long the rest of a body is waited for before the refusal is sent all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -32,16 +35,20 @@ impl Lent {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads and drops what is left, within the limit of one request.
-    async fn discard(&self) {
-        let mut left = UPLOAD_BYTES;
+    /// Reads and drops what is left, and tells whether it came to the end.
+    async fn discard(&self) -> bool {
+        let mut left = MOST_BYTES;
         while !self.with(|body| body.is_end_stream()) {
             let frame = poll_fn(|context| self.with(|body| Pin::new(body).poll_frame(context))).await;
-            let Some(Ok(frame)) = frame else { return };
+            let Some(frame) = frame else { return true };
+            let Ok(frame) = frame else { return false };
             let len = frame.data_ref().map_or(0, Bytes::len);
-            let Some(rest) = left.checked_sub(len) else { return };
+            let Some(rest) = left.checked_sub(len) else {
+                return false;
+            };
             left = rest;
         }
+        true
     }
 }
 
@@ -65,20 +72,23 @@ impl HttpBody for Lent {
     }
 }
 
-/// The layer around routes: those for apps answer when the body has come to its end. Devices' own routes see to it
+/// The outermost layer: routes for apps answer when the body has come to its end. Devices' own routes see to it
 /// themselves.
 pub(crate) async fn read_to_the_end(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if !path.starts_with(PREFIX) && ![oauth::TOKEN, oauth::OLD_TOKEN].contains(&path) {
         return next.run(request).await;
     }
+    let has_connections = request.version() < Version::HTTP_2;
     let (parts, body) = request.into_parts();
     let body = Lent(Arc::new(Mutex::new(body)));
     let request = Request::from_parts(parts, Body::new(body.clone()));
-    let response = next.run(request).await;
-    // A client that is slower than this finds out when its connection closes.
-    tokio::time::timeout(PATIENCE, body.discard())
-        .await
-        .unwrap_or_default();
+    let mut response = next.run(request).await;
+    let is_read = tokio::time::timeout(PATIENCE, body.discard()).await;
+    if is_read != Ok(true) && has_connections {
+        // It will be closed. A client that knows does not make its next call on it.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     response
 }

@@ -262,6 +262,21 @@ async fn a_refusal_of_the_public_api_leaves_the_connection_usable() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_is_sent_before_all_was_read_says_that_the_connection_closes() {
+    let world = World::new();
+    let running = Running::start(&world, None).await;
+    let mut socket = TcpStream::connect(running.address).await.unwrap();
+    // The rest never comes.
+    let head = b"POST /2/files/upload HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhell";
+    socket.write_all(head).await.unwrap();
+    let mut answer = String::new();
+    soon(socket.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_real_upload_with_a_wrong_content_hash_is_repaired_in_the_journal() {
     let world = World::with(ServerConfig {
         content_hash_delay: Duration::from_millis(10),
