@@ -29,9 +29,11 @@ class Revisions(ClientCase):
 
     def test_of_what_was_deleted(self):
         self.client.files_delete_v2("/file")
-        found = self.client.files_list_revisions(self.states[0].id, mode=ListRevisionsMode.id)
-        self.assertTrue(found.is_deleted)
-        self.assertEqual(found.entries[0].rev, self.states[-1].rev)
+        for path, mode in (("/file", ListRevisionsMode.path), (self.states[0].id, ListRevisionsMode.id)):
+            with self.subTest(path):
+                found = self.client.files_list_revisions(path, mode=mode)
+                self.assertTrue(found.is_deleted)
+                self.assertEqual(found.entries[0].rev, self.states[-1].rev)
         self.client.files_restore("/file", found.entries[-1].rev)
         self.assertEqual(self.content(self.states[0].id), b"0")
 

@@ -59,8 +59,17 @@ pub(in super::super) async fn list_revisions(call: Call, argument: ListRevisions
     Ok(json!({ "is_deleted": is_deleted, "entries": entries, "has_more": has_more }))
 }
 
-/// What stood on a path, as if it did.
+/// What stood on a path, as if it did, or had an id.
 async fn gone(call: &Call, target: &Target) -> Result<Located, FileError> {
+    if let Target::Node { node, below } = target
+        && below.is_empty()
+        // Nothing says any more whether it stood in the folder of a confined app.
+        && !call.is_confined()
+    {
+        let (nodes, _) = call.files().revisions(*node, None, 1).await?;
+        let node = nodes.into_iter().next().ok_or(FileError::NotFound)?;
+        return Ok(Located { node, folders: None });
+    }
     let mut node = call.files().find_last(target).await?;
     let folders = match target {
         Target::Path(names) => names.split_last().map(|(name, above)| {

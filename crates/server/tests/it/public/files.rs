@@ -316,6 +316,33 @@ async fn revisions_are_listed_and_brought_back() {
 }
 
 #[tokio::test]
+async fn revisions_of_what_was_deleted_are_listed_by_id() {
+    let world = World::new();
+    let device = world.device("ada@example.com").await;
+    let app = App::of(&world, &device);
+    let first = app.put("/a.txt", b"one").await;
+    let second = app.put("/a.txt", b"two").await;
+    let folder = app.rpc("files/create_folder_v2", json!({ "path": "/b" })).await;
+    for path in ["/a.txt", "/b"] {
+        app.rpc("files/delete_v2", json!({ "path": path })).await;
+    }
+    let gone = json!({ "path": first["id"], "mode": { ".tag": "id" } });
+    let gone = app.rpc("files/list_revisions", gone).await;
+    assert_eq!(gone["is_deleted"], true);
+    let entries = gone["entries"].as_array().unwrap();
+    let revs: Vec<&Value> = entries.iter().map(|entry| &entry["rev"]).collect();
+    assert_eq!(revs, [&second["rev"], &first["rev"]]);
+    let made_up = json!("id:AAAAAAAAAAEAAAAAAAAAAg");
+    for (id, expected) in [
+        (&folder["metadata"]["id"], "path/not_file/.."),
+        (&made_up, "path/not_found/.."),
+    ] {
+        let refused = app.refused("files/list_revisions", json!({ "path": id })).await;
+        assert_eq!(refused.0, expected);
+    }
+}
+
+#[tokio::test]
 async fn downloads_are_whole_or_in_parts() {
     let world = World::new();
     let device = world.device("ada@example.com").await;
