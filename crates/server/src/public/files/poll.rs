@@ -17,6 +17,7 @@ use super::super::error::{ApiError, ApiResult, json_response};
 use super::super::stone::tag;
 use super::list::{advance, open};
 use crate::auth::Author;
+use crate::notify::Subscription;
 use crate::service::browse;
 use crate::service::files::{FileError, Files};
 use crate::state::State;
@@ -46,6 +47,8 @@ async fn answer(state: &Arc<State>, request: Request) -> ApiResult<Value> {
         return Err(ApiError::BadInput(format!("timeout: at most {MOST_SECONDS}")));
     }
     let (cursor, head) = open(state, &argument.cursor).await?;
+    // Before all that is looked at, so that nothing falls between a look and the wait: no change, nor the end of the link.
+    let subscription = state.notifier.subscribe(vec![cursor.namespace], cursor.device);
     let devices = state.metadata.devices(head.owner).await?;
     if !devices.iter().any(|device| device.id == cursor.device) {
         return Err(ApiError::Service(crate::error::ServiceError::NotAuthenticated));
@@ -60,16 +63,19 @@ async fn answer(state: &Arc<State>, request: Request) -> ApiResult<Value> {
             device: cursor.device,
         },
     };
-    let changes = wait(&files, cursor, Duration::from_secs(seconds)).await?;
+    let changes = wait(&files, cursor, subscription, Duration::from_secs(seconds)).await?;
     Ok(json!({ "changes": changes }))
 }
 
 /// Whether something happened in the cursor's scope before the time is over.
-async fn wait(files: &Files<'_>, mut cursor: ListCursor, patience: Duration) -> ApiResult<bool> {
+async fn wait(
+    files: &Files<'_>,
+    mut cursor: ListCursor,
+    subscription: Subscription,
+    patience: Duration,
+) -> ApiResult<bool> {
     let state = files.state;
     let deadline = Instant::now() + patience;
-    // Before the first look, so that nothing falls between the look and the wait.
-    let subscription = state.notifier.subscribe(vec![cursor.namespace], cursor.device);
     loop {
         let Stage::Following { after } = cursor.stage else {
             return Ok(true);
