@@ -2,7 +2,9 @@
 
 import unittest
 
-from harness import ClientCase, SERVER
+import requests
+
+from harness import ClientCase, PATIENCE, SERVER
 from dropbox import common, exceptions, users
 from dropbox.auth import AuthError
 
@@ -49,11 +51,30 @@ class Account(ClientCase):
     def test_check_echoes(self):
         self.assertEqual(self.client.check_user(query="Grüße").result, "Grüße")
 
-    def test_unknown_route_is_a_bad_request(self):
+    def test_what_there_is_not_is_a_bad_request(self):
         with self.assertRaises(exceptions.BadInputError) as raised:
-            self.client.files_search_v2("x")
+            self.client.files_copy_reference_get("/x")
         self.assertIn("Unknown API function", raised.exception.message)
         self.assertTrue(raised.exception.request_id)
+        for call in (self.client.sharing_list_folders, self.client.file_requests_list_v2):
+            with self.assertRaises(exceptions.BadInputError):
+                call()
+
+    def test_pages_of_other_origins_may_call(self):
+        headers = {
+            "Origin": "https://app.example.org",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type,dropbox-api-arg",
+        }
+        url = f"{SERVER.url}/2/files/upload"
+        asked = requests.options(url, headers=headers, timeout=PATIENCE)
+        self.assertTrue(asked.ok)
+        self.assertEqual(asked.headers["access-control-allow-origin"], "*")
+        allowed = asked.headers["access-control-allow-headers"].lower()
+        for name in headers["Access-Control-Request-Headers"].split(","):
+            self.assertIn(name, allowed)
+        refused = requests.post(url, headers={"Origin": headers["Origin"]}, data=b"x", timeout=PATIENCE)
+        self.assertEqual((refused.status_code, refused.headers["access-control-allow-origin"]), (401, "*"))
 
 
 class Tokens(ClientCase):

@@ -4,8 +4,10 @@ import os
 import unicodedata
 import unittest
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 import requests
 
@@ -178,6 +180,16 @@ class Metadata(ClientCase):
         self.assertEqual((found.path_display, found.size), ("/B/c", 3))
         self.assertEqual(self.content(f"rev:{put.rev}"), b"one")
 
+    def test_what_was_deleted(self):
+        self.client.files_upload(b"x", "/Folder/File")
+        self.client.files_delete_v2("/Folder/File")
+        found = self.client.files_get_metadata("/folder/file", include_deleted=True)
+        self.assertIsInstance(found, files.DeletedMetadata)
+        self.assertEqual(found.path_lower, "/folder/file")
+        for path, wants_deleted in (("/Folder/File", False), ("/never was", True)):
+            error = self.refusal(self.client.files_get_metadata, path, include_deleted=wants_deleted)
+            self.assertTrue(error.get_path().is_not_found())
+
     def test_errors(self):
         for path in ("/none", "id:none", f"rev:{NO_REV}", "ns:4711000/x", "/none/below"):
             with self.subTest(path):
@@ -188,6 +200,55 @@ class Metadata(ClientCase):
         namespace = self.client.users_get_current_account().root_info.root_namespace_id
         with self.assertRaises(exceptions.BadInputError):
             self.client.files_get_metadata(f"ns:{namespace}")
+
+
+class TemporaryLink(ClientCase):
+    def test_it_needs_no_token_and_shows_what_was_there(self):
+        put = self.client.files_upload(b"one", "/file.txt")
+        made = self.client.files_get_temporary_link("/file.txt")
+        self.assertEqual(made.metadata.rev, put.rev)
+        self.client.files_upload(b"two", "/file.txt", mode=WriteMode.overwrite)
+        answer = requests.get(made.link, timeout=PATIENCE)
+        self.assertEqual((answer.status_code, answer.content), (200, b"one"))
+        part = requests.get(made.link, headers={"Range": "bytes=1-"}, timeout=PATIENCE)
+        self.assertEqual((part.status_code, part.content), (206, b"ne"))
+        self.assertGreaterEqual(requests.get(made.link[:-1], timeout=PATIENCE).status_code, 400)
+
+    def test_errors(self):
+        self.client.files_create_folder_v2("/folder")
+        link = self.client.files_get_temporary_link
+        self.assertTrue(self.refusal(link, "/none").get_path().is_not_found())
+        self.assertTrue(self.refusal(link, "/folder").get_path().is_not_file())
+
+
+class DownloadZip(ClientCase):
+    def test_a_folder_with_all_below(self):
+        contents = {"folder/é.txt": b"one", "folder/deeper/two": os.urandom(2_000_000), "folder/empty": b""}
+        for name, content in contents.items():
+            self.client.files_upload(content, f"/{name}")
+        self.client.files_create_folder_v2("/folder/nothing in it")
+        found, answer = self.client.files_download_zip("/folder")
+        self.assertEqual(found.metadata.path_display, "/folder")
+        with ZipFile(BytesIO(answer.content)) as archive:
+            self.assertIsNone(archive.testzip())
+            names = archive.namelist()
+            read = {name: archive.read(name) for name in names if not name.endswith("/")}
+        self.assertEqual(read, contents)
+        self.assertIn("folder/nothing in it/", names)
+
+    def test_to_file(self):
+        self.client.files_upload(b"one", "/folder/file")
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "archive.zip"
+            self.client.files_download_zip_to_file(str(path), "/folder")
+            with ZipFile(path) as archive:
+                self.assertEqual(archive.read("folder/file"), b"one")
+
+    def test_errors(self):
+        self.client.files_upload(b"x", "/file")
+        archive = self.client.files_download_zip
+        self.assertTrue(self.refusal(archive, "/none").get_path().is_not_found())
+        self.assertTrue(self.refusal(archive, "/file").get_path().is_not_folder())
 
 
 class Download(ClientCase):

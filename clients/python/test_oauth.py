@@ -8,6 +8,7 @@ import requests
 
 from harness import Browser, ClientCase, PASSWORD, PATIENCE, SERVER
 from dropbox import Dropbox, DropboxOAuth2Flow, DropboxOAuth2FlowNoRedirect, exceptions
+from dropbox.files import ListRevisionsMode
 from dropbox.oauth import BadStateException, NotApprovedException
 
 # Any app that uses PKCE may ask without being registered.
@@ -111,6 +112,39 @@ class Link(LinkCase):
         self.assertEqual(self.connect(result.access_token).users_get_current_account().email, self.email)
         stolen = DropboxOAuth2Flow(app["key"], "https://evil.example.org/", {}, "csrf", consumer_secret="x")
         self.assertEqual(requests.get(stolen.start(), timeout=PATIENCE).status_code, 400)
+
+
+class Confined(LinkCase):
+    """An app that is registered with a folder has that for its root."""
+
+    def setUp(self):
+        super().setUp()
+        app = SERVER.admin("app", "add", "An app", "--folder", "Its folder")
+        flow = DropboxOAuth2FlowNoRedirect(app["key"], consumer_secret=app["secret"])
+        linked = flow.finish(self.browser.allow(flow.start()))
+        self.app = self.connect(linked.access_token)
+
+    def test_what_it_writes_lies_in_its_folder(self):
+        put = self.app.files_upload(b"x", "/deeper/x")
+        self.assertEqual(put.path_display, "/deeper/x")
+        self.assertEqual(self.tree()["/Apps/Its folder/deeper/x"], b"x")
+        paths = [entry.path_display for entry in self.app.files_list_folder("", recursive=True).entries]
+        self.assertEqual(sorted(paths), ["/deeper", "/deeper/x"])
+
+    def test_it_sees_nothing_else(self):
+        outside = self.client.files_upload(b"x", "/outside")
+        namespace = self.client.users_get_current_account().root_info.root_namespace_id
+        names = ("/outside", outside.id, f"rev:{outside.rev}", f"ns:{namespace}/outside", "/../outside")
+        for name in names:
+            with self.subTest(name):
+                error = self.refusal(self.app.files_download, name).get_path()
+                self.assertTrue(error.is_not_found() or error.is_malformed_path())
+        cursor = self.app.files_list_folder("", recursive=True).cursor
+        self.client.files_upload(b"y", "/outside too")
+        self.assertEqual(self.app.files_list_folder_continue(cursor).entries, [])
+        self.client.files_delete_v2("/outside")
+        error = self.refusal(self.app.files_list_revisions, outside.id, mode=ListRevisionsMode.id)
+        self.assertTrue(error.get_path().is_not_found())
 
 
 class Renewal(LinkCase):
