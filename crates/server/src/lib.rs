@@ -16,6 +16,7 @@ mod html;
 mod jobs;
 mod limiter;
 mod memory;
+mod metrics;
 mod notify;
 mod oauth;
 mod people;

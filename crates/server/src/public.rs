@@ -125,6 +125,12 @@ fn file_routes() -> Router<Arc<State>> {
         .route("/2/files/upload", upload(WRITE, files::upload))
         .route("/2/files/download", download(READ, files::download))
         .route("/2/files/download_zip", download(READ, files::download_zip))
+        .route("/2/files/get_thumbnail", download(READ, files::get_thumbnail))
+        .route(
+            "/2/files/get_thumbnail_v2",
+            download(READ, files::get_thumbnail_v2),
+        )
+        .route("/2/files/get_thumbnail_batch", rpc(READ, files::thumbnail_batch))
         .route("/2/files/search_v2", rpc(SEE, files::search))
         .route("/2/files/search/continue_v2", rpc(SEE, files::search_continue))
         .route("/2/files/get_temporary_link", rpc(READ, files::temporary_link))

@@ -71,6 +71,9 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Requ
         }
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    state
+        .metrics
+        .answered(&route, response.status(), started.elapsed());
     tracing::info!(
         request.id = %request_id,
         %method,

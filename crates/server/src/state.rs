@@ -1,5 +1,6 @@
 //! What every request shares.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -18,7 +19,9 @@ use crate::config::ServerConfig;
 use crate::error::ServiceError;
 use crate::jobs::DirtyNamespaces;
 use crate::memory::BodyMemory;
+use crate::metrics::Metrics;
 use crate::notify::Notifier;
+use crate::service::files::ThumbnailKey;
 use crate::service::tree_hash::TreeHashes;
 
 /// Bytes of decoded manifest pages that are kept: about 1,600 pages, the manifests of some 20 GiB of files.
@@ -27,6 +30,10 @@ const PAGE_CACHE_BYTES: u64 = 16 << 20;
 const SIGNATURE_CACHE_BYTES: u64 = 16 << 20;
 /// Requests that work on signatures or deltas at once; each holds 3 MiB at most.
 const DELTA_WORKERS: usize = 4;
+/// Bytes of small pictures that are kept: about 3,000 of the usual sizes.
+const THUMBNAIL_CACHE_BYTES: u64 = 32 << 20;
+/// Pictures that are made small at once; each may take 200 MiB.
+const THUMBNAILERS: usize = 1;
 /// Commits whose long manifests are read at once; each may keep 40 MiB of hashes.
 const LONG_COMMITS: usize = 2;
 
@@ -37,6 +44,7 @@ pub(crate) struct State {
     pub(crate) runtime: Runtime,
     pub(crate) auth: Auth,
     pub(crate) notifier: Arc<Notifier>,
+    pub(crate) metrics: Metrics,
     pub(crate) body_memory: BodyMemory,
     pub(crate) downloads: Arc<Semaphore>,
     pub(crate) long_commits: Arc<Semaphore>,
@@ -45,6 +53,9 @@ pub(crate) struct State {
     /// Signatures of chunks by hash; what is used least gives way. Holds no answer to who may read them.
     pub(crate) signatures: moka::sync::Cache<ChunkHash, Bytes>,
     pub(crate) delta_work: Arc<Semaphore>,
+    /// Small pictures by content; what is used least gives way. Holds no answer to who may see them.
+    pub(crate) thumbnails: moka::sync::Cache<ThumbnailKey, Bytes>,
+    pub(crate) thumbnailing: Arc<Semaphore>,
     /// Hashes of folders, and walks that will go on.
     pub(crate) tree_hashes: TreeHashes,
     /// Namespaces in which content hashes wait to be checked.
@@ -68,12 +79,15 @@ impl State {
         Self {
             auth: Auth::new(&config),
             notifier: Arc::new(Notifier::default()),
+            metrics: Metrics::new(),
             body_memory: BodyMemory::new(config.body_memory_bytes),
             downloads: Arc::new(Semaphore::new(config.max_downloads.max(1))),
             long_commits: Arc::new(Semaphore::new(LONG_COMMITS)),
             pages: cache(PAGE_CACHE_BYTES),
             signatures: cache(SIGNATURE_CACHE_BYTES),
             delta_work: Arc::new(Semaphore::new(DELTA_WORKERS)),
+            thumbnails: cache(THUMBNAIL_CACHE_BYTES),
+            thumbnailing: Arc::new(Semaphore::new(THUMBNAILERS)),
             tree_hashes: TreeHashes::default(),
             dirty: DirtyNamespaces::default(),
             draining: CancellationToken::new(),
@@ -112,7 +126,7 @@ impl State {
 }
 
 /// A cache of so many bytes, those of its own rows included.
-fn cache(bytes: u64) -> moka::sync::Cache<ChunkHash, Bytes> {
+fn cache<K: Hash + Eq + Send + Sync + 'static>(bytes: u64) -> moka::sync::Cache<K, Bytes> {
     moka::sync::Cache::builder()
         .max_capacity(bytes)
         .weigher(|_, value: &Bytes| u32::try_from(value.len() + 96).unwrap_or(u32::MAX))

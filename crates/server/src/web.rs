@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::error::ServiceError;
+use crate::metrics;
 use crate::state::State;
 
 const PAGE: &str = include_str!("web/index.html");
@@ -20,6 +21,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route("/", get(index))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route(metrics::ROUTE, get(metrics::metrics))
 }
 
 async fn index() -> Response {

@@ -7,6 +7,7 @@ mod poll;
 mod read;
 mod search;
 mod sessions;
+mod thumbnails;
 mod write;
 mod zip;
 
@@ -17,5 +18,6 @@ pub(super) use poll::longpoll;
 pub(super) use read::{download, get_metadata, send, temporary_link};
 pub(super) use search::{search, search_continue};
 pub(super) use sessions::{append, append_batch, finish, finish_batch, finish_batch_v1, start, start_batch};
+pub(super) use thumbnails::{batch as thumbnail_batch, get_thumbnail, get_thumbnail_v2};
 pub(super) use write::{copy_to, create_folder, delete, move_to, upload};
 pub(super) use zip::download_zip;

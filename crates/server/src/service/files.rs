@@ -12,6 +12,7 @@ mod relocate;
 mod search;
 mod sessions;
 mod stream;
+mod thumbnail;
 mod write;
 mod zip;
 
@@ -30,6 +31,7 @@ pub(crate) use list::{Listing, Walk};
 pub(crate) use relocate::Relocation;
 pub(crate) use search::Search;
 pub(crate) use stream::content;
+pub(crate) use thumbnail::{Fit, Format, Key as ThumbnailKey, ThumbnailError, Wanted, thumbnail};
 pub(crate) use write::{Mode, Put};
 
 use super::commit;

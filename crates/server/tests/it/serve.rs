@@ -372,3 +372,45 @@ async fn contents_are_checked_when_no_commit_has_come_for_a_while() {
         TestFile::random("second", 100_000).content.content_hash
     );
 }
+
+#[tokio::test]
+async fn monitors_on_this_machine_get_figures_without_names() {
+    let world = World::new();
+    let running = Running::start(&world, None).await;
+    let client = client().build().unwrap();
+    let secret = client
+        .post(running.url("/2/files/upload?arg=secret-name"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(secret.status(), 401);
+    client.get(running.url("/secret-name")).send().await.unwrap();
+    let figures = client.get(running.url("/metrics")).send().await.unwrap();
+    assert!(
+        figures.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("application/openmetrics-text")
+    );
+    let text = figures.text().await.unwrap();
+    assert!(
+        text.contains("cairn_requests_total{route=\"/2/files/upload\",status=\"401\"} 1"),
+        "{text}"
+    );
+    assert!(
+        text.contains("cairn_request_seconds_count{route=\"other\"} 1"),
+        "{text}"
+    );
+    assert!(text.ends_with("# EOF\n") && !text.contains("secret"), "{text}");
+    running.stop().await;
+    // A request that came through no socket is of nobody on this machine.
+    let raw = world
+        .send(crate::support::request(
+            "GET",
+            "/metrics",
+            None,
+            axum::body::Body::empty(),
+        ))
+        .await;
+    assert_eq!(raw.status, 403);
+}

@@ -105,7 +105,7 @@ pub(in super::super) async fn download(call: Call, argument: Download) -> ApiRes
 }
 
 /// A file, in any of its states.
-async fn file(call: &Call, text: &str) -> ApiResult<Located> {
+pub(super) async fn file(call: &Call, text: &str) -> ApiResult<Located> {
     let shape = |error| error::lookup("path", error);
     let target = path::parse(text, call.namespace()).map_err(|error| error.or(shape))?;
     let found = call.files().find(&target).await.map_err(shape)?;

@@ -539,3 +539,54 @@ async fn a_temporary_link_gives_one_state_of_a_file_for_four_hours() {
     world.clock.advance(std::time::Duration::from_secs(4 * 3_600));
     assert_eq!(get(link, None).await.status, StatusCode::GONE);
 }
+
+#[tokio::test]
+async fn pictures_are_made_small() {
+    let world = World::new();
+    let device = world.device("ada@example.com").await;
+    let app = App::of(&world, &device);
+    let mut png = std::io::Cursor::new(Vec::new());
+    let picture = image::RgbImage::from_fn(300, 150, |x, y| image::Rgb([x as u8, y as u8, 9]));
+    picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let put = app.put("/a.PNG", png.get_ref()).await;
+    app.put("/b.png", b"no picture").await;
+    app.put("/c.txt", b"text").await;
+    let get = async |route: &str, argument: Value| {
+        let request = axum::http::Request::post(format!("/2/files/{route}"))
+            .header("authorization", format!("Bearer {}", app.token))
+            .header("dropbox-api-arg", argument.to_string());
+        world.send(request.body(axum::body::Body::empty()).unwrap()).await
+    };
+    let resource = |path: &str| json!({ ".tag": "path", "path": path });
+    let wanted = json!({ "resource": resource("/a.png"), "size": "w128h128", "format": { ".tag": "png" } });
+    let raw = get("get_thumbnail_v2", wanted).await;
+    assert_eq!(
+        (raw.status, &raw.headers["content-type"]),
+        (StatusCode::OK, &"image/png".parse().unwrap())
+    );
+    let made = image::load_from_memory(&raw.body).unwrap();
+    assert_eq!((made.width(), made.height()), (128, 64));
+    let result: Value = serde_json::from_str(raw.headers["dropbox-api-result"].to_str().unwrap()).unwrap();
+    assert_eq!(result["file_metadata"]["id"], put["id"]);
+    let raw = get("get_thumbnail", json!({ "path": put["id"] })).await;
+    assert_eq!(raw.headers["content-type"], "image/jpeg");
+    assert_eq!(image::load_from_memory(&raw.body).unwrap().width(), 64);
+    for (path, summary) in [
+        ("/b.png", "unsupported_image/.."),
+        ("/c.txt", "unsupported_extension/.."),
+        ("/none.png", "path/not_found/.."),
+    ] {
+        let raw = get("get_thumbnail_v2", json!({ "resource": resource(path) })).await;
+        assert_eq!(refusal(&raw).0, summary, "{path}");
+    }
+    let batch = json!({ "entries": [{ "path": "/a.png" }, { "path": "/c.txt" }] });
+    let batch = app.rpc("files/get_thumbnail_batch", batch).await;
+    assert_eq!(batch["entries"][0]["metadata"]["id"], put["id"]);
+    assert!(batch["entries"][0]["thumbnail"].as_str().unwrap().len() > 100);
+    assert_eq!(batch["entries"][1]["failure"][".tag"], "unsupported_extension");
+    let many: Vec<Value> = (0..26).map(|_| json!({ "path": "/a.png" })).collect();
+    let many = app
+        .refused("files/get_thumbnail_batch", json!({ "entries": many }))
+        .await;
+    assert_eq!(many.0, "too_many_files/..");
+}
