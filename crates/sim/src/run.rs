@@ -101,8 +101,11 @@ async fn play(script: &Script, tracing: Tracing) -> Outcome {
         }
     };
     let failure = Box::pin(acts(&mut stage, script)).await.err();
+    let devices = stage.world.devices().to_vec();
     let mut outcome = stage.outcome().await;
     outcome.failure = failure;
+    // A disk holds its hook, which holds the device's life, which holds the disk: no run would ever be forgotten.
+    devices.iter().for_each(|device| device.disk().clear_hook());
     outcome
 }
 
