@@ -81,6 +81,8 @@ pub(crate) fn parse_folder(text: &str, namespace: NamespaceId) -> Result<Target,
         "/" => Err(PathError::Pattern(
             "path: the root folder is the empty string, not \"/\"".into(),
         )),
+        // As rclone names the folders of the root, and Dropbox takes it.
+        _ if text.starts_with("//") && !text.starts_with("///") => parse(&text[1..], namespace),
         _ => parse(text, namespace),
     }
 }

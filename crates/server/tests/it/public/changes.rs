@@ -261,6 +261,20 @@ async fn a_long_poll_wakes_for_its_own_folder_alone() {
 }
 
 #[tokio::test]
+async fn a_folder_may_be_named_with_two_slashes_in_front() {
+    let world = World::new();
+    let device = world.device("ada@example.com").await;
+    let app = App::of(&world, &device);
+    app.put("/a/b", b"x").await;
+    let page = app.rpc("files/list_folder", json!({ "path": "//a" })).await;
+    assert_eq!(page["entries"][0]["path_display"], "/a/b");
+    for path in ["///a", "//", "/a//"] {
+        let raw = app.raw("files/list_folder", json!({ "path": path })).await;
+        assert!(raw.status.is_client_error(), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_long_poll_ends_with_the_device_it_was_made_for() {
     let world = World::new();
     let device = world.device("ada@example.com").await;
