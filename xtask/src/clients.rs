@@ -36,20 +36,33 @@ enum Runner {
 struct Suite {
     name: &'static str,
     runner: Runner,
+    /// What it needs beside what its runner needs.
+    packages: &'static [Package],
 }
 
 const SUITES: &[Suite] = &[
     Suite {
         name: HARNESS,
         runner: Runner::Python,
+        packages: &[],
     },
     Suite {
         name: "javascript",
         runner: Runner::Node,
+        packages: &[],
     },
     Suite {
         name: "maestral",
         runner: Runner::Python,
+        packages: &[],
+    },
+    Suite {
+        name: "rclone",
+        runner: Runner::Python,
+        packages: &[Package {
+            name: "rclone",
+            probe: "rclone version",
+        }],
     },
 ];
 
@@ -70,7 +83,7 @@ impl Suite {
         }
     }
 
-    const fn packages(self) -> &'static [Package] {
+    const fn packages_of_runner(self) -> &'static [Package] {
         match self.runner {
             Runner::Python => &[
                 Package {
@@ -146,7 +159,8 @@ fn check_suites(workspace: &Workspace, suites: &[Suite], counts: &mut Counts) ->
 /// Fetches what a suite needs, unless that was done, and returns where it lies.
 fn fetch(workspace: &Workspace, suite: Suite) -> Result<PathBuf> {
     let purpose = format!("testing with other clients ({})", suite.name);
-    debian::provide(&workspace.root, suite.packages(), &purpose)?;
+    debian::provide(&workspace.root, suite.packages_of_runner(), &purpose)?;
+    debian::provide(&workspace.root, suite.packages, &purpose)?;
     let list = workspace.root.join(FOLDER).join(suite.name).join(suite.list());
     let wanted = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
     let wanted = wanted + &output(&workspace.root, suite.version())?;

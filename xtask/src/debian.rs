@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use crate::command::{command, exists, succeeds};
 
 /// A package, and what tells that its program is there already, wherever it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Package {
     pub(crate) name: &'static str,
     /// A command that succeeds where nothing has to be installed.

@@ -32,7 +32,8 @@ usage: cargo xtask <task>
   bench [--comparison DIR] [--only-comparison] [-- ARGS...]
                         every crate's benches, then the comparison with other systems that lies in DIR, else where
                         CAIRN_COMPARISON says; ARGS go to the comparison
-  clients [NAME...]     clients that others wrote for Dropbox, against the program: python, javascript, maestral
+  clients [NAME...]     clients that others wrote for Dropbox, against the program: python, javascript,
+                        maestral, rclone
   fuzz [--seconds N] [TARGET...]
                         what reads bytes of others meets random ones, 60 s each; needs the nightly compiler
   instructions [--update]
