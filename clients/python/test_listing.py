@@ -200,6 +200,5 @@ class LongPoll(ClientCase):
                 waiting.result(PATIENCE / 4)
 
 
-
 if __name__ == "__main__":
     unittest.main()
