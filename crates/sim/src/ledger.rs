@@ -58,6 +58,13 @@ impl Ledger {
         }
     }
 
+    /// A device has this in its trash alone, unless others have it too.
+    pub fn set_aside(&mut self, content: FileId) {
+        if let Some(written) = self.contents.get_mut(&content) {
+            written.is_lost |= !written.is_agreed;
+        }
+    }
+
     /// Everybody had these at once.
     pub fn agreed(&mut self, contents: &BTreeSet<FileId>) {
         for (content, written) in &mut self.contents {

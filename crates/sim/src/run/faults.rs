@@ -151,6 +151,7 @@ impl Stage {
             }
             Fault::StateRestore { .. } => {
                 if let Some(copy) = self.copies.get(&device.number()) {
+                    self.forget_what_waits(&device);
                     device.restore_state(copy);
                     device.start();
                 }
@@ -158,10 +159,24 @@ impl Stage {
             Fault::StateForget { .. } => {
                 // A copy from before names a marker that the root will not carry any more.
                 self.copies.remove(&device.number());
+                self.forget_what_waits(&device);
                 device.forget_state();
                 device.start();
             }
             _ => {}
+        }
+    }
+
+    /// What waits in the stage for a second look goes to the trash with the state that told of it. Among it may be what was
+    /// written in the last moment before a file was replaced, and nobody can tell that from the versions that were replaced.
+    fn forget_what_waits(&self, device: &Arc<SimDevice>) {
+        let mut notes = open(&self.notes);
+        for (path, entry) in device.user().whole_tree() {
+            if let UserEntry::File { bytes, .. } = entry
+                && path.starts_with(".cairn/stage/kept-")
+            {
+                notes.ledger.set_aside(content::name_of(&bytes));
+            }
         }
     }
 

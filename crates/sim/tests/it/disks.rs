@@ -295,3 +295,19 @@ fn a_file_that_is_written_anew_while_a_disk_is_read_only_leaves_no_conflict() {
         11 +0 d0 slow-save #34 57 4 230"#,
     );
 }
+
+#[test]
+fn what_was_written_in_the_last_moment_is_in_the_trash_when_the_state_is_lost_too() {
+    holds(
+        r#"seed 50014003
+        device no-exec
+        device
+        device unordered step=2000000000
+        0 +0 d0 new #20 "été" 1116
+        2 +76 d1 new #4 "report (conflict).txt" 1493
+        16 +0 d1 office-save #9 1840 146
+        17 calls=0,7 d2 save-by-rename #21 811
+        18 calls=1,49 d1 patch #36 true
+        20 +67 ! state-forget 1"#,
+    );
+}
