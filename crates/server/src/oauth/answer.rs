@@ -75,7 +75,7 @@ pub(crate) fn broken(error: &ServiceError) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// `OPTIONS`: pages of any origin may ask; see [`json`].
+/// `OPTIONS`: pages of any origin may ask; see [`json()`].
 pub(super) async fn preflight() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
