@@ -1,6 +1,5 @@
 //! Puts, makes, moves, copies and deletes.
 
-use cairn_core::node::Content;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -230,11 +229,5 @@ fn relocation_error(error: FileError, into_itself: &str) -> ApiError {
 
 /// `{"metadata": …}`
 async fn wrapped(call: &Call, located: &Located) -> ApiResult<Value> {
-    let mut value = metadata::one(call, located).await?;
-    if located.node.content == Content::Directory
-        && let Some(fields) = value.as_object_mut()
-    {
-        fields.entry(".tag").or_insert_with(|| "folder".into());
-    }
-    Ok(json!({ "metadata": value }))
+    Ok(json!({ "metadata": metadata::one(call, located).await? }))
 }
