@@ -61,6 +61,10 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def pid(self):
+        return self._process.pid
+
+    @property
     def url(self):
         return f"https://{self.host}"
 
