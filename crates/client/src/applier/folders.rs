@@ -55,6 +55,26 @@ impl Applier {
         Ok(listed.is_ok_and(|entries| entries.is_empty()))
     }
 
+    /// Makes a folder that was found durable, before it is taken for the server's: it may be one that this device made just
+    /// before a crash, and its loss with the power would be taken for its user's wish. Anything else is left alone.
+    ///
+    /// # Errors
+    /// As the filesystem and the state say.
+    pub async fn secure_folder(&self, node: NodeId) -> ApplyResult<()> {
+        let (row, path) = match self.local(node).await {
+            Err(ApplyError::NotLocal { .. }) => return Ok(()),
+            found => found?,
+        };
+        if row.entry.substance != Substance::Directory {
+            return Ok(());
+        }
+        // Making one that is there makes its name durable, and nothing else.
+        match self.on_disk(move |fs| fs.create_directory(&path)).await {
+            Err(error) if is_of_disk(&error) && !error.is_already_exists() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Gives a file the attributes of an entry. When that fails the file's bytes are in doubt: a disk that cannot write out
     /// what a program wrote before may have forgotten it. Then its content is unknown until the next scan has read it, and
     /// nothing counts as agreed upon, so that what it holds then does not replace the server's version.

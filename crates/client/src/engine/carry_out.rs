@@ -63,6 +63,11 @@ impl Engine {
             match self.as_this_disk_can(hood, step).await? {
                 Step::Commit { wishes } => groups.push(wishes),
                 step if is_of_trees(&step) => {
+                    if let Step::Adopt { local, .. } = &step
+                        && !self.is_durable(*local, report).await?
+                    {
+                        break;
+                    }
                     self.note_conflict(hood, &step).await?;
                     self.change_trees(hood, step, &mut trees).await?;
                     report.done += 1;
@@ -141,6 +146,19 @@ impl Engine {
             return Ok(());
         }
         self.state.apply(self.namespace, std::mem::take(trees)).await
+    }
+
+    /// Whether a folder that was found may be taken for the server's; if not, the report is stuck.
+    async fn is_durable(&self, node: NodeId, report: &mut PassReport) -> EngineResult<bool> {
+        match self.applier.secure_folder(node).await {
+            Ok(()) => Ok(true),
+            Err(ApplyError::State(error)) => Err(error.into()),
+            Err(error) => {
+                report.set_back("", Reason::Disk, format!("{error}; it is tried again"), true);
+                report.is_stuck = true;
+                Ok(false)
+            }
+        }
     }
 
     /// Steps that change what is remembered, and nothing else.

@@ -311,3 +311,27 @@ fn what_was_written_in_the_last_moment_is_in_the_trash_when_the_state_is_lost_to
         20 +67 ! state-forget 1"#,
     );
 }
+
+#[test]
+fn a_folder_that_was_made_just_before_a_crash_is_not_deleted_when_the_power_takes_it() {
+    holds(
+        r#"seed 50035692
+        turns
+        device fold unordered step=1000000
+        device
+        device
+        3 settled ! kill-at-call 1 3 1980
+        4 +0 d0 make-folder #1 "a b"
+        5 +4076 ! power-loss 1 48"#,
+    );
+    holds(
+        r#"seed 50047420
+        turns
+        device nfd no-links unordered step=1000000000
+        device
+        3 settled d1 make-folder #32 "folder"
+        4 +36 ! kill-at-call 0 3 1441
+        5 calls=0,40 ! overflow 0
+        6 settled ! power-loss 0 376"#,
+    );
+}
