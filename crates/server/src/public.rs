@@ -11,6 +11,7 @@ mod links;
 mod metadata;
 mod path;
 mod range;
+mod sealed;
 mod stone;
 mod unread;
 mod users;

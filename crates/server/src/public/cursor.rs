@@ -1,25 +1,23 @@
 //! Cursors: where a client is in a listing or in the journal after it.
 //!
 //! A cursor holds all that is needed to go on, so that any node of a cluster can answer, and is signed: the long poll takes
-//! it in place of a token. The key is made of the random number that names the life of the namespace's journal, which
-//! nobody but the account's own devices learns.
+//! it in place of a token.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cairn_core::ids::{ChainHash, DeviceId, Incarnation, NamespaceId, NodeId};
 use cairn_core::name::NodeName;
 use cairn_core::rev::{Cursor, Seq};
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
-use subtle::ConstantTimeEq;
 
+use super::sealed::Seal;
 use crate::service::files::{Scope, Walk};
 
 const VERSION: u8 = 1;
-const MAC_BYTES: usize = 16;
-/// Letters of the longest cursor: a folder and one name of 255 letters, and room to spare.
-const CURSOR_CHARS: usize = 4_096;
-const CONTEXT: &str = "cairn 2026 listing cursor v1";
+/// The longest has a folder and one name of 255 letters, and room to spare.
+const SEAL: Seal = Seal {
+    context: "cairn 2026 listing cursor v1",
+    most_chars: 4_096,
+};
 
 /// Where a client is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +105,8 @@ struct WireWalk(#[n(0)] i64, #[n(1)] Option<String>);
 
 /// The namespace that a text claims to be a cursor of, before anything of it is believed.
 pub(crate) fn claimed_namespace(text: &str) -> Option<NamespaceId> {
-    let (wire, ..) = read(text)?;
-    NamespaceId::new(wire.namespace).ok()
+    let cursor = SEAL.read::<Wire>(text)?;
+    NamespaceId::new(cursor.claim().namespace).ok()
 }
 
 impl ListCursor {
@@ -150,18 +148,13 @@ impl ListCursor {
                 wire.index = *index;
             }
         }
-        // Writing to a vector cannot fail.
-        let mut bytes = minicbor::to_vec(&wire).unwrap_or_default();
-        bytes.extend_from_slice(&mac(incarnation, &bytes));
-        URL_SAFE_NO_PAD.encode(bytes)
+        SEAL.write(&wire, incarnation)
     }
 
     /// Reads one that was signed for a namespace's present life; `None` for anything else.
     pub(crate) fn open(text: &str, incarnation: &Incarnation) -> Option<Self> {
-        let (wire, bytes, signature) = read(text)?;
-        if !bool::from(mac(incarnation, &bytes).ct_eq(&signature)) {
-            return None;
-        }
+        let wire: Wire = SEAL.prove(SEAL.read(text)?, incarnation)?;
+        (wire.version == VERSION).then_some(())?;
         let position = |position: WirePosition| {
             Some(Position {
                 seq: Seq::new(position.0)?,
@@ -204,24 +197,6 @@ impl ListCursor {
             stage,
         })
     }
-}
-
-fn read(text: &str) -> Option<(Wire, Vec<u8>, [u8; MAC_BYTES])> {
-    if text.len() > CURSOR_CHARS {
-        return None;
-    }
-    let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let signature = bytes.split_off(bytes.len().checked_sub(MAC_BYTES)?);
-    let wire: Wire = minicbor::decode(&bytes).ok()?;
-    (wire.version == VERSION).then_some(())?;
-    Some((wire, bytes, signature.try_into().ok()?))
-}
-
-fn mac(incarnation: &Incarnation, bytes: &[u8]) -> [u8; MAC_BYTES] {
-    let key = blake3::derive_key(CONTEXT, incarnation.as_bytes());
-    let mut mac = [0; MAC_BYTES];
-    mac.copy_from_slice(&blake3::keyed_hash(&key, bytes).as_bytes()[..MAC_BYTES]);
-    mac
 }
 
 #[cfg(test)]

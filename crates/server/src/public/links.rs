@@ -1,24 +1,21 @@
 //! Temporary links: addresses that give one file in one state to whoever has them, for four hours.
 //!
-//! A link holds all that it needs and is signed, so that any node of a cluster can answer. Its key is made, as that of cursors
-//! is, of the number that names the life of the namespace's journal.
+//! A link holds all that it needs and is signed, so that any node of a cluster can answer.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cairn_core::ids::{Incarnation, NamespaceId, NodeId};
+use cairn_core::ids::{NamespaceId, NodeId};
 use cairn_core::node::{Content, Node};
 use cairn_core::rev::Seq;
 use cairn_core::time::Timestamp;
 use minicbor::{Decode, Encode};
-use subtle::ConstantTimeEq;
 
 use super::error::ApiResult;
 use super::files;
+use super::sealed::Seal;
 use crate::error::ServiceError;
 use crate::state::State;
 
@@ -27,10 +24,10 @@ pub(crate) const ROUTE: &str = "/t/{link}";
 /// Hours that a link works, as Dropbox has it.
 const HOURS: i64 = 4;
 const VERSION: u8 = 1;
-const MAC_BYTES: usize = 16;
-/// Letters of the longest link.
-const LINK_CHARS: usize = 256;
-const CONTEXT: &str = "cairn 2026 temporary link v1";
+const SEAL: Seal = Seal {
+    context: "cairn 2026 temporary link v1",
+    most_chars: 256,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 struct Wire {
@@ -57,7 +54,7 @@ pub(super) async fn path_to(state: &State, namespace: NamespaceId, node: &Node) 
         content_seq: node.content_seq.get(),
         expires_at_ms: expires_at.as_millis(),
     };
-    Ok(format!("/t/{}", seal(&wire, &head.incarnation)))
+    Ok(format!("/t/{}", SEAL.write(&wire, &head.incarnation)))
 }
 
 /// `GET /t/LINK`: the file, or a part of it. 404 for what is no link, 410 for one whose time is over.
@@ -75,9 +72,10 @@ pub(crate) async fn open(
 async fn answer(state: &Arc<State>, link: &str, headers: &HeaderMap) -> ApiResult<Response> {
     let unknown = || (StatusCode::NOT_FOUND, "There is no such link.\n").into_response();
     let over = || (StatusCode::GONE, "This link's time is over.\n").into_response();
-    let Some((wire, bytes, signature)) = read(link) else {
+    let Some(text) = SEAL.read::<Wire>(link) else {
         return Ok(unknown());
     };
+    let wire = text.claim();
     let ids = (
         NamespaceId::new(wire.namespace),
         NodeId::new(wire.node),
@@ -89,9 +87,10 @@ async fn answer(state: &Arc<State>, link: &str, headers: &HeaderMap) -> ApiResul
     let Some(head) = state.metadata.head(namespace).await? else {
         return Ok(unknown());
     };
-    if !bool::from(mac(&head.incarnation, &bytes).ct_eq(&signature)) {
+    let proven = SEAL.prove(text, &head.incarnation);
+    let Some(wire) = proven.filter(|wire| wire.version == VERSION) else {
         return Ok(unknown());
-    }
+    };
     if Timestamp::from_millis(wire.expires_at_ms) <= state.runtime.clock.now() {
         return Ok(over());
     }
@@ -144,31 +143,6 @@ pub(super) fn attachment(name: &str) -> String {
     value
 }
 
-fn seal(wire: &Wire, incarnation: &Incarnation) -> String {
-    // Writing to a vector cannot fail.
-    let mut bytes = minicbor::to_vec(wire).unwrap_or_default();
-    bytes.extend_from_slice(&mac(incarnation, &bytes));
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-fn read(link: &str) -> Option<(Wire, Vec<u8>, [u8; MAC_BYTES])> {
-    if link.len() > LINK_CHARS {
-        return None;
-    }
-    let mut bytes = URL_SAFE_NO_PAD.decode(link).ok()?;
-    let signature = bytes.split_off(bytes.len().checked_sub(MAC_BYTES)?);
-    let wire: Wire = minicbor::decode(&bytes).ok()?;
-    (wire.version == VERSION).then_some(())?;
-    Some((wire, bytes, signature.try_into().ok()?))
-}
-
-fn mac(incarnation: &Incarnation, bytes: &[u8]) -> [u8; MAC_BYTES] {
-    let key = blake3::derive_key(CONTEXT, incarnation.as_bytes());
-    let mut mac = [0; MAC_BYTES];
-    mac.copy_from_slice(&blake3::keyed_hash(&key, bytes).as_bytes()[..MAC_BYTES]);
-    mac
-}
-
 /// The address under which a client has reached this server, which a link must begin with.
 ///
 /// # Errors
@@ -198,6 +172,8 @@ pub(super) fn base_url(
 
 #[cfg(test)]
 mod tests {
+    use cairn_core::ids::Incarnation;
+
     use super::*;
 
     #[test]
@@ -210,12 +186,12 @@ mod tests {
             expires_at_ms: 99,
         };
         let life = Incarnation::new([7; 16]);
-        let link = seal(&wire, &life);
-        let (found, bytes, signature) = read(&link).unwrap();
-        assert_eq!((found, mac(&life, &bytes)), (wire, signature));
-        assert_ne!(mac(&Incarnation::new([8; 16]), &bytes), signature);
+        let link = SEAL.write(&wire, &life);
+        let prove = |life| SEAL.prove(SEAL.read::<Wire>(&link).unwrap(), life);
+        assert_eq!(prove(&life), Some(wire));
+        assert_eq!(prove(&Incarnation::new([8; 16])), None);
         for nonsense in ["", "AAAA", "..", &"A".repeat(300)] {
-            assert!(read(nonsense).is_none(), "{nonsense}");
+            assert!(SEAL.read::<Wire>(nonsense).is_none(), "{nonsense}");
         }
     }
 
