@@ -93,6 +93,43 @@ pub(crate) struct LimitsSection {
     drain_timeout_seconds: Option<u32>,
     token_lifetime_days: Option<NonZeroU32>,
     device_requests_per_second: Option<NonZeroU32>,
+    account_calls_per_second: Option<NonZeroU32>,
+}
+
+impl LimitsSection {
+    fn apply(&self, config: &mut ServerConfig) {
+        let seconds_of = |number: NonZeroU32| seconds(number.get());
+        set(&mut config.max_connections, self.max_connections.map(as_count));
+        set(&mut config.max_downloads, self.max_downloads.map(as_count));
+        set(
+            &mut config.body_memory_bytes,
+            self.body_memory_mib.map(|mib| as_count(mib) << 20),
+        );
+        set(
+            &mut config.body_idle_timeout,
+            self.body_idle_timeout_seconds.map(seconds_of),
+        );
+        set(
+            &mut config.body_least_bytes_per_second,
+            self.body_least_bytes_per_second,
+        );
+        set(
+            &mut config.download_stall_timeout,
+            self.download_stall_timeout_seconds.map(seconds_of),
+        );
+        set(&mut config.drain_timeout, self.drain_timeout_seconds.map(seconds));
+        set(
+            &mut config.device_requests_per_second,
+            self.device_requests_per_second.map(NonZeroU32::get),
+        );
+        set(
+            &mut config.account_calls_per_second,
+            self.account_calls_per_second.map(NonZeroU32::get),
+        );
+        if let Some(days) = self.token_lifetime_days {
+            config.token_lifetime = Some(Duration::from_secs(u64::from(days.get()) * 86_400));
+        }
+    }
 }
 
 /// `[login]`
@@ -103,6 +140,23 @@ pub(crate) struct LoginSection {
     address_interval_seconds: Option<NonZeroU32>,
     account_burst: Option<NonZeroU32>,
     account_interval_seconds: Option<NonZeroU32>,
+}
+
+impl LoginSection {
+    fn apply(&self, config: &mut ServerConfig) {
+        let seconds_of = |number: NonZeroU32| seconds(number.get());
+        let login = &mut config.login;
+        set(&mut login.address_burst, self.address_burst.map(NonZeroU32::get));
+        set(&mut login.account_burst, self.account_burst.map(NonZeroU32::get));
+        set(
+            &mut login.address_interval,
+            self.address_interval_seconds.map(seconds_of),
+        );
+        set(
+            &mut login.account_interval,
+            self.account_interval_seconds.map(seconds_of),
+        );
+    }
 }
 
 impl ConfigFile {
@@ -127,67 +181,10 @@ impl ConfigFile {
             allow_plain_http: self.tls.behind_proxy,
             ..ServerConfig::default()
         };
-        let LimitsSection {
-            max_connections,
-            max_downloads,
-            body_memory_mib,
-            body_idle_timeout_seconds,
-            body_least_bytes_per_second,
-            download_stall_timeout_seconds,
-            drain_timeout_seconds,
-            token_lifetime_days,
-            device_requests_per_second,
-        } = self.limits;
-        let seconds = |number: u32| Duration::from_secs(number.into());
-        set(&mut config.max_connections, max_connections.map(as_count));
-        set(&mut config.max_downloads, max_downloads.map(as_count));
-        set(
-            &mut config.body_memory_bytes,
-            body_memory_mib.map(|mib| as_count(mib) << 20),
-        );
-        set(
-            &mut config.body_idle_timeout,
-            body_idle_timeout_seconds.map(|number| seconds(number.get())),
-        );
-        set(
-            &mut config.body_least_bytes_per_second,
-            body_least_bytes_per_second,
-        );
-        set(
-            &mut config.download_stall_timeout,
-            download_stall_timeout_seconds.map(|number| seconds(number.get())),
-        );
-        set(&mut config.drain_timeout, drain_timeout_seconds.map(seconds));
-        set(
-            &mut config.device_requests_per_second,
-            device_requests_per_second.map(NonZeroU32::get),
-        );
-        if let Some(days) = token_lifetime_days {
-            config.token_lifetime = Some(Duration::from_secs(u64::from(days.get()) * 86_400));
-        }
+        self.limits.apply(&mut config);
         self.accounts.apply(&mut config);
+        self.login.apply(&mut config);
         set(&mut config.admit_unknown_apps, self.apps.admit_unregistered);
-        let login = &mut config.login;
-        set(
-            &mut login.address_burst,
-            self.login.address_burst.map(NonZeroU32::get),
-        );
-        set(
-            &mut login.account_burst,
-            self.login.account_burst.map(NonZeroU32::get),
-        );
-        set(
-            &mut login.address_interval,
-            self.login
-                .address_interval_seconds
-                .map(|number| seconds(number.get())),
-        );
-        set(
-            &mut login.account_interval,
-            self.login
-                .account_interval_seconds
-                .map(|number| seconds(number.get())),
-        );
         config
     }
 }
@@ -196,6 +193,10 @@ fn set<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *slot = value;
     }
+}
+
+fn seconds(number: u32) -> Duration {
+    Duration::from_secs(number.into())
 }
 
 const fn as_count(number: NonZeroU32) -> usize {

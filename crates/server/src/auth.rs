@@ -34,7 +34,7 @@ pub(crate) use throttle::network;
 const HAVE_HASHES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(2_000_000).expect("it is not zero");
 /// Password hashes computed at once, 19 MiB each.
 const HASHES_AT_ONCE: usize = 2;
-/// Seconds of requests that a device may send at once.
+/// Seconds of requests that a device, or an account's apps, may send at once.
 const BURST_SECONDS: u32 = 10;
 /// Codes and refresh tokens that one network may trade at once, and the time after which it may trade one more. They cannot be
 /// guessed; this bounds what asking costs.
@@ -62,6 +62,8 @@ pub(crate) struct Auth {
     pub(crate) redeemed: moka::sync::Cache<TokenHash, (AccountId, DeviceId)>,
     pub(crate) hashing: Arc<Semaphore>,
     pub(crate) requests: Limiter<DeviceId>,
+    /// Calls of the public API by all apps of one account together.
+    pub(crate) calls: Limiter<AccountId>,
     pub(crate) have_hashes: Limiter<DeviceId>,
     /// The folders of confined apps by their links, for a minute.
     pub(crate) app_folders: moka::sync::Cache<DeviceId, Option<String>>,
@@ -71,8 +73,6 @@ pub(crate) struct Auth {
 
 impl Auth {
     pub(crate) fn new(config: &ServerConfig) -> Self {
-        let rate = NonZeroU32::new(config.device_requests_per_second).unwrap_or(NonZeroU32::MIN);
-        let burst = rate.saturating_mul(NonZeroU32::new(BURST_SECONDS).unwrap_or(NonZeroU32::MIN));
         Self {
             sessions: Sessions::new(),
             browsers: Browsers::new(),
@@ -84,7 +84,8 @@ impl Auth {
                 .time_to_live(REDEEMED_TIME)
                 .build(),
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
-            requests: Limiter::new(Quota::per_second(rate).allow_burst(burst)),
+            requests: Limiter::per_second(config.device_requests_per_second, BURST_SECONDS),
+            calls: Limiter::per_second(config.account_calls_per_second, BURST_SECONDS),
             have_hashes: Limiter::new(Quota::per_minute(HAVE_HASHES_PER_MINUTE)),
             app_folders: moka::sync::Cache::builder()
                 .max_capacity(TOUCHED_DEVICES)
@@ -103,6 +104,7 @@ impl Auth {
         self.token_requests.tidy();
         self.second_factors.tidy();
         self.requests.tidy();
+        self.calls.tidy();
         self.have_hashes.tidy();
     }
 }

@@ -26,6 +26,8 @@ pub struct ServerConfig {
     pub login: LoginLimits,
     /// Requests per second of one device, in the long run.
     pub device_requests_per_second: u32,
+    /// Calls of the public API per second, in the long run, of all apps, scripts and devices of one account together.
+    pub account_calls_per_second: u32,
     /// How long no commit has come before the contents of the last ones are read, to check the hashes that devices claimed: who
     /// waits for these contents goes first.
     pub content_hash_delay: Duration,
@@ -76,6 +78,7 @@ impl Default for ServerConfig {
             token_lifetime: None,
             login: LoginLimits::default(),
             device_requests_per_second: 200,
+            account_calls_per_second: 500,
             content_hash_delay: Duration::from_secs(10),
             allow_plain_http: false,
             admit_unknown_apps: true,

@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -11,7 +12,7 @@ use governor::{Quota, RateLimiter};
 
 /// Keys that one limiter remembers. More appear only in an attack; then new keys wait until old ones are refilled.
 const MAX_KEYS: usize = 100_000;
-/// Keys above which refilled buckets are dropped on the way.
+/// Keys above which refilled buckets are dropped on the way, and again each time that there are twice as many as were left.
 const TIDY_KEYS: usize = 10_000;
 
 /// Monotonic time that stands still and jumps with the runtime's, as everything that waits does.
@@ -29,13 +30,23 @@ impl Clock for RuntimeClock {
 /// A token bucket per key, in bounded memory.
 pub(crate) struct Limiter<K: Hash + Eq + Clone> {
     buckets: RateLimiter<K, HashMapStateStore<K>, RuntimeClock, NoOpMiddleware<std::time::Instant>>,
+    /// Keys above which it is worth a look whether buckets are full again: each look is at all of them.
+    tidy_above: AtomicUsize,
 }
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
     pub(crate) fn new(quota: Quota) -> Self {
         Self {
             buckets: RateLimiter::hashmap_with_clock(quota, RuntimeClock),
+            tidy_above: AtomicUsize::new(TIDY_KEYS),
         }
+    }
+
+    /// A bucket that gets so many a second, and holds those of `seconds`.
+    pub(crate) fn per_second(rate: u32, seconds: u32) -> Self {
+        let rate = NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN);
+        let burst = rate.saturating_mul(NonZeroU32::new(seconds).unwrap_or(NonZeroU32::MIN));
+        Self::new(Quota::per_second(rate).allow_burst(burst))
     }
 
     /// A bucket that holds `burst` and gets one back every `interval`.
@@ -50,7 +61,8 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         let Some(count) = NonZeroU32::new(count) else {
             return Ok(());
         };
-        if self.buckets.len() > TIDY_KEYS {
+        let keys = self.buckets.len();
+        if keys > MAX_KEYS || keys > self.tidy_above.load(Ordering::Relaxed) {
             self.tidy();
             if self.buckets.len() > MAX_KEYS {
                 return Err(Duration::from_secs(10));
@@ -68,6 +80,8 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     pub(crate) fn tidy(&self) {
         self.buckets.retain_recent();
         self.buckets.shrink_to_fit();
+        let next = self.buckets.len().saturating_mul(2).max(TIDY_KEYS);
+        self.tidy_above.store(next, Ordering::Relaxed);
     }
 }
 
@@ -85,5 +99,21 @@ mod tests {
         assert_eq!(limiter.take(&2, 1), Ok(()), "keys do not share a bucket");
         tokio::time::advance(wait + Duration::from_millis(1)).await;
         assert_eq!(limiter.take(&1, 1), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_are_forgotten_and_never_too_many() {
+        let limiter = Limiter::with_interval(2, Duration::from_secs(10));
+        for key in 0..=MAX_KEYS {
+            assert_eq!(limiter.take(&key, 1), Ok(()));
+        }
+        assert_eq!(
+            limiter.take(&usize::MAX, 1),
+            Err(Duration::from_secs(10)),
+            "there is no room"
+        );
+        tokio::time::advance(Duration::from_secs(21)).await;
+        assert_eq!(limiter.take(&usize::MAX, 1), Ok(()), "the others are full again");
+        assert!(limiter.buckets.len() < 3);
     }
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, on, post};
 use bytes::BytesMut;
-use cairn_core::ids::{NamespaceId, NodeId};
+use cairn_core::ids::{AccountId, NamespaceId, NodeId};
 use cairn_core::name::NodeName;
 use cairn_metadata::{Account, Scope};
 use serde::de::DeserializeOwned;
@@ -54,6 +54,7 @@ impl Call {
     /// Finds the account, whether its token may do this, and whether its path root is this account's.
     async fn begin(state: Arc<State>, parts: &Parts, scope: Scope) -> ApiResult<Self> {
         let caller = Caller::authenticate(parts, &state).await?;
+        count(&state, caller.account)?;
         caller.require(scope)?;
         let account = accounts::account_of(&state, caller.account).await?;
         let mut call = Self {
@@ -156,6 +157,12 @@ impl Call {
         };
         Err(ApiError::PathRoot(error))
     }
+}
+
+/// Counts a call of an account's, whichever of its apps it comes from.
+pub(super) fn count(state: &State, account: AccountId) -> Result<(), ServiceError> {
+    let limited = |retry_after| ServiceError::RateLimited { retry_after };
+    state.auth.calls.take(&account, 1).map_err(limited)
 }
 
 /// A route that takes JSON and gives JSON.

@@ -79,7 +79,7 @@ pub(crate) fn failure_response(error: &ServiceError, request_id: &str) -> Respon
             StatusCode::UNAUTHORIZED,
             &json!({ ".tag": "missing_scope", "required_scope": scope.name() }),
         ),
-        ServiceError::RateLimited { retry_after } => limited(retry_after.as_secs() + 1),
+        ServiceError::RateLimited { .. } => limited(seconds_of(api.retry_after_ms.unwrap_or_default())),
         _ => {
             let status = match api.code {
                 ErrorCode::Unavailable | ErrorCode::StorageFull => StatusCode::SERVICE_UNAVAILABLE,
@@ -91,13 +91,18 @@ pub(crate) fn failure_response(error: &ServiceError, request_id: &str) -> Respon
         }
     };
     if let Some(wait_ms) = api.retry_after_ms {
-        let seconds = HeaderValue::from(wait_ms.div_ceil(1_000).max(1));
+        let seconds = HeaderValue::from(seconds_of(wait_ms));
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
     response
 }
 
-fn limited(seconds: u64) -> Response {
+/// Whole seconds after which it is worth to come again.
+fn seconds_of(wait_ms: u32) -> u32 {
+    (wait_ms / 1_000).saturating_add(1)
+}
+
+fn limited(seconds: u32) -> Response {
     let reason = tag("too_many_requests");
     let body = json!({
         "error_summary": "too_many_requests/..",

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::super::call::body_argument;
+use super::super::call::{body_argument, count};
 use super::super::cursor::{ListCursor, Stage};
 use super::super::error::{ApiError, ApiResult, json_response};
 use super::super::stone::tag;
@@ -47,6 +47,7 @@ async fn answer(state: &Arc<State>, request: Request) -> ApiResult<Value> {
         return Err(ApiError::BadInput(format!("timeout: at most {MOST_SECONDS}")));
     }
     let (cursor, head) = open(state, &argument.cursor).await?;
+    count(state, head.owner)?;
     // Before all that is looked at, so that nothing falls between a look and the wait: no change, nor the end of the link.
     let subscription = state.notifier.subscribe(vec![cursor.namespace], cursor.device);
     let devices = state.metadata.devices(head.owner).await?;

@@ -88,6 +88,45 @@ async fn too_many_calls_are_told_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn the_apps_of_an_account_share_its_calls() {
+    let world = World::with(ServerConfig {
+        account_calls_per_second: 1,
+        ..ServerConfig::default()
+    });
+    let (ada, bob) = (
+        world.device("ada@example.com").await,
+        world.device("bob@example.com").await,
+    );
+    let tablet = world.link("ada@example.com").await;
+    let (one, other) = (App::of(&world, &ada), App::of(&world, &tablet));
+    let cursor = one
+        .rpc("files/list_folder/get_latest_cursor", json!({ "path": "" }))
+        .await["cursor"]
+        .clone();
+    for _ in 0..9 {
+        one.rpc("users/get_space_usage", Value::Null).await;
+    }
+    for raw in [
+        other.raw("users/get_space_usage", Value::Null).await,
+        other
+            .raw(
+                "files/list_folder/longpoll",
+                json!({ "cursor": cursor, "timeout": 0 }),
+            )
+            .await,
+    ] {
+        assert_eq!(raw.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(error(&raw)["error_summary"], "too_many_requests/..");
+        assert_eq!(raw.headers["retry-after"], "1");
+    }
+    // Neither other accounts nor the devices' own protocol are held up.
+    App::of(&world, &bob)
+        .rpc("users/get_space_usage", Value::Null)
+        .await;
+    assert_eq!(ada.get("/sync/1/whoami").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn void_arguments_come_in_three_forms() {
     let world = World::new();
     let device = world.device("ada@example.com").await;
