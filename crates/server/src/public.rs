@@ -3,6 +3,7 @@
 //! A handler takes a [`call::Call`] and its typed argument and returns a value or an [`error::ApiError`]; the three styles
 //! of requests (rpc, upload, download) are [`call`]'s. What a route does is a use case of [`crate::service::files`].
 
+mod cairn;
 mod call;
 mod cursor;
 mod error;
@@ -54,6 +55,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .merge(file_routes())
         .merge(session_routes())
         .merge(batch_routes())
+        .merge(cairn::routes())
         .merge(account_routes())
         .route("/2/{*route}", unknown)
         .route(links::ROUTE, get(links::open))

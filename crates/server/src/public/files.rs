@@ -17,7 +17,9 @@ pub(super) use list::{latest_cursor, list_folder, list_folder_continue};
 pub(super) use poll::longpoll;
 pub(super) use read::{download, get_metadata, send, temporary_link};
 pub(super) use search::{search, search_continue};
-pub(super) use sessions::{append, append_batch, finish, finish_batch, finish_batch_v1, start, start_batch};
+pub(super) use sessions::{
+    Cursor, append, append_batch, closed, finish, finish_batch, finish_batch_v1, start, start_batch,
+};
 pub(super) use thumbnails::{batch as thumbnail_batch, get_thumbnail, get_thumbnail_v2};
-pub(super) use write::{copy_to, create_folder, delete, move_to, upload};
+pub(super) use write::{copy_to, create_folder, delete, mode, modified, move_to, upload};
 pub(super) use zip::download_zip;

@@ -3,11 +3,13 @@
 //! Each use case resolves paths, decides, and commits one group of operations guarded by what it saw. Where somebody
 //! else was faster it looks and decides again. Contents go in as those of a device do: cut, kept once, journalled.
 
+mod atomic;
 mod changes;
 mod find;
 mod history;
 mod ingest;
 mod list;
+mod overlay;
 mod relocate;
 mod search;
 mod sessions;
@@ -24,6 +26,7 @@ use cairn_core::ids::{ChunkHash, NamespaceId, NodeId, OpId};
 use cairn_core::name::{NameError, NodeName};
 use cairn_core::rev::Seq;
 
+pub(crate) use atomic::{Done, Guarded, NotDone, Operation, Side};
 pub(crate) use changes::{News, PAGE, Scope, Step};
 pub(crate) use find::{Located, Spot, Target};
 pub(crate) use ingest::{Ingest, Ingested};
@@ -120,6 +123,18 @@ enum Attempt {
 impl Files<'_> {
     /// Commits one group. `lens` are the chunks that were stored for it.
     async fn commit(&self, ops: Vec<Op>, lens: &BTreeMap<ChunkHash, u32>) -> FileResult<Attempt> {
+        match self.commit_group(ops, lens).await? {
+            GroupOutcome::Applied { seqs } => Ok(Attempt::Applied(seqs)),
+            GroupOutcome::Refused { refusal, .. } => refused(refusal),
+        }
+    }
+
+    /// Commits one group, as the store answers it.
+    async fn commit_group(
+        &self,
+        ops: Vec<Op>,
+        lens: &BTreeMap<ChunkHash, u32>,
+    ) -> Result<GroupOutcome, ServiceError> {
         let mut request_hash = [0; 32];
         self.state.runtime.entropy.fill(&mut request_hash);
         let op_id = OpId::random(self.state.runtime.entropy.as_ref());
@@ -130,11 +145,8 @@ impl Files<'_> {
             groups: vec![ops],
         };
         let mut reply = commit::run(self.state, self.author, request, lens).await?;
-        match reply.groups.pop() {
-            Some(GroupOutcome::Applied { seqs }) => Ok(Attempt::Applied(seqs)),
-            Some(GroupOutcome::Refused { refusal, .. }) => refused(refusal),
-            None => Err(ServiceError::bad("the commit has no answer").into()),
-        }
+        let outcome = reply.groups.pop();
+        outcome.ok_or_else(|| ServiceError::bad("the commit has no answer"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `/2`, the public API: what clients of Dropbox read and rely on.
 
 mod apps;
+mod atomic;
 mod changes;
 mod files;
 mod protocol;

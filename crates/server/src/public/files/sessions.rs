@@ -35,7 +35,7 @@ pub(in super::super) struct Start {
 }
 
 #[derive(Deserialize)]
-struct Cursor {
+pub(in super::super) struct Cursor {
     session_id: String,
     offset: u64,
 }
@@ -142,14 +142,7 @@ pub(in super::super) async fn finish_batch_v1(call: Call, argument: FinishBatch)
 async fn finish_entry(call: &Call, entry: Finish) -> ApiResult<Value> {
     let finished = async {
         let lookup = |error| ApiError::Route(nested("lookup_failed", error));
-        let found = find(call, &entry.cursor).await?;
-        let upload = found.ok_or_else(|| lookup(tag("not_found")))?;
-        if upload.total.is_none() {
-            return Err(lookup(tag("not_closed")));
-        }
-        if entry.cursor.offset != upload.size {
-            return Err(lookup(incorrect_offset(upload.size)));
-        }
+        let upload = closed(call, &entry.cursor).await?.map_err(lookup)?;
         commit(call, &upload, &entry.commit).await
     };
     match finished.await {
@@ -157,6 +150,20 @@ async fn finish_entry(call: &Call, entry: Finish) -> ApiResult<Value> {
         Ok(other) => Ok(nested("success", other)),
         Err(ApiError::Route(error)) => Ok(nested("failure", error)),
         Err(other) => Err(other),
+    }
+}
+
+/// A session that has all its bytes; the inner error is an `UploadSessionLookupError`.
+pub(in super::super) async fn closed(call: &Call, cursor: &Cursor) -> ApiResult<Result<Upload, Value>> {
+    let Some(upload) = find(call, cursor).await? else {
+        return Ok(Err(tag("not_found")));
+    };
+    if upload.total.is_none() {
+        return Ok(Err(tag("not_closed")));
+    }
+    match cursor.offset == upload.size {
+        true => Ok(Ok(upload)),
+        false => Ok(Err(incorrect_offset(upload.size))),
     }
 }
 

@@ -30,39 +30,42 @@ impl CommitInfo {
 
     /// Reads what it says; the error is one for programmers.
     pub(super) fn how(&self, call: &Call) -> ApiResult<Put> {
-        let mode = match self.mode.as_ref().map_or("add", Union::tag) {
-            "add" => Mode::Add,
-            "overwrite" => Mode::Overwrite,
-            "update" => {
-                let rev = self
-                    .mode
-                    .as_ref()
-                    .and_then(|mode| mode.text("update"))
-                    .unwrap_or_default();
-                match path::parse_rev(rev) {
-                    Ok(rev) => Mode::Update(Some(rev)),
-                    Err(path::PathError::Pattern(what)) => return Err(ApiError::BadInput(what)),
-                    Err(path::PathError::File(_)) => Mode::Update(None),
-                }
-            }
-            other => return Err(ApiError::BadInput(format!("mode: {other:?} is no write mode"))),
-        };
-        let modified = match &self.client_modified {
-            None => None,
-            Some(text) => Some(stone::parse_time(text).ok_or_else(|| {
-                ApiError::BadInput(format!(
-                    "client_modified: {text:?} is no time as 2026-11-22T10:00:00Z"
-                ))
-            })?),
-        };
         Ok(Put {
-            mode,
+            mode: mode(self.mode.as_ref())?,
             autorename: self.autorename,
             strict: self.strict_conflict,
-            modified,
+            modified: modified(self.client_modified.as_deref())?,
             copy_suffix: format!("{}'s conflicted copy", users::display_name(&call.account)),
         })
     }
+}
+
+/// Reads a `WriteMode`.
+pub(in super::super) fn mode(mode: Option<&Union>) -> ApiResult<Mode> {
+    match mode.map_or("add", Union::tag) {
+        "add" => Ok(Mode::Add),
+        "overwrite" => Ok(Mode::Overwrite),
+        "update" => {
+            let rev = mode.and_then(|mode| mode.text("update")).unwrap_or_default();
+            match path::parse_rev(rev) {
+                Ok(rev) => Ok(Mode::Update(Some(rev))),
+                Err(path::PathError::Pattern(what)) => Err(ApiError::BadInput(what)),
+                Err(path::PathError::File(_)) => Ok(Mode::Update(None)),
+            }
+        }
+        other => Err(ApiError::BadInput(format!("mode: {other:?} is no write mode"))),
+    }
+}
+
+/// Reads a `client_modified`.
+pub(in super::super) fn modified(text: Option<&str>) -> ApiResult<Option<i64>> {
+    let Some(text) = text else { return Ok(None) };
+    let time = stone::parse_time(text);
+    Ok(Some(time.ok_or_else(|| {
+        ApiError::BadInput(format!(
+            "client_modified: {text:?} is no time as 2026-11-22T10:00:00Z"
+        ))
+    })?))
 }
 
 #[derive(Deserialize)]

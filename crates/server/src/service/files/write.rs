@@ -39,7 +39,7 @@ pub(crate) enum Mode {
 }
 
 /// What is to be done.
-enum Step {
+pub(super) enum Step {
     /// It is there already.
     Keep(Box<Node>),
     /// A new file under this name.
@@ -124,7 +124,8 @@ impl Files<'_> {
         Err(FileError::Contended)
     }
 
-    async fn step(&self, at: &Destination, content: &FileContent, how: &Put) -> FileResult<Step> {
+    /// What a put comes to; without `autorename` it asks the store nothing.
+    pub(super) async fn step(&self, at: &Destination, content: &FileContent, how: &Put) -> FileResult<Step> {
         let Some(existing) = &at.existing else {
             return match how.mode {
                 Mode::Update(_) if how.strict => Err(FileError::Conflict(Obstacle::File)),
@@ -175,7 +176,8 @@ impl Files<'_> {
         }
     }
 
-    fn attributes(&self, how: &Put, executable: bool) -> Attributes {
+    /// What a file that is put has beside its bytes.
+    pub(super) fn attributes(&self, how: &Put, executable: bool) -> Attributes {
         let now = self.state.runtime.clock.now().as_millis().div_euclid(1_000);
         Attributes {
             mtime: Mtime {

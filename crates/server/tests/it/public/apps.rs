@@ -13,7 +13,7 @@ use super::App;
 use crate::support::{OsEntropy, World};
 
 /// An app of ada's that is confined to `/Apps/Notes`.
-async fn confined(world: &World, scopes: Scopes) -> App<'_> {
+pub(super) async fn confined(world: &World, scopes: Scopes) -> App<'_> {
     let email = cairn_metadata::Email::new("ada@example.com").unwrap();
     let account = world.metadata.account_by_email(&email).await.unwrap().unwrap();
     let key = AppKey::new("notes").unwrap();

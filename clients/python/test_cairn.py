@@ -1,0 +1,46 @@
+"""The routes that Dropbox does not have, by plain HTTP."""
+
+import unittest
+
+import requests
+
+from harness import PATIENCE, SERVER, ClientCase
+
+
+class CairnCase(ClientCase):
+    def call(self, route, argument, status=200):
+        """The answer of a route, or the error with its status."""
+        answer = requests.post(
+            f"{SERVER.url}/2/cairn/{route}",
+            json=argument,
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=PATIENCE,
+        )
+        self.assertEqual(answer.status_code, status, answer.text)
+        return answer.json()
+
+
+class Commit(CairnCase):
+    def test_all_or_nothing(self):
+        put = self.client.files_upload(b"one", "/old/file")
+        session = self.client.files_upload_session_start(b"bytes", close=True)
+        content = {".tag": "upload_session", "session_id": session.session_id, "offset": 5}
+        operations = [
+            {".tag": "create_folder", "path": "/new"},
+            {".tag": "put", "path": "/new/uploaded", "content": content},
+            {".tag": "move", "from_path": "/old/file", "to_path": "/new/file", "parent_rev": put.rev},
+            {".tag": "delete", "path": "/old"},
+            {".tag": "delete", "path": "/none"},
+        ]
+        before = self.tree()
+        refused = self.call("files/commit", {"operations": operations}, 409)
+        self.assertEqual(refused["error_summary"], "operation_failed/path_lookup/not_found/..")
+        self.assertEqual(refused["error"]["index"], 4)
+        self.assertEqual(self.tree(), before)
+        done = self.call("files/commit", {"operations": operations[:4]})
+        self.assertEqual(done["entries"][2]["id"], put.id)
+        self.assertEqual(self.tree(), {"/new": None, "/new/uploaded": b"bytes", "/new/file": b"one"})
+
+
+if __name__ == "__main__":
+    unittest.main()
