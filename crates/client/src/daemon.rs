@@ -289,10 +289,12 @@ impl Daemon {
     /// # Errors
     /// As [`Self::run`].
     pub async fn run_with(&self, watch: Box<dyn Watch>, stop: CancellationToken) -> Result<(), DaemonError> {
+        self.begin_following().await?;
         let result = self.follow(watch, &stop).await;
         // What was cut may be on its way to the disk still.
         self.jobs.ended().await;
-        result
+        result?;
+        Ok(self.end_following().await?)
     }
 
     /// Finishes what is under way and lets go of folder and state.

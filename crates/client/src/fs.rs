@@ -441,6 +441,9 @@ pub trait Filesystem: Send + Sync + 'static {
     /// The coarsest step of this filesystem's timestamps, in nanoseconds, for the racily-clean rule.
     fn timestamp_step_ns(&self) -> u64;
 
+    /// A name of this run of the machine, from its start until it is shut down or loses power; `None` where nothing tells.
+    fn machine_run(&self) -> Option<String>;
+
     /// Whether the filesystem keeps an exec bit; where it does not, what [`Metadata::executable`] says means nothing.
     fn keeps_exec_bit(&self) -> bool {
         true

@@ -58,6 +58,7 @@ struct Inner {
     /// After what time, once.
     down: Option<Duration>,
     exits: Vec<Exit>,
+    has_hidden_write: bool,
 }
 
 /// A device of a world.
@@ -114,6 +115,7 @@ impl SimDevice {
                 is_paused: false,
                 down: None,
                 exits: Vec::new(),
+                has_hidden_write: false,
             }),
         })
     }
@@ -226,9 +228,15 @@ impl SimDevice {
             _ => self.common.trace.count("power loss"),
         }
         let loss = self.disk.power_loss(&mut random);
+        self.inner().has_hidden_write |= loss.hidden > 0;
         self.common
             .trace
             .line(&self.name, format_args!("loses power: {loss:?}"));
+    }
+
+    /// Whether a loss of power ever left a file with other bytes under the size and times that it had before.
+    pub fn has_hidden_write(&self) -> bool {
+        self.inner().has_hidden_write
     }
 
     /// A copy of what it remembers.

@@ -1,17 +1,15 @@
 //! Files that nothing says have changed are read again: after a start those that a loss of power may have damaged, and in
-//! the course of a month all of them.
+//! the course of a month, or of a day after the machine went off, all of them ([`round`]).
 //!
 //! Other bytes under the same fingerprint are damage, or the write of a program that hides it; nobody can tell which. Other
 //! bytes under a fingerprint from before it are what a disk went back to that lost power. So the server's version comes back
 //! to the name, and what is on the disk becomes a conflicted copy beside it. What the server does not have is an edit as any
 //! other.
 
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+mod round;
 
-use cairn_core::ids::NodeId;
+use std::sync::Arc;
+
 use cairn_core::node::FileContent;
 use cairn_core::tree::Substance;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -25,12 +23,6 @@ use crate::state::{LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
 
 /// The setting that holds the last moment at which the machine is known to have been running: a [`Beat`].
 const RUNNING_SETTING: &str = "running-at";
-/// The setting that holds how far the rolling check has come: the last node and how many files its round has read.
-const ROUND_SETTING: &str = "reread-round";
-/// How often the rolling check reads a slice.
-const SLICE_EVERY: Duration = Duration::from_secs(3_600);
-/// Slices of a round: each file is read once in 30 days of running.
-const SLICES: u64 = 30 * 24;
 /// Rows that are loaded at once.
 const AT_ONCE: usize = 500;
 /// Files that are read at once after a start, while everything waits: enough that a disk has always something to do.
@@ -136,61 +128,6 @@ impl Daemon {
         if let Err(error) = self.engine.state.set_setting(RUNNING_SETTING, Some(&text)).await {
             tracing::debug!(%error, "cannot note that the machine is running");
         }
-    }
-
-    /// Reads a slice of all files every hour.
-    pub(super) async fn reread_in_turn(&self) -> Infallible {
-        loop {
-            tokio::time::sleep(SLICE_EVERY).await;
-            if self.is_paused.load(Ordering::Relaxed) {
-                continue;
-            }
-            match self.reread_slice().await {
-                Ok(true) => {
-                    // Looked at by a pass at once.
-                    self.nudge.notify_one();
-                }
-                Ok(false) => {}
-                Err(error) => tracing::debug!(%error, "files could not be read again"),
-            }
-        }
-    }
-
-    /// Reads the next slice. Returns whether bytes were found that nothing had told of.
-    pub(super) async fn reread_slice(&self) -> Result<bool, DaemonError> {
-        let (state, namespace) = (&self.engine.state, self.engine.namespace);
-        let nodes = state.counts(namespace).await?.local_nodes;
-        let mut left = usize::try_from(nodes.div_ceil(SLICES)).unwrap_or(usize::MAX);
-        let (mut after, mut count) = self.round().await?;
-        let mut has_found = false;
-        while left > 0 {
-            let limit = left.min(AT_ONCE);
-            let rows = state.local_files(namespace, None, after, limit).await?;
-            let is_over = rows.len() < limit;
-            left -= rows.len().min(left);
-            count += rows.len() as u64;
-            after = rows.last().map_or(after, |row| Some(row.node));
-            for row in rows {
-                has_found |= self.read_once_more(row, false).await?;
-            }
-            if is_over {
-                // The next slice begins the next round.
-                (after, count, left) = (None, 0, 0);
-            }
-            let text = after.map(|node| format!("{} {count}", node.get()));
-            state.set_setting(ROUND_SETTING, text.as_deref()).await?;
-            self.status.send_modify(|status| status.reread_files = count);
-        }
-        Ok(has_found)
-    }
-
-    async fn round(&self) -> StateResult<(Option<NodeId>, u64)> {
-        let text = self.engine.state.setting(ROUND_SETTING).await?;
-        let parsed = text.as_deref().and_then(|text| {
-            let (node, count) = text.split_once(' ')?;
-            Some((NodeId::new(node.parse().ok()?).ok()?, count.parse().ok()?))
-        });
-        Ok(parsed.map_or((None, 0), |(node, count)| (Some(node), count)))
     }
 
     /// Reads a file again. Returns whether it held bytes that nothing had told of. With `must_know`, one that could not be

@@ -76,6 +76,9 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Describes an open root.
     fn root_traits(&self, root: &Self::Folder) -> RootTraits;
 
+    /// A name of this run of the machine, from its start until it is shut down or loses power; `None` where nothing tells.
+    fn machine_run(&self) -> Option<String>;
+
     /// Opens a folder below another, beneath it and through no link and no mount. Without names the folder itself. The
     /// names have been checked: each is one name, neither `.` nor `..`; they need not be UTF-8.
     ///

@@ -234,4 +234,8 @@ impl Filesystem for FaultyFilesystem {
     fn timestamp_step_ns(&self) -> u64 {
         self.inner.timestamp_step_ns()
     }
+
+    fn machine_run(&self) -> Option<String> {
+        self.inner.machine_run()
+    }
 }

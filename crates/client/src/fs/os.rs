@@ -26,6 +26,9 @@ use crate::fs::root::RootFilesystem;
 use crate::fs::{FsResult, OWN_FOLDER};
 use root::Root;
 
+/// Where Linux names its boot: random, and another one after each.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// A synced root on a local filesystem.
 pub type OsFilesystem = RootFilesystem<LinuxDisk>;
 
@@ -94,6 +97,11 @@ impl Disk for LinuxDisk {
 
     fn root_traits(&self, root: &LinuxFolder) -> RootTraits {
         root.root.traits()
+    }
+
+    fn machine_run(&self) -> Option<String> {
+        let text = std::fs::read_to_string(BOOT_ID).ok()?;
+        Some(text.trim().to_owned())
     }
 
     fn open_folder<N: AsRef<OsStr>>(&self, base: &LinuxFolder, names: &[N]) -> io::Result<LinuxFolder> {

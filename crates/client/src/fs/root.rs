@@ -407,6 +407,10 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
         self.root().traits.timestamp_step_ns
     }
 
+    fn machine_run(&self) -> Option<String> {
+        self.disk.machine_run()
+    }
+
     fn keeps_exec_bit(&self) -> bool {
         self.root().traits.keeps_exec_bit
     }

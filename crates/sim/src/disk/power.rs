@@ -37,6 +37,8 @@ pub struct PowerLoss {
     pub lost_operations: usize,
     /// What became of the files that were not synced, by path.
     pub files: BTreeMap<String, FileLoss>,
+    /// How many files have other bytes now than they were synced with, and size and times from then: only reading tells.
+    pub hidden: usize,
     /// How many files, links and folders that could be seen before are under no name any more.
     pub vanished: usize,
 }
@@ -62,13 +64,14 @@ impl State {
             }
         }
         let paths = self.drop_unreachable();
-        let files = self.lose_files(&paths, random);
+        let (files, hidden) = self.lose_files(&paths, random);
         self.renumber();
         self.count_space();
         PowerLoss {
             kept_operations,
             lost_operations,
             files,
+            hidden,
             vanished: named.saturating_sub(self.named_count()),
         }
     }
@@ -149,9 +152,10 @@ impl State {
         &mut self,
         paths: &BTreeMap<Uid, String>,
         random: &mut Random,
-    ) -> BTreeMap<String, FileLoss> {
+    ) -> (BTreeMap<String, FileLoss>, usize) {
         let times_outlive_bytes = self.options.times_outlive_bytes;
         let mut losses = BTreeMap::new();
+        let mut hidden = 0;
         for (uid, inode) in &mut self.inodes {
             if !inode.is_dirty() {
                 continue;
@@ -161,6 +165,7 @@ impl State {
                 inode.durable_attributes = inode.attributes;
                 continue;
             };
+            let synced = Arc::clone(&file.durable);
             let loss = if has_unwritten_bytes {
                 let loss = lose_bytes(file, random);
                 losses.insert(paths.get(uid).cloned().unwrap_or_default(), loss);
@@ -170,13 +175,15 @@ impl State {
             };
             let keeps_attributes = random.below(2) == 0;
             let may_keep_attributes = loss == FileLoss::Kept || times_outlive_bytes;
+            let has_other_bytes = file.durable != synced && file.durable.len() == synced.len();
             if keeps_attributes && may_keep_attributes {
                 inode.durable_attributes = inode.attributes;
             } else {
+                hidden += usize::from(has_other_bytes);
                 inode.attributes = inode.durable_attributes;
             }
         }
-        losses
+        (losses, hidden)
     }
 
     /// Finds the free inode numbers anew. An inode that came back gives way when its number was given to another.

@@ -168,6 +168,10 @@ impl Disk for ProcessDisk {
         }
     }
 
+    fn machine_run(&self) -> Option<String> {
+        Some(self.life.boot.to_string())
+    }
+
     fn open_folder<N: AsRef<OsStr>>(&self, base: &SimFolder, names: &[N]) -> io::Result<SimFolder> {
         let subject = Subject::Open(&base.0);
         self.call(CallKind::OpenFolder, subject, None, |state| {

@@ -132,3 +132,32 @@ fn nothing_added_to_a_file_that_is_being_saved_promises_nothing() {
         28 calls=1,43 d1 append #26 0"#,
     );
 }
+
+#[test]
+fn a_write_whose_bytes_alone_outlast_the_power_is_found_in_the_course_of_a_day() {
+    holds(
+        r#"seed 1
+        device
+        device
+        0 +0 d1 new #0 "a.txt" 3000
+        1 settled ! wait 200000
+        2 +0 d1 new #0 "b.txt" 10
+        3 settled d0 patch "a.txt" false
+        4 +10 ! power-loss 0 500"#,
+    );
+}
+
+#[test]
+fn so_it_is_when_nobody_followed_the_folder_then() {
+    holds(
+        r#"seed 4
+        device
+        device
+        0 +0 d1 new #0 "a.txt" 3000
+        1 settled ! wait 200000
+        2 +0 d1 new #0 "b.txt" 10
+        3 settled ! stop 0
+        4 +1000 d0 patch "a.txt" false
+        5 +10 ! power-loss 0 500"#,
+    );
+}

@@ -13,8 +13,16 @@ const PATH: &str = "docs/a.txt";
 
 /// A device that remembers other bytes of a file than the disk has, and has agreed upon them with the server.
 async fn damaged() -> (Device, Daemon, LocalRow, Substance) {
+    damaged_among(0).await
+}
+
+/// The same, with so many other files.
+async fn damaged_among(others: usize) -> (Device, Daemon, LocalRow, Substance) {
     let device = Device::new();
     device.folder("docs");
+    for number in 0..others {
+        device.write(&format!("docs/{number}"), "more");
+    }
     device.write(PATH, "????");
     device.write("twin", "good");
     device.scan().await;
@@ -194,6 +202,51 @@ async fn what_is_not_as_remembered_after_a_start_is_left_to_the_scan() {
     // Known to be in doubt already.
     assert!(daemon.reread_after_start().await);
     assert_eq!(device.row(PATH).await, now);
+}
+
+/// How many files the first slice of a round reads, of a folder with so many.
+async fn first_slice(device: &Device, daemon: &Daemon) -> u64 {
+    daemon.reread_slice().await.unwrap();
+    let read = daemon.status.borrow().reread_files;
+    device
+        .state
+        .set_setting(round::ROUND_SETTING, None)
+        .await
+        .unwrap();
+    read
+}
+
+#[tokio::test]
+async fn a_machine_that_went_off_while_the_folder_was_followed_has_all_files_read_within_a_day() {
+    let (device, daemon, _, found) = damaged_among(60).await;
+    daemon.begin_following().await.unwrap();
+    assert_eq!(first_slice(&device, &daemon).await, 1, "a month has time");
+    let of_before = device.state.setting(round::MACHINE_SETTING).await.unwrap();
+    assert!(of_before.is_some_and(|name| !name.is_empty()));
+    // The same run of the machine: killed, and started again.
+    daemon.begin_following().await.unwrap();
+    assert_eq!(first_slice(&device, &daemon).await, 1);
+    // Shut down in order.
+    daemon.end_following().await.unwrap();
+    daemon.begin_following().await.unwrap();
+    assert_eq!(first_slice(&device, &daemon).await, 1);
+    device
+        .state
+        .set_setting(round::MACHINE_SETTING, Some("another"))
+        .await
+        .unwrap();
+    daemon.begin_following().await.unwrap();
+    assert_eq!(first_slice(&device, &daemon).await, 3);
+    let mut has_found = 0;
+    for _ in 0..24 {
+        has_found += u32::from(daemon.reread_slice().await.unwrap());
+    }
+    assert_eq!(has_found, 1);
+    assert_eq!(device.row(PATH).await.entry.substance, found);
+    let before = daemon.status.borrow().reread_files;
+    daemon.reread_slice().await.unwrap();
+    let in_a_slice = daemon.status.borrow().reread_files - before;
+    assert_eq!(in_a_slice, 1, "the next round has a month again");
 }
 
 #[tokio::test]

@@ -153,6 +153,10 @@ impl Disk for WeakDisk {
         self.inner.root_traits(&root.inner)
     }
 
+    fn machine_run(&self) -> Option<String> {
+        self.inner.machine_run()
+    }
+
     fn open_folder<N: AsRef<OsStr>>(&self, base: &WeakFolder, names: &[N]) -> io::Result<WeakFolder> {
         let mut path = base.path.clone();
         for name in names {
