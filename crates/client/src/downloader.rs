@@ -10,7 +10,7 @@ mod small;
 use std::sync::Arc;
 
 use cairn_core::ids::{FileId, NamespaceId, NodeId};
-use cairn_core::limits::COMMIT_BATCH_OPS;
+use cairn_core::limits::{CHUNK_MIN_BYTES, COMMIT_BATCH_OPS};
 use cairn_core::manifest::{Manifest, ManifestError, ManifestReader, PlacedChunk, Step};
 use cairn_core::node::FileContent;
 use cairn_core::rev::Seq;
@@ -27,6 +27,9 @@ use crate::state::{ClientState, StateError};
 
 /// Content up to which a file is fetched together with others and written at once.
 const SMALL_FILE_BYTES: u64 = 1024 * 1024;
+/// Small files of which the folder is asked for an older version, when they are all that is fetched. Of many it would take
+/// longer to fetch what changed, one by one, than to fetch them whole and together.
+const FEW_FILES: usize = 8;
 /// Content of one request for small files.
 const BATCH_BYTES: u64 = 16 * 1024 * 1024;
 /// Batches of small files under way at once: one arrives while the syncs of the other are waited for.
@@ -97,6 +100,17 @@ impl From<RemoteError> for DownloadError {
 /// A node with what became of it.
 pub type Downloaded = (NodeId, Result<(), DownloadError>);
 
+/// Files by how they are fetched.
+#[derive(Default)]
+struct Sorted {
+    /// Not at all.
+    unfit: Vec<Downloaded>,
+    /// Many with a request.
+    small: Vec<Wanted>,
+    /// One by one.
+    large: Vec<Wanted>,
+}
+
 /// Downloads for one synced folder.
 pub struct Downloader {
     /// The server.
@@ -122,27 +136,40 @@ impl Downloader {
     pub fn download(&self, wanted: Vec<Wanted>) -> BoxStream<'_, Downloaded> {
         let bytes = wanted.iter().map(|wanted| wanted.content.size).sum();
         self.progress.down.expect(wanted.len() as u64, bytes);
-        let mut unfit = Vec::new();
-        let (mut small, mut large) = (Vec::new(), Vec::new());
+        let begun = async move {
+            let Sorted { unfit, small, large } = self.sort(wanted).await;
+            let requests = Arc::new(Semaphore::new(REQUESTS));
+            let small = stream::iter(batches(small))
+                .map(|batch| self.fetch_small(batch))
+                .buffer_unordered(BATCHES)
+                .flat_map(stream::iter);
+            let large = stream::iter(large)
+                .map(move |wanted| self.fetch_large(wanted, Arc::clone(&requests)))
+                .buffer_unordered(LARGE_FILES);
+            stream::iter(unfit).chain(small).chain(large)
+        };
+        stream::once(begun).flatten().boxed()
+    }
+
+    /// Sorts files by how they are fetched. Of few the folder is asked for an older version: what has one is fetched by
+    /// itself, and only what changed.
+    async fn sort(&self, wanted: Vec<Wanted>) -> Sorted {
+        let are_few = wanted.len() <= FEW_FILES;
+        let mut sorted = Sorted::default();
         for wanted in wanted {
             let content = &wanted.content;
+            let is_large =
+                content.size > SMALL_FILE_BYTES || !matches!(content.manifest, Manifest::Inline(_));
+            let may_be_edit = are_few && content.size >= CHUNK_MIN_BYTES as u64;
             if content.manifest.file_id(content.size) != content.file_id {
-                unfit.push((wanted.node, Err(DownloadError::OtherFile)));
-            } else if content.size <= SMALL_FILE_BYTES && matches!(content.manifest, Manifest::Inline(_)) {
-                small.push(wanted);
+                sorted.unfit.push((wanted.node, Err(DownloadError::OtherFile)));
+            } else if is_large || (may_be_edit && matches!(self.older(&wanted).await, Ok(Some(_)))) {
+                sorted.large.push(wanted);
             } else {
-                large.push(wanted);
+                sorted.small.push(wanted);
             }
         }
-        let requests = Arc::new(Semaphore::new(REQUESTS));
-        let small = stream::iter(batches(small))
-            .map(|batch| self.fetch_small(batch))
-            .buffer_unordered(BATCHES)
-            .flat_map(stream::iter);
-        let large = stream::iter(large)
-            .map(move |wanted| self.fetch_large(wanted, Arc::clone(&requests)))
-            .buffer_unordered(LARGE_FILES);
-        stream::iter(unfit).chain(small).chain(large).boxed()
+        sorted
     }
 
     /// A local file that has the content.

@@ -18,7 +18,7 @@ use cairn_api::frame::ChunkFrame;
 use cairn_api::sync::{CommitReply, Have, value_to_cbor};
 use cairn_core::change::{Op, Refusal};
 use cairn_core::ids::{ChainHash, ChunkHash, NamespaceId, OpId};
-use cairn_core::limits::{COMMIT_BATCH_OPS, FRAME_BYTES, HAVE_HASHES};
+use cairn_core::limits::{CHUNK_MIN_BYTES, COMMIT_BATCH_OPS, FRAME_BYTES, HAVE_HASHES};
 use cairn_core::node::FileContent;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::runtime::Runtime;
@@ -35,6 +35,9 @@ use crate::state::{ClientState, StateError};
 /// Content up to which a piece travels in the commit itself. Above it the commit's body would be mostly this one
 /// piece, and a cut connection would lose it whole.
 const SMALL_PIECE_BYTES: u64 = 1024 * 1024;
+/// Small edits that are sent as what changed in them, of those that are sent together: of each the server is asked for a
+/// signature, mostly, and of many that would take longer than to send them whole.
+const FEW_EDITS: usize = 8;
 /// Content of the small pieces that are looked at for one commit: more than fits, for what compresses well.
 const SMALL_RUN_BYTES: u64 = 24 * 1024 * 1024;
 /// Content of the large pieces that share one commit; the first may be larger. Others see them the later, the larger
@@ -69,6 +72,12 @@ impl Piece {
     /// Bytes of content.
     fn size(&self) -> u64 {
         self.files.iter().map(|file| file.content.size).sum()
+    }
+
+    /// Whether it is new content of one file that is neither large nor so short that a delta saves nothing.
+    fn is_small_edit(&self) -> bool {
+        let is_edit = matches!(self.group.as_slice(), [Op::Edit { .. }]);
+        is_edit && (CHUNK_MIN_BYTES as u64..=SMALL_PIECE_BYTES).contains(&self.size())
     }
 }
 
@@ -211,14 +220,17 @@ struct Queued {
     piece: Piece,
     dedup: Dedup,
     missing: Sent,
+    /// Whether it is one of few small edits, which may go as deltas.
+    is_small_edit: bool,
     /// Whether some of its files were taken to be on the server without asking.
     is_presumed: bool,
     attempts: u32,
 }
 
 impl Queued {
+    /// Whether its chunks are looked at before the commit, one by one.
     fn is_large(&self) -> bool {
-        self.piece.size() > SMALL_PIECE_BYTES
+        self.is_small_edit || self.piece.size() > SMALL_PIECE_BYTES
     }
 
     /// Whether the server is to be asked about its chunks.
@@ -258,8 +270,10 @@ impl Uploader {
         let files: usize = pieces.iter().map(|piece| piece.files.len()).sum();
         let bytes = pieces.iter().map(Piece::size).sum();
         self.progress.up.expect(files as u64, bytes);
+        let are_few = pieces.len() <= FEW_EDITS;
         let queue = pieces.into_iter().enumerate().map(|(index, piece)| Queued {
             index,
+            is_small_edit: are_few && piece.is_small_edit(),
             piece,
             dedup,
             missing: Sent::Unknown,
@@ -295,6 +309,14 @@ impl Uploader {
 
     /// Takes the next pieces off the queue and makes them ready.
     async fn prepare(&self, queue: &mut VecDeque<Queued>) -> Result<Batch, UploadError> {
+        for queued in queue.iter_mut().filter(|queued| queued.is_small_edit) {
+            // Of a version that is not remembered no delta can be made.
+            let mut files = queued.piece.files.iter();
+            queued.is_small_edit = match files.next() {
+                Some(file) => self.against(queued, file).await?.is_some(),
+                None => false,
+            };
+        }
         let Some(first) = queue.front() else {
             return Ok(Batch::default());
         };

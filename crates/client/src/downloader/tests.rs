@@ -418,6 +418,29 @@ async fn of_an_edit_only_what_changed_comes() {
 }
 
 #[tokio::test]
+async fn of_a_few_small_edits_only_what_changed_comes() {
+    let bench = bench();
+    let edit = |id: i64| {
+        let old = noise(id as u64, 100 << 10);
+        let mut new = old.clone();
+        new[50 << 10] ^= 1;
+        (old, new)
+    };
+    for id in 31..=50 {
+        bench.older(id, &edit(id).0, true).await;
+    }
+    let wanted: Vec<_> = (31..=50).map(|id| bench.wanted(id, &edit(id).1)).collect();
+    assert!(all_done(&bench.download(&wanted[..8]).await));
+    assert!(bench.staged(&wanted[7]) == edit(38).1);
+    assert!(bench.fetched() < 8 * 1_000, "{} bytes", bench.fetched());
+    let requests = Counted::get(&bench.remote.counted.fetches);
+    // Of many the bytes are the lesser cost.
+    assert!(all_done(&bench.download(&wanted[8..]).await));
+    assert!(bench.staged(&wanted[19]) == edit(50).1);
+    assert_eq!(Counted::get(&bench.remote.counted.fetches) - requests, 1);
+}
+
+#[tokio::test]
 async fn without_the_pages_of_the_older_version_the_file_comes_whole() {
     let bench = bench();
     let old = noise(82, 30 << 20);

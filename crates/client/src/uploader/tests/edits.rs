@@ -112,6 +112,52 @@ async fn a_byte_changed_in_a_large_file_costs_a_kilobyte() {
 }
 
 #[tokio::test]
+async fn a_byte_changed_in_a_small_file_travels_in_front_of_the_commit() {
+    let bench = bench();
+    let mut bytes = noise(68, 100 << 10);
+    let first = bench.new_file("small", &bytes);
+    let results = bench.send(vec![first.clone()]).await.unwrap();
+    let counted = &bench.remote.counted;
+    // Nothing but the question for a signature goes ahead of the commit.
+    let ahead = || [&counted.haves, &counted.puts].map(Counted::get);
+    let before = ahead();
+
+    bytes[50 << 10] ^= 1;
+    let (sent, second, results) = bench.resend(&first, &results, "small", &bytes).await;
+    assert!(sent < 1_000, "{sent} bytes");
+    assert_eq!((ahead(), Counted::get(&counted.signatures)), (before, 1));
+
+    bytes[51 << 10] ^= 1;
+    let (sent, ..) = bench.resend(&second, &results, "small", &bytes).await;
+    assert!(sent < 1_000, "{sent} bytes");
+    assert_eq!(
+        (ahead(), Counted::get(&counted.signatures)),
+        (before, 1),
+        "the same place again"
+    );
+}
+
+#[tokio::test]
+async fn many_small_edits_travel_whole_and_together() {
+    let bench = bench();
+    let created: Vec<_> = (0..20)
+        .map(|index| bench.new_file(&format!("f{index}"), &noise(index, 40 << 10)))
+        .collect();
+    let mut edits = Vec::new();
+    for (index, piece) in created.iter().enumerate() {
+        let results = bench.send(vec![piece.clone()]).await.unwrap();
+        let mut bytes = noise(index as u64, 40 << 10);
+        bytes[20 << 10] ^= 1;
+        edits.push(bench.edit(piece, &results, &format!("f{index}"), &bytes).await);
+    }
+    let results = bench.send(edits).await.unwrap();
+    assert!(all_applied(&results, 20), "{results:?}");
+    assert_eq!(results.len(), 1, "one commit");
+    assert_eq!(Counted::get(&bench.remote.counted.signatures), 0);
+    assert_eq!(Counted::get(&bench.remote.counted.deltas_put), 0);
+}
+
+#[tokio::test]
 async fn a_wrong_signature_costs_a_refusal_and_the_chunk() {
     let bench = bench();
     let mut bytes = noise(63, 3 << 20);
