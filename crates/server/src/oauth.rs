@@ -1,12 +1,11 @@
 //! OAuth 2 as Dropbox speaks it, so that apps written for it can link to this server.
 //!
-//! `authorize` is for people: plain forms without scripts. `token` and `revoke` are for programs and answer JSON.
+//! `authorize` is for people: plain forms without scripts. `token` is for programs and answers JSON.
 
 mod answer;
 mod authorize;
 mod cookies;
 mod pages;
-mod revoke;
 mod token;
 mod wish;
 
@@ -25,8 +24,6 @@ pub(crate) const TOKEN: &str = "/oauth2/token";
 /// The same as older clients, rclone among them, call them.
 pub(crate) const OLD_AUTHORIZE: &str = "/1/oauth2/authorize";
 pub(crate) const OLD_TOKEN: &str = "/1/oauth2/token";
-/// Where a token ends itself, with its link.
-pub(crate) const REVOKE: &str = "/2/auth/token/revoke";
 
 pub(crate) fn routes() -> Router<Arc<State>> {
     let authorize = || get(authorize::ask).post(authorize::answer);
@@ -36,5 +33,4 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route(OLD_AUTHORIZE, authorize())
         .route(TOKEN, token())
         .route(OLD_TOKEN, token())
-        .route(REVOKE, post(revoke::revoke).options(answer::preflight))
 }

@@ -2,15 +2,21 @@
 
 mod commit;
 
-use std::sync::Arc;
-
-use axum::Router;
 use cairn_metadata::Scope;
 
-use super::call::rpc;
-use crate::state::State;
+use super::routes::{Route, rpc};
+use super::unions;
 
-pub(super) fn routes() -> Router<Arc<State>> {
+/// These routes, as the table has them.
+pub(super) fn routes() -> Vec<Route> {
     const WRITE: Scope = Scope::FilesContentWrite;
-    Router::new().route("/2/cairn/files/commit", rpc(WRITE, commit::commit))
+    vec![
+        rpc(
+            "cairn/files/commit",
+            WRITE,
+            "Makes many operations one change.",
+            commit::commit,
+        )
+        .fails::<unions::CommitError>(),
+    ]
 }

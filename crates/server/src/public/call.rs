@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use cairn_core::ids::{AccountId, NamespaceId, NodeId};
 use cairn_core::name::NodeName;
 use cairn_metadata::{Account, Scope};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -166,11 +167,12 @@ pub(super) fn count(state: &State, account: AccountId) -> Result<(), ServiceErro
 }
 
 /// A route that takes JSON and gives JSON.
-pub(super) fn rpc<A, H, F>(scope: Scope, handler: H) -> MethodRouter<Arc<State>>
+pub(super) fn rpc<A, R, H, F>(scope: Scope, handler: H) -> MethodRouter<Arc<State>>
 where
     A: DeserializeOwned + Send + 'static,
     H: Fn(Call, A) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = ApiResult<Value>> + Send,
+    F: Future<Output = ApiResult<R>> + Send,
+    R: Serialize,
 {
     post(
         move |Shared(state): Shared<Arc<State>>, request: Request| async move {
@@ -186,11 +188,12 @@ where
 }
 
 /// A route whose argument stands in a header and whose body are bytes.
-pub(super) fn upload<A, H, F>(scope: Scope, handler: H) -> MethodRouter<Arc<State>>
+pub(super) fn upload<A, R, H, F>(scope: Scope, handler: H) -> MethodRouter<Arc<State>>
 where
     A: DeserializeOwned + Send + 'static,
     H: Fn(Call, A, BodyReader) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = ApiResult<Value>> + Send,
+    F: Future<Output = ApiResult<R>> + Send,
+    R: Serialize,
 {
     post(
         move |Shared(state): Shared<Arc<State>>, request: Request| async move {
@@ -246,7 +249,46 @@ pub(super) fn too_large(error: ServiceError) -> ApiError {
     }
 }
 
-fn respond(answer: ApiResult<Value>) -> Response {
+/// As [`rpc`], for who has no token.
+pub(super) fn by_cursor<A, R, H, F>(handler: H) -> MethodRouter<Arc<State>>
+where
+    A: DeserializeOwned + Send + 'static,
+    H: Fn(Arc<State>, A) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = ApiResult<R>> + Send,
+    R: Serialize,
+{
+    post(
+        move |Shared(state): Shared<Arc<State>>, request: Request| async move {
+            let answer = async {
+                let argument = body_argument(&state, request).await?;
+                handler(state, argument).await
+            };
+            respond(answer.await)
+        },
+    )
+}
+
+/// A route for who has a token, whatever that may do. What else comes is not read.
+pub(super) fn by_token<R, H, F>(handler: H) -> MethodRouter<Arc<State>>
+where
+    H: Fn(Arc<State>, Caller) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = ApiResult<R>> + Send,
+    R: Serialize,
+{
+    post(
+        move |Shared(state): Shared<Arc<State>>, request: Request| async move {
+            let (parts, _) = request.into_parts();
+            let answer = async {
+                let caller = Caller::authenticate(&parts, &state).await?;
+                count(&state, caller.account)?;
+                handler(state, caller).await
+            };
+            respond(answer.await)
+        },
+    )
+}
+
+fn respond(answer: ApiResult<impl Serialize>) -> Response {
     match answer {
         Ok(value) => json_response(StatusCode::OK, &value),
         Err(error) => error.into_response(),
@@ -254,10 +296,7 @@ fn respond(answer: ApiResult<Value>) -> Response {
 }
 
 /// Reads a JSON body; none is the same as `null`.
-pub(super) async fn body_argument<A: DeserializeOwned>(
-    state: &State,
-    request: Request<Body>,
-) -> ApiResult<A> {
+async fn body_argument<A: DeserializeOwned>(state: &State, request: Request<Body>) -> ApiResult<A> {
     let mut body = BodyReader::new(request, ARGUMENT_BYTES, state)?;
     let mut memory = state.body_memory.begin();
     let mut bytes = BytesMut::new();
@@ -301,9 +340,9 @@ pub(super) fn header_text<'h>(headers: &'h HeaderMap, name: &header::HeaderName)
 }
 
 /// JSON that fits into a header: ASCII, the rest escaped.
-pub(super) fn header_json(value: &Value) -> String {
+pub(super) fn header_json(value: &impl Serialize) -> String {
     let mut text = String::new();
-    for c in value.to_string().chars() {
+    for c in serde_json::to_string(value).unwrap_or_default().chars() {
         if matches!(c, ' '..='~') {
             text.push(c);
             continue;

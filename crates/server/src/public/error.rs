@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cairn_api::error::ErrorCode;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::stone::{self, tag};
@@ -49,9 +50,11 @@ impl IntoResponse for ApiError {
 }
 
 /// A value as `application/json`: clients compare the type by letters.
-pub(crate) fn json_response(status: StatusCode, value: &Value) -> Response {
+pub(crate) fn json_response(status: StatusCode, value: &impl Serialize) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json")];
-    (status, headers, value.to_string()).into_response()
+    // Nothing that is answered has keys that are no texts.
+    let text = serde_json::to_string(value).unwrap_or_default();
+    (status, headers, text).into_response()
 }
 
 fn shaped(status: StatusCode, error: &Value) -> Response {

@@ -1,5 +1,6 @@
 //! `/2/files`: the routes of files and folders.
 
+pub(super) mod answers;
 mod batches;
 mod history;
 mod list;
@@ -21,5 +22,5 @@ pub(super) use sessions::{
     Cursor, append, append_batch, closed, finish, finish_batch, finish_batch_v1, start, start_batch,
 };
 pub(super) use thumbnails::{batch as thumbnail_batch, get_thumbnail, get_thumbnail_v2};
-pub(super) use write::{copy_to, create_folder, delete, mode, modified, move_to, upload};
+pub(super) use write::{copy_to, create_folder, delete, mode, modified, move_to, upload, write_mode};
 pub(super) use zip::download_zip;

@@ -10,6 +10,17 @@ use cairn_core::rev::Rev;
 use super::error::ApiError;
 use crate::service::files::{FileError, Target};
 
+/// What names something that there is.
+pub(crate) const READ: &str =
+    "^(/(.|[\\r\\n])*|id:[^/](.|[\\r\\n])*|rev:[0-9a-f]{9,}|ns:[0-9]+(/(.|[\\r\\n])*)?)$";
+/// The same for a folder: the root is the empty text.
+pub(crate) const FOLDER: &str =
+    "^(|/(.|[\\r\\n])+|id:[^/](.|[\\r\\n])*|rev:[0-9a-f]{9,}|ns:[0-9]+(/(.|[\\r\\n])*)?)$";
+/// What names a place.
+pub(crate) const NEW: &str = "^(/(.|[\\r\\n])*|id:[^/](.|[\\r\\n])*|ns:[0-9]+(/(.|[\\r\\n])*)?)$";
+/// What names a state of a file.
+pub(crate) const REV: &str = "^[0-9a-f]{9,}$";
+
 /// Why a text names nothing.
 #[derive(Debug)]
 pub(crate) enum PathError {

@@ -1,5 +1,6 @@
 //! Stone's JSON: unions, times, and what the values of a union are called together.
 
+use schemars::{Schema, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -43,6 +44,15 @@ impl Union {
     }
 }
 
+/// How a union may be sent whose members have no values.
+pub(crate) fn one_of(names: &[&str]) -> Schema {
+    json_schema!({ "anyOf": [
+        { "type": "string", "enum": names },
+        { "type": "object", "properties": { ".tag": { "type": "string", "enum": names } }, "required": [".tag"] },
+        { "type": "null" },
+    ] })
+}
+
 /// A union's member without a value.
 pub(crate) fn tag(name: &str) -> Value {
     json!({ ".tag": name })
@@ -68,6 +78,9 @@ pub(crate) fn summary(error: &Value) -> String {
     text.push_str("..");
     text
 }
+
+/// What an instant looks like.
+pub(crate) const TIME_PATTERN: &str = "^[0-9]{4}-(0[1-9]|1[0-2])-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$";
 
 /// An instant in seconds since 1970; at the ends of the calendar what is nearest.
 pub(crate) fn time(seconds: i64) -> String {

@@ -7,6 +7,7 @@ mod auth;
 mod browse;
 mod browser;
 mod commit;
+mod contract;
 mod deltas;
 mod events;
 mod fetch;

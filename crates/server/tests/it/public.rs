@@ -3,6 +3,7 @@
 mod apps;
 mod atomic;
 mod changes;
+mod document;
 mod files;
 mod protocol;
 mod sessions;
@@ -12,6 +13,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 
+use crate::contract::contract;
 use crate::support::{Device, Raw, World};
 
 /// An app that speaks for an account.
@@ -34,7 +36,9 @@ impl<'w> App<'w> {
             .header("authorization", format!("Bearer {}", self.token))
             .header("content-type", "application/json");
         let request = request.body(Body::from(argument.to_string())).unwrap();
-        self.world.send(request).await
+        let raw = self.world.send(request).await;
+        self.hold_argument(route, &argument, &raw).await;
+        raw
     }
 
     /// Such a call that must succeed.
@@ -54,7 +58,17 @@ impl<'w> App<'w> {
             .header("authorization", format!("Bearer {}", self.token))
             .header("dropbox-api-arg", argument.to_string())
             .header("content-type", "application/octet-stream");
-        self.world.send(request.body(bytes.into()).unwrap()).await
+        let raw = self.world.send(request.body(bytes.into()).unwrap()).await;
+        self.hold_argument(route, &argument, &raw).await;
+        raw
+    }
+
+    /// What was taken is written down as what may be sent.
+    async fn hold_argument(&self, route: &str, argument: &Value, raw: &Raw) {
+        if raw.status == StatusCode::OK {
+            let contract = contract(&self.world.router).await;
+            contract.hold_argument(&format!("/2/{route}"), argument);
+        }
     }
 
     /// Puts a file; its metadata.

@@ -32,6 +32,8 @@ use http_body_util::BodyExt;
 use minicbor::{Decode, Encode};
 use tower::ServiceExt;
 
+use crate::contract::contract;
+
 pub(crate) const PASSWORD: &str = "correct horse";
 /// No test waits longer for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -205,14 +207,19 @@ impl World {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Raw {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Raw {
+        let raw = Raw {
             status: parts.status,
             headers: parts.headers,
             body,
+        };
+        if path.starts_with("/2/") {
+            contract(&self.router).await.hold(&method, &path, &raw);
         }
+        raw
     }
 
     pub(crate) async fn post<T: Encode<()>>(&self, path: &str, token: Option<&str>, message: &T) -> Raw {

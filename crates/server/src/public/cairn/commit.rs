@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use cairn_core::node::Content;
 use cairn_core::rev::Rev;
 use cairn_metadata::UploadId;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::call::Call;
 use super::super::error::{self, ApiError, ApiResult};
+use super::super::files::answers::Entries;
 use super::super::files::{self, Cursor};
 use super::super::path::PathError;
-use super::super::stone::{Union, nested, tag};
+use super::super::stone::{self, Union, nested, tag};
 use super::super::{metadata, path};
 use crate::service::files::{
     Done, FileError, Guarded, Ingested, NotDone, Operation, Put, Relocation, Side, Spot, Target,
@@ -21,47 +23,63 @@ use crate::service::files::{
 /// Operations of one call.
 const MOST_OPERATIONS: usize = 1_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Commit {
+    #[schemars(length(max = MOST_OPERATIONS))]
     operations: Vec<Entry>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(tag = ".tag", rename_all = "snake_case")]
+#[schemars(rename = "Operation")]
 enum Entry {
     CreateFolder {
+        #[schemars(extend("pattern" = path::NEW))]
         path: String,
     },
     Put {
+        #[schemars(extend("pattern" = path::NEW))]
         path: String,
         content: Source,
+        #[schemars(schema_with = "files::write_mode")]
+        #[serde(default)]
         mode: Option<Union>,
         #[serde(default)]
         strict_conflict: bool,
+        #[schemars(extend("pattern" = stone::TIME_PATTERN))]
         client_modified: Option<String>,
     },
     Move(Relocate),
     Copy(Relocate),
     Delete {
+        #[schemars(extend("pattern" = path::READ))]
         path: String,
+        #[schemars(extend("pattern" = path::REV))]
         parent_rev: Option<String>,
     },
 }
 
 /// Where a content comes from.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(tag = ".tag", rename_all = "snake_case")]
 enum Source {
     /// A session that was closed.
     UploadSession(Cursor),
     /// A file that the caller can read, in any of its states.
-    File { path: String },
+    File {
+        #[schemars(extend("pattern" = path::READ))]
+        path: String,
+    },
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "GuardedRelocation")]
 struct Relocate {
+    #[schemars(extend("pattern" = path::READ))]
     from_path: String,
+    #[schemars(extend("pattern" = path::NEW))]
     to_path: String,
+    #[schemars(extend("pattern" = path::REV))]
     parent_rev: Option<String>,
 }
 
@@ -78,7 +96,7 @@ impl From<ApiError> for Refused {
 }
 
 /// `cairn/files/commit`
-pub(in super::super) async fn commit(call: Call, argument: Commit) -> ApiResult<Value> {
+pub(in super::super) async fn commit(call: Call, argument: Commit) -> ApiResult<Entries<metadata::Metadata>> {
     if argument.operations.len() > MOST_OPERATIONS {
         return Err(ApiError::BadInput(format!(
             "operations: at most {MOST_OPERATIONS}"
@@ -111,7 +129,7 @@ pub(in super::super) async fn commit(call: Call, argument: Commit) -> ApiResult<
             Done::Gone(located) => metadata::deleted(&located.names().unwrap_or_default()),
         });
     }
-    Ok(json!({ "entries": entries }))
+    Ok(Entries { entries })
 }
 
 async fn prepare(call: &Call, entry: &Entry, sessions: &mut Vec<UploadId>) -> Result<Operation, Refused> {

@@ -1,11 +1,13 @@
 //! Many operations in one call, each on its own: what fails does not hold up the others. All are done when the call answers.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::super::call::Call;
-use super::super::error::{ApiError, ApiResult, flattened};
+use super::super::error::{ApiError, ApiResult};
+use super::super::path;
 use super::super::stone::{nested, tag};
+use super::answers::{BatchError, Deleted, Entry, FolderMade, Launch, Moved, Relocated};
 use super::write::{self, CreateFolder, Delete, Relocate};
 
 /// Entries of one batch.
@@ -13,7 +15,7 @@ const MOST_ENTRIES: usize = 1_000;
 /// Folders of one batch.
 const MOST_FOLDERS: usize = 10_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct CreateFolders {
     paths: Vec<String>,
     #[serde(default)]
@@ -21,9 +23,13 @@ pub(in super::super) struct CreateFolders {
 }
 
 /// `files/create_folder_batch`
-pub(in super::super) async fn create_folders(call: Call, argument: CreateFolders) -> ApiResult<Value> {
+pub(in super::super) async fn create_folders(
+    call: Call,
+    argument: CreateFolders,
+) -> ApiResult<Launch<FolderMade>> {
     if argument.paths.len() > MOST_FOLDERS {
-        return Ok(nested("failed", tag("too_many_files")));
+        let failed = BatchError::TooManyFiles;
+        return Ok(Launch::Failed { failed });
     }
     let mut entries = Vec::with_capacity(argument.paths.len());
     for path in argument.paths {
@@ -31,60 +37,54 @@ pub(in super::super) async fn create_folders(call: Call, argument: CreateFolders
             path,
             autorename: argument.autorename,
         };
-        entries.push(match write::make_folder(&call, folder).await {
-            Ok(Value::Object(fields)) => flattened("success", fields),
-            Ok(other) => nested("success", other),
-            Err(ApiError::Route(error)) => nested("failure", error),
-            Err(other) => return Err(other),
-        });
+        entries.push(Entry::of(write::make_folder(&call, folder).await)?);
     }
-    Ok(complete(entries))
+    Ok(Launch::Complete { entries })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Deletes {
+    #[schemars(length(max = MOST_ENTRIES))]
     entries: Vec<Delete>,
 }
 
 /// `files/delete_batch`
-pub(in super::super) async fn delete(call: Call, argument: Deletes) -> ApiResult<Value> {
+pub(in super::super) async fn delete(call: Call, argument: Deletes) -> ApiResult<Launch<Deleted>> {
     check_len(argument.entries.len())?;
     let mut entries = Vec::with_capacity(argument.entries.len());
     for entry in argument.entries {
-        entries.push(match write::remove(&call, entry).await {
-            Ok(Value::Object(fields)) => flattened("success", fields),
-            Ok(other) => nested("success", other),
-            Err(ApiError::Route(error)) => nested("failure", error),
-            Err(other) => return Err(other),
-        });
+        entries.push(Entry::of(write::remove(&call, entry).await)?);
     }
-    Ok(complete(entries))
+    Ok(Launch::Complete { entries })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct FromTo {
+    #[schemars(extend("pattern" = path::READ))]
     from_path: String,
+    #[schemars(extend("pattern" = path::NEW))]
     to_path: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Relocations {
+    #[schemars(length(max = MOST_ENTRIES))]
     entries: Vec<FromTo>,
     #[serde(default)]
     autorename: bool,
 }
 
 /// `files/move_batch_v2`
-pub(in super::super) async fn move_all(call: Call, argument: Relocations) -> ApiResult<Value> {
+pub(in super::super) async fn move_all(call: Call, argument: Relocations) -> ApiResult<Launch<Moved>> {
     relocate(call, argument, true).await
 }
 
 /// `files/copy_batch_v2`
-pub(in super::super) async fn copy_all(call: Call, argument: Relocations) -> ApiResult<Value> {
+pub(in super::super) async fn copy_all(call: Call, argument: Relocations) -> ApiResult<Launch<Moved>> {
     relocate(call, argument, false).await
 }
 
-async fn relocate(call: Call, argument: Relocations, is_move: bool) -> ApiResult<Value> {
+async fn relocate(call: Call, argument: Relocations, is_move: bool) -> ApiResult<Launch<Moved>> {
     check_len(argument.entries.len())?;
     let mut entries = Vec::with_capacity(argument.entries.len());
     for FromTo { from_path, to_path } in argument.entries {
@@ -98,16 +98,24 @@ async fn relocate(call: Call, argument: Relocations, is_move: bool) -> ApiResult
             false => write::relocate_by_copy(&call, &wanted).await,
         };
         entries.push(match done {
-            Ok(mut value) => nested("success", value["metadata"].take()),
-            Err(ApiError::Route(error)) => nested("failure", nested("relocation_error", error)),
+            Ok(done) => Entry::Success(Relocated {
+                success: done.metadata,
+            }),
+            Err(ApiError::Route(error)) => Entry::failure(nested("relocation_error", error)),
             Err(other) => return Err(other),
         });
     }
-    Ok(complete(entries))
+    Ok(Launch::Complete { entries })
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub(in super::super) struct PollJob {
+    #[serde(rename = "async_job_id")]
+    _job: String,
 }
 
 /// The routes that ask how far a batch is: none is ever under way, so there is no job to ask for.
-pub(in super::super) async fn check(_: Call, _: Value) -> ApiResult<Value> {
+pub(in super::super) async fn check(_: Call, _: PollJob) -> ApiResult<()> {
     Err(ApiError::Route(tag("invalid_async_job_id")))
 }
 
@@ -116,8 +124,4 @@ fn check_len(len: usize) -> ApiResult<()> {
         0..=MOST_ENTRIES => Ok(()),
         _ => Err(ApiError::BadInput(format!("entries: at most {MOST_ENTRIES}"))),
     }
-}
-
-fn complete(entries: Vec<Value>) -> Value {
-    json!({ ".tag": "complete", "entries": entries })
 }

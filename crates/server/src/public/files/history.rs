@@ -1,28 +1,32 @@
 //! Earlier states of a file.
 
 use cairn_core::node::Content;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::super::call::Call;
 use super::super::error::{self, ApiError, ApiResult};
 use super::super::stone::tag;
 use super::super::{metadata, path};
+use super::answers::{File, Revisions};
 use crate::service::files::{FileError, Located, Target};
 
 /// States of one answer at most, as Dropbox has it.
 const MOST: u32 = 100;
 const USUAL: u32 = 10;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct ListRevisions {
+    #[schemars(extend("pattern" = path::READ))]
     path: String,
+    #[schemars(range(min = 1, max = MOST))]
     limit: Option<u32>,
+    #[schemars(extend("pattern" = path::REV))]
     before_rev: Option<String>,
 }
 
 /// `files/list_revisions`: newest first. A file keeps its id over moves, so both modes tell the same.
-pub(in super::super) async fn list_revisions(call: Call, argument: ListRevisions) -> ApiResult<Value> {
+pub(in super::super) async fn list_revisions(call: Call, argument: ListRevisions) -> ApiResult<Revisions> {
     let shape = |error| error::lookup("path", error);
     let limit = argument.limit.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
@@ -55,8 +59,12 @@ pub(in super::super) async fn list_revisions(call: Call, argument: ListRevisions
             folders: located.folders.clone(),
         })
         .collect();
-    let entries = metadata::many(&call, &states).await?;
-    Ok(json!({ "is_deleted": is_deleted, "entries": entries, "has_more": has_more }))
+    let entries = metadata::tagged_files(&call, &states).await?;
+    Ok(Revisions {
+        is_deleted,
+        entries,
+        has_more,
+    })
 }
 
 /// What stood on a path, as if it did, or had an id.
@@ -81,14 +89,16 @@ async fn gone(call: &Call, target: &Target) -> Result<Located, FileError> {
     Ok(Located { node, folders })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Restore {
+    #[schemars(extend("pattern" = path::NEW))]
     path: String,
+    #[schemars(extend("pattern" = path::REV))]
     rev: String,
 }
 
 /// `files/restore`
-pub(in super::super) async fn restore(call: Call, argument: Restore) -> ApiResult<Value> {
+pub(in super::super) async fn restore(call: Call, argument: Restore) -> ApiResult<File> {
     let invalid = |_| ApiError::Route(tag("invalid_revision"));
     let rev = path::parse_rev(&argument.rev).map_err(|error| error.or(invalid))?;
     let at = |error| error::write("path_write", error);
@@ -102,5 +112,5 @@ pub(in super::super) async fn restore(call: Call, argument: Restore) -> ApiResul
         FileError::NotFile | FileError::NotFound => error::lookup("path_lookup", error),
         other => at(other),
     })?;
-    metadata::one(&call, &located).await
+    metadata::tagged_file(&call, &located).await
 }

@@ -3,34 +3,41 @@
 use std::sync::Arc;
 
 use cairn_metadata::NamespaceHead;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::call::Call;
 use super::super::cursor::{self, ListCursor, Position, Stage};
 use super::super::error::{self, ApiError, ApiResult};
 use super::super::stone::tag;
 use super::super::{metadata, path};
+use super::answers::{Latest, Page};
 use crate::service::browse;
 use crate::service::files::{FileError, Files, Listing, Located, News, PAGE, Scope, Spot, Step, Walk};
 use crate::state::State;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct ListFolder {
+    #[schemars(extend("pattern" = path::FOLDER))]
     path: String,
     #[serde(default)]
     recursive: bool,
+    #[schemars(range(min = 1, max = PAGE))]
     limit: Option<u32>,
+    /// There are none yet.
+    #[schemars(with = "()")]
+    #[serde(default)]
     shared_link: Option<Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Continue {
     cursor: String,
 }
 
 /// `files/list_folder`
-pub(in super::super) async fn list_folder(call: Call, argument: ListFolder) -> ApiResult<Value> {
+pub(in super::super) async fn list_folder(call: Call, argument: ListFolder) -> ApiResult<Page> {
     let (cursor, head, spot) = begin(&call, &argument).await?;
     // Whoever lists all that is below a folder gets the folder first.
     let first = match spot {
@@ -41,16 +48,17 @@ pub(in super::super) async fn list_folder(call: Call, argument: ListFolder) -> A
 }
 
 /// `files/list_folder/get_latest_cursor`: the cursor that a listing would end with.
-pub(in super::super) async fn latest_cursor(call: Call, argument: ListFolder) -> ApiResult<Value> {
+pub(in super::super) async fn latest_cursor(call: Call, argument: ListFolder) -> ApiResult<Latest> {
     let (mut cursor, head, _) = begin(&call, &argument).await?;
     cursor.stage = Stage::Following {
         after: Position::of(&head.cursor()),
     };
-    Ok(json!({ "cursor": cursor.seal(&head.incarnation) }))
+    let cursor = cursor.seal(&head.incarnation);
+    Ok(Latest { cursor })
 }
 
 /// `files/list_folder/continue`
-pub(in super::super) async fn list_folder_continue(call: Call, argument: Continue) -> ApiResult<Value> {
+pub(in super::super) async fn list_folder_continue(call: Call, argument: Continue) -> ApiResult<Page> {
     let (cursor, head) = open(&call.state, &argument.cursor).await?;
     // A confined app has no use for the cursors of others, which may lie outside its folder.
     let is_foreign = call.is_confined() && cursor.device != call.caller.device;
@@ -113,7 +121,7 @@ async fn go_on(
     cursor: ListCursor,
     head: &NamespaceHead,
     first: Option<Located>,
-) -> ApiResult<Value> {
+) -> ApiResult<Page> {
     let shape = |error| error::lookup("path", error);
     let mut entries = match &first {
         Some(located) => vec![metadata::one(call, located).await?],
@@ -124,18 +132,22 @@ async fn go_on(
         return Err(ApiError::Route(tag("reset")));
     };
     entries.extend(describe(call, news).await?);
-    let next = ListCursor { stage, ..cursor };
-    Ok(json!({ "entries": entries, "cursor": next.seal(&head.incarnation), "has_more": has_more }))
+    let cursor = ListCursor { stage, ..cursor }.seal(&head.incarnation);
+    Ok(Page {
+        entries,
+        cursor,
+        has_more,
+    })
 }
 
-type Page = (Vec<News>, Stage, bool);
+type Advance = (Vec<News>, Stage, bool);
 
 /// What comes next, and what after it; `None` when the cursor cannot be followed.
 pub(super) async fn advance(
     files: &Files<'_>,
     cursor: &ListCursor,
     head: &NamespaceHead,
-) -> Result<Option<Page>, FileError> {
+) -> Result<Option<Advance>, FileError> {
     let limit = cursor.limit as usize;
     let scope = &cursor.scope;
     match &cursor.stage {
@@ -210,7 +222,7 @@ fn here(found: Vec<Located>) -> Vec<News> {
 }
 
 /// News as clients read them.
-async fn describe(call: &Call, news: Vec<News>) -> ApiResult<Vec<Value>> {
+async fn describe(call: &Call, news: Vec<News>) -> ApiResult<Vec<metadata::Metadata>> {
     let mut entries = Vec::with_capacity(news.len());
     let mut standing = Vec::new();
     for item in news {

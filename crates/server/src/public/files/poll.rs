@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State as Shared};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use cairn_core::ids::NodeId;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::super::call::{body_argument, count};
+use super::super::call::count;
 use super::super::cursor::{ListCursor, Stage};
-use super::super::error::{ApiError, ApiResult, json_response};
+use super::super::error::{ApiError, ApiResult};
 use super::super::stone::tag;
+use super::answers::Changes;
 use super::list::{advance, open};
 use crate::auth::Author;
 use crate::notify::Subscription;
@@ -26,22 +24,17 @@ use crate::state::State;
 const MOST_SECONDS: u64 = 480;
 const USUAL_SECONDS: u64 = 30;
 
-#[derive(Deserialize)]
-struct LongPoll {
+#[derive(Deserialize, JsonSchema)]
+pub(in super::super) struct LongPoll {
     cursor: String,
+    /// Seconds.
+    #[schemars(range(max = MOST_SECONDS))]
     timeout: Option<u64>,
 }
 
 /// `files/list_folder/longpoll`
-pub(in super::super) async fn longpoll(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    match answer(&state, request).await {
-        Ok(value) => json_response(StatusCode::OK, &value),
-        Err(error) => error.into_response(),
-    }
-}
-
-async fn answer(state: &Arc<State>, request: Request) -> ApiResult<Value> {
-    let argument: LongPoll = body_argument(state, request).await?;
+pub(in super::super) async fn longpoll(state: Arc<State>, argument: LongPoll) -> ApiResult<Changes> {
+    let state = &state;
     let seconds = argument.timeout.unwrap_or(USUAL_SECONDS);
     if seconds > MOST_SECONDS {
         return Err(ApiError::BadInput(format!("timeout: at most {MOST_SECONDS}")));
@@ -65,7 +58,7 @@ async fn answer(state: &Arc<State>, request: Request) -> ApiResult<Value> {
         },
     };
     let changes = wait(&files, cursor, subscription, Duration::from_secs(seconds)).await?;
-    Ok(json!({ "changes": changes }))
+    Ok(Changes { changes })
 }
 
 /// Whether something happened in the cursor's scope before the time is over.

@@ -8,14 +8,16 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use cairn_core::node::{Content, FileContent};
 use futures::{Stream, stream};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::super::call::{Call, header_json, header_text};
 use super::super::error::{self, ApiError, ApiResult};
+use super::super::metadata::{self, Metadata};
 use super::super::range::{self, Wanted};
-use super::super::{links, metadata, path};
+use super::super::{links, path};
+use super::answers::TemporaryLink;
 use crate::error::ServiceError;
 use crate::service::files::{self, FileError, Located, Target};
 use crate::state::State;
@@ -23,15 +25,16 @@ use crate::state::State;
 /// Header with the metadata of what is sent.
 pub(super) const RESULT: &str = "dropbox-api-result";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct GetMetadata {
+    #[schemars(extend("pattern" = path::READ))]
     path: String,
     #[serde(default)]
     include_deleted: bool,
 }
 
 /// `files/get_metadata`
-pub(in super::super) async fn get_metadata(call: Call, argument: GetMetadata) -> ApiResult<Value> {
+pub(in super::super) async fn get_metadata(call: Call, argument: GetMetadata) -> ApiResult<Metadata> {
     let shape = |error| error::lookup("path", error);
     let target = path::parse(&argument.path, call.namespace()).map_err(|error| error.or(shape))?;
     let found = match call.files().find(&target).await {
@@ -46,7 +49,7 @@ pub(in super::super) async fn get_metadata(call: Call, argument: GetMetadata) ->
 }
 
 /// What stood on a path.
-async fn gone(call: &Call, target: &Target) -> Result<Value, FileError> {
+async fn gone(call: &Call, target: &Target) -> Result<Metadata, FileError> {
     let node = call.files().find_last(target).await?;
     let names = match target {
         Target::Path(names) => names.clone(),
@@ -55,22 +58,29 @@ async fn gone(call: &Call, target: &Target) -> Result<Value, FileError> {
     Ok(metadata::deleted(&names))
 }
 
-#[derive(Deserialize)]
-pub(in super::super) struct TemporaryLink {
+#[derive(Deserialize, JsonSchema)]
+pub(in super::super) struct GetTemporaryLink {
+    #[schemars(extend("pattern" = path::READ))]
     path: String,
 }
 
 /// `files/get_temporary_link`
-pub(in super::super) async fn temporary_link(call: Call, argument: TemporaryLink) -> ApiResult<Value> {
+pub(in super::super) async fn temporary_link(
+    call: Call,
+    argument: GetTemporaryLink,
+) -> ApiResult<TemporaryLink> {
     let located = file(&call, &argument.path).await?;
     let link = links::path_to(&call.state, call.namespace(), &located.node).await?;
     let link = format!("{}{link}", call.base_url()?);
-    Ok(json!({ "metadata": metadata::one(&call, &located).await?, "link": link }))
+    let metadata = metadata::tagged_file(&call, &located).await?;
+    Ok(TemporaryLink { metadata, link })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Download {
+    #[schemars(extend("pattern" = path::READ))]
     path: String,
+    #[schemars(extend("pattern" = path::REV))]
     rev: Option<String>,
 }
 
@@ -78,7 +88,7 @@ pub(in super::super) struct Download {
 pub(in super::super) async fn download(call: Call, argument: Download) -> ApiResult<Response> {
     let text = argument.rev.map_or(argument.path, |rev| format!("rev:{rev}"));
     let located = file(&call, &text).await?;
-    let result = metadata::one(&call, &located).await?;
+    let result = metadata::tagged_file(&call, &located).await?;
     let etag = format!("\"{}\"", metadata::rev(&call, &located.node));
     let mut response = match &located.node.content {
         Content::File(file) => send(&call.state, &call.headers, file.clone(), &etag).await?,

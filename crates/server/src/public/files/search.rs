@@ -3,13 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cairn_core::ids::NodeId;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::call::Call;
 use super::super::error::{self, ApiError, ApiResult};
-use super::super::stone::{Union, nested, tag};
+use super::super::stone::{self, Union};
 use super::super::{metadata, path};
+use super::answers::{Found, Match, MatchType, Matches};
 use crate::service::files::{Located, Search};
 
 /// Matches of one answer, as Dropbox has it.
@@ -19,22 +21,31 @@ const QUERY_CHARS: usize = 1_000;
 /// Letters of the longest cursor.
 const CURSOR_CHARS: usize = 16 << 10;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct SearchArgument {
+    #[schemars(length(max = QUERY_CHARS))]
     query: String,
     options: Option<Options>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 struct Options {
     #[serde(default)]
+    #[schemars(extend("pattern" = path::FOLDER))]
     path: String,
+    #[schemars(range(min = 1, max = MOST))]
     max_results: Option<usize>,
+    #[schemars(schema_with = "file_status")]
+    #[serde(default)]
     file_status: Option<Union>,
     file_extensions: Option<Vec<String>>,
 }
 
-#[derive(Deserialize)]
+fn file_status(_: &mut SchemaGenerator) -> Schema {
+    stone::one_of(&["active", "deleted"])
+}
+
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Continue {
     cursor: String,
 }
@@ -50,7 +61,7 @@ struct Cursor {
 }
 
 /// `files/search_v2`
-pub(in super::super) async fn search(call: Call, argument: SearchArgument) -> ApiResult<Value> {
+pub(in super::super) async fn search(call: Call, argument: SearchArgument) -> ApiResult<Matches> {
     let options = argument.options.unwrap_or_default();
     let limit = options.max_results.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
@@ -81,7 +92,7 @@ pub(in super::super) async fn search(call: Call, argument: SearchArgument) -> Ap
 }
 
 /// `files/search/continue_v2`
-pub(in super::super) async fn search_continue(call: Call, argument: Continue) -> ApiResult<Value> {
+pub(in super::super) async fn search_continue(call: Call, argument: Continue) -> ApiResult<Matches> {
     let text = Some(argument.cursor).filter(|text| text.len() <= CURSOR_CHARS);
     let bytes = text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
     let cursor = bytes.and_then(|bytes| serde_json::from_slice::<Cursor>(&bytes).ok());
@@ -93,7 +104,7 @@ pub(in super::super) async fn search_continue(call: Call, argument: Continue) ->
     .await
 }
 
-async fn run(call: &Call, cursor: Cursor) -> ApiResult<Value> {
+async fn run(call: &Call, cursor: Cursor) -> ApiResult<Matches> {
     let shape = |error| error::lookup("path", error);
     let target = path::parse_folder(&cursor.path, call.namespace()).map_err(|error| error.or(shape))?;
     let files = call.files();
@@ -104,7 +115,7 @@ async fn run(call: &Call, cursor: Cursor) -> ApiResult<Value> {
         .map_err(shape)?;
     let search = Search::new(&cursor.query, &cursor.extensions);
     let Some(search) = search else {
-        return Ok(json!({ "matches": [], "has_more": false }));
+        return Ok(Matches::last(Vec::new()));
     };
     let after = NodeId::new(cursor.after).ok();
     let (found, next) = files
@@ -113,18 +124,25 @@ async fn run(call: &Call, cursor: Cursor) -> ApiResult<Value> {
         .map_err(shape)?;
     let matches = matches(call, &found).await?;
     let Some(next) = next else {
-        return Ok(json!({ "matches": matches, "has_more": false }));
+        return Ok(Matches::last(matches));
     };
     let next = Cursor {
         after: next.get(),
         ..cursor
     };
     let text = serde_json::to_vec(&next).map_err(|error| ApiError::BadInput(error.to_string()))?;
-    Ok(json!({ "matches": matches, "has_more": true, "cursor": URL_SAFE_NO_PAD.encode(text) }))
+    Ok(Matches {
+        matches,
+        has_more: true,
+        cursor: Some(URL_SAFE_NO_PAD.encode(text)),
+    })
 }
 
-async fn matches(call: &Call, found: &[Located]) -> ApiResult<Vec<Value>> {
+async fn matches(call: &Call, found: &[Located]) -> ApiResult<Vec<Match>> {
     let all = metadata::many(call, found).await?;
-    let one = |metadata| json!({ "metadata": nested("metadata", metadata), "match_type": tag("filename") });
+    let one = |metadata| Match {
+        metadata: Found::Metadata { metadata },
+        match_type: MatchType::Filename,
+    };
     Ok(all.into_iter().map(one).collect())
 }

@@ -5,13 +5,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cairn_core::node::FileContent;
 use cairn_metadata::{PieceOutcome, Upload, UploadId};
 use futures::{StreamExt, TryStreamExt, stream};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::call::{Call, too_large};
-use super::super::error::{self, ApiError, ApiResult, flattened};
-use super::super::stone::{Union, nested, tag};
-use super::super::{metadata, path};
+use super::super::error::{self, ApiError, ApiResult};
+use super::super::metadata::{self, FileMetadata};
+use super::super::path;
+use super::super::stone::{self, Union, nested, tag};
+use super::answers::{Appended, Done, Entries, Entry, File, Finished, Launch, Session, Sessions};
 use super::write::CommitInfo;
 use crate::body::BodyReader;
 use crate::service::files::{FileError, Ingest, Ingested};
@@ -26,21 +29,27 @@ const MOST_PIECES: usize = 500;
 /// Entries of a batch that are committed at once.
 const AT_ONCE: usize = 8;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Start {
     #[serde(default)]
     close: bool,
+    #[schemars(schema_with = "session_type")]
+    #[serde(default)]
     session_type: Option<Union>,
     content_hash: Option<String>,
 }
 
-#[derive(Deserialize)]
+fn session_type(_: &mut SchemaGenerator) -> Schema {
+    stone::one_of(&["sequential", "concurrent"])
+}
+
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Cursor {
     session_id: String,
     offset: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Append {
     cursor: Cursor,
     #[serde(default)]
@@ -48,7 +57,7 @@ pub(in super::super) struct Append {
     content_hash: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Finish {
     cursor: Cursor,
     commit: CommitInfo,
@@ -56,7 +65,7 @@ pub(in super::super) struct Finish {
 }
 
 /// `files/upload_session/start`
-pub(in super::super) async fn start(call: Call, argument: Start, body: BodyReader) -> ApiResult<Value> {
+pub(in super::super) async fn start(call: Call, argument: Start, body: BodyReader) -> ApiResult<Session> {
     let concurrent = is_concurrent(argument.session_type.as_ref())?;
     let content = receive(&call, body, argument.content_hash.as_deref())
         .await?
@@ -72,11 +81,12 @@ pub(in super::super) async fn start(call: Call, argument: Start, body: BodyReade
         let added = call.files().add_piece(id, 0, &content, argument.close).await;
         added.map_err(service)?;
     }
-    Ok(json!({ "session_id": text(id) }))
+    let session_id = text(id);
+    Ok(Session { session_id })
 }
 
 /// `files/upload_session/append_v2`
-pub(in super::super) async fn append(call: Call, argument: Append, body: BodyReader) -> ApiResult<Value> {
+pub(in super::super) async fn append(call: Call, argument: Append, body: BodyReader) -> ApiResult<()> {
     let upload = find(&call, &argument.cursor).await?.ok_or_else(not_found)?;
     // Before the bytes are read: they may be many.
     check_start(&upload, argument.cursor.offset).map_err(ApiError::Route)?;
@@ -84,12 +94,11 @@ pub(in super::super) async fn append(call: Call, argument: Append, body: BodyRea
         .await?
         .content;
     let added = add(&call, &upload, argument.cursor.offset, &content, argument.close).await?;
-    added.map_err(ApiError::Route)?;
-    Ok(Value::Null)
+    added.map_err(ApiError::Route)
 }
 
 /// `files/upload_session/finish`
-pub(in super::super) async fn finish(call: Call, argument: Finish, body: BodyReader) -> ApiResult<Value> {
+pub(in super::super) async fn finish(call: Call, argument: Finish, body: BodyReader) -> ApiResult<File> {
     let lookup = |error| ApiError::Route(nested("lookup_failed", error));
     let found = find(&call, &argument.cursor).await?;
     let mut upload = found.ok_or_else(|| lookup(tag("not_found")))?;
@@ -111,46 +120,46 @@ pub(in super::super) async fn finish(call: Call, argument: Finish, body: BodyRea
     if upload.concurrent && upload.total.is_none() {
         return Err(ApiError::Route(tag("concurrent_session_not_closed")));
     }
-    commit(&call, &upload, &argument.commit).await
+    let committed = commit(&call, &upload, &argument.commit).await;
+    committed.map(File::File)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct FinishBatch {
+    #[schemars(length(max = MOST_ENTRIES))]
     entries: Vec<Finish>,
 }
 
 /// `files/upload_session/finish_batch_v2`
-pub(in super::super) async fn finish_batch(call: Call, argument: FinishBatch) -> ApiResult<Value> {
+pub(in super::super) async fn finish_batch(
+    call: Call,
+    argument: FinishBatch,
+) -> ApiResult<Entries<Finished>> {
     if argument.entries.len() > MOST_ENTRIES {
         return Err(ApiError::BadInput(format!("entries: at most {MOST_ENTRIES}")));
     }
     let call = &call;
     let finished = stream::iter(argument.entries).map(|entry| finish_entry(call, entry));
-    let entries: Vec<Value> = finished.buffered(AT_ONCE).try_collect().await?;
-    Ok(json!({ "entries": entries }))
+    let entries = finished.buffered(AT_ONCE).try_collect().await?;
+    Ok(Entries { entries })
 }
 
 /// `files/upload_session/finish_batch`: done when it answers.
-pub(in super::super) async fn finish_batch_v1(call: Call, argument: FinishBatch) -> ApiResult<Value> {
-    let mut result = finish_batch(call, argument).await?;
-    if let Some(fields) = result.as_object_mut() {
-        fields.insert(".tag".into(), "complete".into());
-    }
-    Ok(result)
+pub(in super::super) async fn finish_batch_v1(
+    call: Call,
+    argument: FinishBatch,
+) -> ApiResult<Launch<Finished>> {
+    let Entries { entries } = finish_batch(call, argument).await?;
+    Ok(Launch::Complete { entries })
 }
 
-async fn finish_entry(call: &Call, entry: Finish) -> ApiResult<Value> {
+async fn finish_entry(call: &Call, entry: Finish) -> ApiResult<Finished> {
     let finished = async {
         let lookup = |error| ApiError::Route(nested("lookup_failed", error));
         let upload = closed(call, &entry.cursor).await?.map_err(lookup)?;
         commit(call, &upload, &entry.commit).await
     };
-    match finished.await {
-        Ok(Value::Object(fields)) => Ok(flattened("success", fields)),
-        Ok(other) => Ok(nested("success", other)),
-        Err(ApiError::Route(error)) => Ok(nested("failure", error)),
-        Err(other) => Err(other),
-    }
+    Entry::of(finished.await)
 }
 
 /// A session that has all its bytes; the inner error is an `UploadSessionLookupError`.
@@ -167,28 +176,31 @@ pub(in super::super) async fn closed(call: &Call, cursor: &Cursor) -> ApiResult<
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct StartBatch {
+    #[schemars(range(min = 1, max = MOST_ENTRIES))]
     num_sessions: usize,
+    #[schemars(schema_with = "session_type")]
+    #[serde(default)]
     session_type: Option<Union>,
 }
 
 /// `files/upload_session/start_batch`
-pub(in super::super) async fn start_batch(call: Call, argument: StartBatch) -> ApiResult<Value> {
+pub(in super::super) async fn start_batch(call: Call, argument: StartBatch) -> ApiResult<Sessions> {
     if !(1..=MOST_ENTRIES).contains(&argument.num_sessions) {
         return Err(ApiError::BadInput(format!(
             "num_sessions: must be 1 to {MOST_ENTRIES}"
         )));
     }
     let concurrent = is_concurrent(argument.session_type.as_ref())?;
-    let mut ids = Vec::with_capacity(argument.num_sessions);
+    let mut session_ids = Vec::with_capacity(argument.num_sessions);
     for _ in 0..argument.num_sessions {
-        ids.push(text(begin(&call, concurrent).await?));
+        session_ids.push(text(begin(&call, concurrent).await?));
     }
-    Ok(json!({ "session_ids": ids }))
+    Ok(Sessions { session_ids })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct BatchPiece {
     cursor: Cursor,
     length: u64,
@@ -196,8 +208,9 @@ struct BatchPiece {
     close: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct AppendBatch {
+    #[schemars(length(max = MOST_PIECES))]
     entries: Vec<BatchPiece>,
     content_hash: Option<String>,
 }
@@ -208,7 +221,7 @@ pub(in super::super) async fn append_batch(
     call: Call,
     argument: AppendBatch,
     mut body: BodyReader,
-) -> ApiResult<Value> {
+) -> ApiResult<Entries<Appended>> {
     if argument.entries.len() > MOST_PIECES {
         return Err(ApiError::BadInput(format!("entries: at most {MOST_PIECES}")));
     }
@@ -244,11 +257,11 @@ pub(in super::super) async fn append_batch(
             Some(upload) => add(&call, &upload, entry.cursor.offset, &piece.content, entry.close).await?,
         };
         entries.push(match added {
-            Ok(()) => tag("success"),
-            Err(error) => nested("failure", error),
+            Ok(()) => Entry::Success(Done {}),
+            Err(error) => Entry::failure(error),
         });
     }
-    Ok(json!({ "entries": entries }))
+    Ok(Entries { entries })
 }
 
 fn is_concurrent(kind: Option<&Union>) -> ApiResult<bool> {
@@ -330,7 +343,7 @@ fn check_start(upload: &Upload, start: u64) -> Result<(), Value> {
 }
 
 /// Puts what has come where it goes. The session stays for another try when that fails.
-async fn commit(call: &Call, upload: &Upload, info: &CommitInfo) -> ApiResult<Value> {
+async fn commit(call: &Call, upload: &Upload, info: &CommitInfo) -> ApiResult<FileMetadata> {
     let shape = |error| error::write("path", error);
     let how = info.how(call)?;
     let target = path::parse_new(info.path(), call.namespace()).map_err(|error| error.or(shape))?;
@@ -339,7 +352,7 @@ async fn commit(call: &Call, upload: &Upload, info: &CommitInfo) -> ApiResult<Va
     let ingested = assembled.ok_or_else(|| ApiError::Route(tag("concurrent_session_missing_data")))?;
     let located = files.put(&target, &ingested, &how).await.map_err(shape)?;
     files.end_upload(upload.id).await.map_err(service)?;
-    metadata::one(call, &located).await
+    metadata::file(call, &located).await
 }
 
 fn service(error: FileError) -> ApiError {

@@ -7,13 +7,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cairn_core::node::{Content, FileContent};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 
 use super::super::call::{Call, header_json};
 use super::super::error::{ApiError, ApiResult};
 use super::super::metadata;
-use super::super::stone::{Union, nested, tag};
+use super::super::path;
+use super::super::stone::{self, Union, tag};
+use super::answers::{Entries, Entry, Preview, Thumbnail, ThumbnailMade};
 use super::read::{RESULT, file};
 use crate::service::files::{Fit, Format, Located, ThumbnailError, Wanted, thumbnail};
 
@@ -22,23 +24,68 @@ const MOST_ENTRIES: usize = 25;
 /// What is looked at; the name decides, as with Dropbox.
 const EXTENSIONS: [&str; 8] = [".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp"];
 
+/// A fixed ladder of sizes: the cache is not filled with those in between.
+const SIZES: [(&str, u32, u32); 10] = [
+    ("w32h32", 32, 32),
+    ("w64h64", 64, 64),
+    ("w128h128", 128, 128),
+    ("w256h256", 256, 256),
+    ("w480h320", 480, 320),
+    ("w640h480", 640, 480),
+    ("w960h640", 960, 640),
+    ("w1024h768", 1024, 768),
+    ("w2048h1536", 2048, 1536),
+    ("w3200h2400", 3200, 2400),
+];
+
 /// How a picture is to be made small.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Shape {
+    #[schemars(schema_with = "format_shape")]
+    #[serde(default)]
     format: Option<Union>,
+    #[schemars(schema_with = "size_shape")]
+    #[serde(default)]
     size: Option<Union>,
+    #[schemars(schema_with = "mode_shape")]
+    #[serde(default)]
     mode: Option<Union>,
 }
 
-#[derive(Deserialize)]
+fn format_shape(_: &mut SchemaGenerator) -> Schema {
+    stone::one_of(&["jpeg", "png", "webp"])
+}
+
+fn size_shape(_: &mut SchemaGenerator) -> Schema {
+    stone::one_of(&SIZES.map(|(name, _, _)| name))
+}
+
+fn mode_shape(_: &mut SchemaGenerator) -> Schema {
+    stone::one_of(&["strict", "bestfit", "fitone_bestfit", "original"])
+}
+
+fn resource_shape(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            ".tag": { "const": "path" },
+            "path": { "type": "string", "pattern": path::READ },
+        },
+        "required": [".tag", "path"],
+    })
+}
+
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct GetThumbnail {
+    #[schemars(extend("pattern" = path::READ))]
     path: String,
     #[serde(flatten)]
     shape: Shape,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct GetThumbnailV2 {
+    #[schemars(schema_with = "resource_shape")]
     resource: Union,
     #[serde(flatten)]
     shape: Shape,
@@ -47,7 +94,7 @@ pub(in super::super) struct GetThumbnailV2 {
 /// `files/get_thumbnail`
 pub(in super::super) async fn get_thumbnail(call: Call, argument: GetThumbnail) -> ApiResult<Response> {
     let (located, picture, wanted) = make(&call, &argument.path, &argument.shape).await?;
-    let result = metadata::one(&call, &located).await?;
+    let result = metadata::tagged_file(&call, &located).await?;
     Ok(respond(picture, wanted, &result))
 }
 
@@ -62,33 +109,33 @@ pub(in super::super) async fn get_thumbnail_v2(call: Call, argument: GetThumbnai
         }
     };
     let (located, picture, wanted) = make(&call, path, &argument.shape).await?;
-    let result = json!({ "file_metadata": metadata::one(&call, &located).await? });
+    let file_metadata = metadata::tagged_file(&call, &located).await?;
+    let result = Preview { file_metadata };
     Ok(respond(picture, wanted, &result))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Batch {
+    #[schemars(length(max = MOST_ENTRIES))]
     entries: Vec<GetThumbnail>,
 }
 
 /// `files/get_thumbnail_batch`
-pub(in super::super) async fn batch(call: Call, argument: Batch) -> ApiResult<Value> {
+pub(in super::super) async fn batch(call: Call, argument: Batch) -> ApiResult<Entries<ThumbnailMade>> {
     if argument.entries.len() > MOST_ENTRIES {
         return Err(ApiError::Route(tag("too_many_files")));
     }
     let mut entries = Vec::with_capacity(argument.entries.len());
     for entry in argument.entries {
-        entries.push(match make(&call, &entry.path, &entry.shape).await {
-            Ok((located, picture, _)) => json!({
-                ".tag": "success",
-                "metadata": metadata::one(&call, &located).await?,
-                "thumbnail": STANDARD.encode(picture),
-            }),
-            Err(ApiError::Route(error)) => nested("failure", error),
-            Err(other) => return Err(other),
-        });
+        let made = async {
+            let (located, picture, _) = make(&call, &entry.path, &entry.shape).await?;
+            let metadata = metadata::tagged_file(&call, &located).await?;
+            let thumbnail = STANDARD.encode(picture);
+            Ok(Thumbnail { metadata, thumbnail })
+        };
+        entries.push(Entry::of(made.await)?);
     }
-    Ok(json!({ "entries": entries }))
+    Ok(Entries { entries })
 }
 
 async fn make(call: &Call, path: &str, shape: &Shape) -> ApiResult<(Located, Bytes, Wanted)> {
@@ -135,20 +182,10 @@ impl Shape {
             "original" => Fit::Original,
             other => return Err(ApiError::BadInput(format!("mode: {other:?} is none"))),
         };
-        // A fixed ladder of sizes: the cache is not filled with those in between.
-        let (width, height) = match size.as_str() {
-            "w32h32" => (32, 32),
-            "w64h64" => (64, 64),
-            "w128h128" => (128, 128),
-            "w256h256" => (256, 256),
-            "w480h320" => (480, 320),
-            "w640h480" => (640, 480),
-            "w960h640" => (960, 640),
-            "w1024h768" => (1024, 768),
-            "w2048h1536" => (2048, 1536),
-            "w3200h2400" => (3200, 2400),
-            other => return Err(ApiError::BadInput(format!("size: {other:?} is none"))),
-        };
+        let (_, width, height) = SIZES
+            .into_iter()
+            .find(|(name, _, _)| *name == size)
+            .ok_or_else(|| ApiError::BadInput(format!("size: {size:?} is none")))?;
         Ok(Wanted {
             format,
             width,
@@ -158,7 +195,7 @@ impl Shape {
     }
 }
 
-fn respond(picture: Bytes, wanted: Wanted, result: &Value) -> Response {
+fn respond(picture: Bytes, wanted: Wanted, result: &impl Serialize) -> Response {
     let kind = match wanted.format {
         Format::Jpeg => "image/jpeg",
         Format::Png => "image/png",

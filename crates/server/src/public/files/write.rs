@@ -1,25 +1,46 @@
 //! Puts, makes, moves, copies and deletes.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::super::call::{Call, too_large};
 use super::super::error::{self, ApiError, ApiResult, flattened};
 use super::super::stone::{self, Union, tag};
 use super::super::{metadata, path, users};
+use super::answers::{File, Wrapped};
 use crate::body::BodyReader;
 use crate::service::files::{FileError, Ingest, Located, Mode, Put, Relocation};
 
 /// How a file is put where it goes; the same for an upload and for the end of a session.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct CommitInfo {
+    #[schemars(extend("pattern" = path::NEW))]
     path: String,
+    #[schemars(schema_with = "write_mode")]
+    #[serde(default)]
     mode: Option<Union>,
     #[serde(default)]
     autorename: bool,
+    #[schemars(extend("pattern" = stone::TIME_PATTERN))]
     client_modified: Option<String>,
     #[serde(default)]
     strict_conflict: bool,
+}
+
+/// Writes a `WriteMode` down.
+pub(in super::super) fn write_mode(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [
+        stone::one_of(&["add", "overwrite"]),
+        {
+            "type": "object",
+            "properties": {
+                ".tag": { "const": "update" },
+                "update": { "type": "string", "pattern": path::REV },
+            },
+            "required": [".tag", "update"],
+        },
+    ] })
 }
 
 impl CommitInfo {
@@ -68,7 +89,7 @@ pub(in super::super) fn modified(text: Option<&str>) -> ApiResult<Option<i64>> {
     })?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Upload {
     #[serde(flatten)]
     commit: CommitInfo,
@@ -76,7 +97,7 @@ pub(in super::super) struct Upload {
 }
 
 /// `files/upload`
-pub(in super::super) async fn upload(call: Call, argument: Upload, mut body: BodyReader) -> ApiResult<Value> {
+pub(in super::super) async fn upload(call: Call, argument: Upload, mut body: BodyReader) -> ApiResult<File> {
     let how = argument.commit.how(&call)?;
     let target =
         path::parse_new(argument.commit.path(), call.namespace()).map_err(|error| error.or(upload_error))?;
@@ -94,7 +115,7 @@ pub(in super::super) async fn upload(call: Call, argument: Upload, mut body: Bod
         .put(&target, &ingested, &how)
         .await
         .map_err(upload_error)?;
-    metadata::one(&call, &located).await
+    metadata::tagged_file(&call, &located).await
 }
 
 /// An `UploadError`: why the file could not be put, and where its bytes wait. They wait nowhere.
@@ -109,39 +130,42 @@ fn upload_error(error: FileError) -> ApiError {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct CreateFolder {
+    #[schemars(extend("pattern" = path::NEW))]
     pub(super) path: String,
     #[serde(default)]
     pub(super) autorename: bool,
 }
 
 /// `files/create_folder_v2`
-pub(in super::super) async fn create_folder(call: Call, argument: CreateFolder) -> ApiResult<Value> {
+pub(in super::super) async fn create_folder(call: Call, argument: CreateFolder) -> ApiResult<Wrapped> {
     make_folder(&call, argument).await
 }
 
 /// Makes a folder.
-pub(super) async fn make_folder(call: &Call, argument: CreateFolder) -> ApiResult<Value> {
+pub(super) async fn make_folder(call: &Call, argument: CreateFolder) -> ApiResult<Wrapped> {
     let shape = |error| error::write("path", error);
     let target = path::parse_new(&argument.path, call.namespace()).map_err(|error| error.or(shape))?;
     let made = call.files().make_folder(&target, argument.autorename).await;
     wrapped(call, &made.map_err(shape)?).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Delete {
+    #[schemars(extend("pattern" = path::READ))]
     path: String,
+    #[schemars(extend("pattern" = path::REV))]
     parent_rev: Option<String>,
 }
 
 /// `files/delete_v2`
-pub(in super::super) async fn delete(call: Call, argument: Delete) -> ApiResult<Value> {
+pub(in super::super) async fn delete(call: Call, argument: Delete) -> ApiResult<Wrapped> {
     remove(&call, argument).await
 }
 
 /// Deletes.
-pub(super) async fn remove(call: &Call, argument: Delete) -> ApiResult<Value> {
+pub(super) async fn remove(call: &Call, argument: Delete) -> ApiResult<Wrapped> {
     let target = path::parse(&argument.path, call.namespace()).map_err(|error| error.or(delete_error))?;
     let rev = argument.parent_rev.as_deref().map(path::parse_rev).transpose();
     let rev = rev.map_err(|error| error.or(delete_error))?;
@@ -159,9 +183,11 @@ fn delete_error(error: FileError) -> ApiError {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Relocate {
+    #[schemars(extend("pattern" = path::READ))]
     pub(super) from_path: String,
+    #[schemars(extend("pattern" = path::NEW))]
     pub(super) to_path: String,
     #[serde(default)]
     pub(super) autorename: bool,
@@ -180,17 +206,17 @@ impl Relocate {
 }
 
 /// `files/move_v2`
-pub(in super::super) async fn move_to(call: Call, argument: Relocate) -> ApiResult<Value> {
+pub(in super::super) async fn move_to(call: Call, argument: Relocate) -> ApiResult<Wrapped> {
     relocate_by_move(&call, &argument).await
 }
 
 /// `files/copy_v2`
-pub(in super::super) async fn copy_to(call: Call, argument: Relocate) -> ApiResult<Value> {
+pub(in super::super) async fn copy_to(call: Call, argument: Relocate) -> ApiResult<Wrapped> {
     relocate_by_copy(&call, &argument).await
 }
 
 /// Moves.
-pub(super) async fn relocate_by_move(call: &Call, argument: &Relocate) -> ApiResult<Value> {
+pub(super) async fn relocate_by_move(call: &Call, argument: &Relocate) -> ApiResult<Wrapped> {
     let wanted = argument.wanted(call)?;
     let source = source(call, &wanted).await?;
     let moved = call.files().move_to(source, &wanted).await;
@@ -203,7 +229,7 @@ pub(super) async fn relocate_by_move(call: &Call, argument: &Relocate) -> ApiRes
 }
 
 /// Copies.
-pub(super) async fn relocate_by_copy(call: &Call, argument: &Relocate) -> ApiResult<Value> {
+pub(super) async fn relocate_by_copy(call: &Call, argument: &Relocate) -> ApiResult<Wrapped> {
     let wanted = argument.wanted(call)?;
     let source = source(call, &wanted).await?;
     let copied = call.files().copy_to(source, &wanted).await;
@@ -231,6 +257,7 @@ fn relocation_error(error: FileError, into_itself: &str) -> ApiError {
 }
 
 /// `{"metadata": …}`
-async fn wrapped(call: &Call, located: &Located) -> ApiResult<Value> {
-    Ok(json!({ "metadata": metadata::one(call, located).await? }))
+async fn wrapped(call: &Call, located: &Located) -> ApiResult<Wrapped> {
+    let metadata = metadata::one(call, located).await?;
+    Ok(Wrapped { metadata })
 }

@@ -4,20 +4,22 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cairn_core::node::Content;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::super::call::{Call, header_json, header_text};
 use super::super::error::{self, ApiError, ApiResult};
 use super::super::range::{self, Wanted};
 use super::super::stone::tag;
 use super::super::{metadata, path};
+use super::answers::Wrapped;
 use super::read::{RESULT, body_of};
 use crate::service::browse;
 use crate::service::files::FileError;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct DownloadZip {
+    #[schemars(extend("pattern" = path::READ))]
     path: String,
 }
 
@@ -36,7 +38,8 @@ pub(in super::super) async fn download_zip(call: Call, argument: DownloadZip) ->
     }
     let head = browse::head(&call.state, call.namespace()).await?;
     let archive = call.files().archive(&folder).await.map_err(shape)?;
-    let result = json!({ "metadata": metadata::one(&call, &folder).await? });
+    let metadata = metadata::one(&call, &folder).await?;
+    let result = Wrapped { metadata };
     let len = archive.len;
     let etag = format!("\"zip-{}-{}\"", folder.node.id, head.seq);
     // A part of an archive that has changed since is of no use.
