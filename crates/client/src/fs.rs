@@ -441,8 +441,10 @@ pub trait Filesystem: Send + Sync + 'static {
     /// The coarsest step of this filesystem's timestamps, in nanoseconds, for the racily-clean rule.
     fn timestamp_step_ns(&self) -> u64;
 
-    /// A name of this run of the machine, from its start until it is shut down or loses power; `None` where nothing tells.
-    fn machine_run(&self) -> Option<String>;
+    /// A name of the time in which nothing that was written can have been lost: of one run of the machine and one mount of
+    /// the root. Another one after the machine was started or the disk put back; `None` where nothing tells, as of disks that
+    /// another machine serves.
+    fn session(&self) -> Option<String>;
 
     /// Whether the filesystem keeps an exec bit; where it does not, what [`Metadata::executable`] says means nothing.
     fn keeps_exec_bit(&self) -> bool {

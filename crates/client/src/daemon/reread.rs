@@ -23,6 +23,8 @@ use crate::state::{LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
 
 /// The setting that holds the last moment at which the machine is known to have been running: a [`Beat`].
 const RUNNING_SETTING: &str = "running-at";
+/// The setting that names the session of the disk in which what a loss of power may have damaged was read again.
+const REREAD_SETTING: &str = "reread-in";
 /// Rows that are loaded at once.
 const AT_ONCE: usize = 500;
 /// Files that are read at once after a start, while everything waits: enough that a disk has always something to do.
@@ -69,13 +71,24 @@ impl Daemon {
     }
 
     async fn has_reread_after_start(&self) -> bool {
-        match self.try_reread_after_start().await {
+        match self.reread_unless_done().await {
             Ok(()) => true,
             Err(error) => {
                 tracing::debug!(%error, "files could not be read again after the start");
                 false
             }
         }
+    }
+
+    /// Once in a session of the disk: who was only killed has lost nothing that was written.
+    async fn reread_unless_done(&self) -> Result<(), DaemonError> {
+        let state = &self.engine.state;
+        let session = self.engine.fs.session();
+        if session.is_some() && session == state.setting(REREAD_SETTING).await? {
+            return Ok(());
+        }
+        self.try_reread_after_start().await?;
+        Ok(state.set_setting(REREAD_SETTING, session.as_deref()).await?)
     }
 
     async fn try_reread_after_start(&self) -> Result<(), DaemonError> {

@@ -76,8 +76,10 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Describes an open root.
     fn root_traits(&self, root: &Self::Folder) -> RootTraits;
 
-    /// A name of this run of the machine, from its start until it is shut down or loses power; `None` where nothing tells.
-    fn machine_run(&self) -> Option<String>;
+    /// A name of the time in which nothing that was written can have been lost: of one run of the machine and one mount of
+    /// the root. Another one after the machine was started or the disk put back; `None` where nothing tells, as of disks that
+    /// another machine serves.
+    fn session(&self, root: &Self::Folder) -> Option<String>;
 
     /// Opens a folder below another, beneath it and through no link and no mount. Without names the folder itself. The
     /// names have been checked: each is one name, neither `.` nor `..`; they need not be UTF-8.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cairn_core::node::LinkTarget;
@@ -28,6 +29,7 @@ pub(crate) struct FaultyFilesystem {
     inner: Arc<dyn Filesystem>,
     faults: Arc<Mutex<Faults>>,
     clones: bool,
+    session: AtomicU64,
 }
 
 type Faults = VecDeque<(&'static str, Fault)>;
@@ -52,7 +54,13 @@ impl FaultyFilesystem {
             inner,
             faults: Arc::default(),
             clones: false,
+            session: AtomicU64::new(1),
         }
+    }
+
+    /// As after a loss of power, or after the disk was taken away and put back.
+    pub(crate) fn begin_session(&self) {
+        self.session.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Has files share their bytes as far as can be seen, whatever the disk can do.
@@ -235,7 +243,7 @@ impl Filesystem for FaultyFilesystem {
         self.inner.timestamp_step_ns()
     }
 
-    fn machine_run(&self) -> Option<String> {
-        self.inner.machine_run()
+    fn session(&self) -> Option<String> {
+        Some(self.session.load(Ordering::Relaxed).to_string())
     }
 }

@@ -99,9 +99,10 @@ impl Disk for LinuxDisk {
         root.root.traits()
     }
 
-    fn machine_run(&self) -> Option<String> {
-        let text = std::fs::read_to_string(BOOT_ID).ok()?;
-        Some(text.trim().to_owned())
+    fn session(&self, root: &LinuxFolder) -> Option<String> {
+        let mount = root.root.lasting_mount()?;
+        let boot = std::fs::read_to_string(BOOT_ID).ok()?;
+        Some(format!("{} {mount}", boot.trim()))
     }
 
     fn open_folder<N: AsRef<OsStr>>(&self, base: &LinuxFolder, names: &[N]) -> io::Result<LinuxFolder> {

@@ -407,8 +407,8 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
         self.root().traits.timestamp_step_ns
     }
 
-    fn machine_run(&self) -> Option<String> {
-        self.disk.machine_run()
+    fn session(&self) -> Option<String> {
+        self.disk.session(&self.root().folder)
     }
 
     fn keeps_exec_bit(&self) -> bool {

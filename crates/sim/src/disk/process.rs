@@ -168,8 +168,9 @@ impl Disk for ProcessDisk {
         }
     }
 
-    fn machine_run(&self) -> Option<String> {
-        Some(self.life.boot.to_string())
+    fn session(&self, root: &SimFolder) -> Option<String> {
+        let state = self.disk.lock();
+        Some(format!("{} {:?}", self.life.boot, root.0.identity(&state)))
     }
 
     fn open_folder<N: AsRef<OsStr>>(&self, base: &SimFolder, names: &[N]) -> io::Result<SimFolder> {

@@ -18,8 +18,8 @@ use crate::state::StateResult;
 pub(super) const ROUND_SETTING: &str = "reread-round";
 /// The setting that is there during a round of a day.
 const HURRY_SETTING: &str = "reread-hurry";
-/// The setting that names the run of the machine in which a daemon follows the folder; none after it ended in order.
-pub(super) const MACHINE_SETTING: &str = "followed-in";
+/// The setting that names the session of the disk in which a daemon follows the folder; none after it ended in order.
+pub(super) const FOLLOWED_SETTING: &str = "followed-in";
 /// How often the rolling check reads a slice.
 const SLICE_EVERY: Duration = Duration::from_secs(3_600);
 /// Slices of a round: each file is read once in 30 days of running.
@@ -28,25 +28,25 @@ const SLICES: u64 = 30 * 24;
 const HURRIED_SLICES: u64 = 24;
 
 impl Daemon {
-    /// Notes in which run of the machine the folder is followed. If it was followed in an earlier one to its very end, all
+    /// Notes in which session of the disk the folder is followed. If it was followed in an earlier one to its very end, all
     /// files are to be read within a day.
     pub(in super::super) async fn begin_following(&self) -> StateResult<()> {
         let state = &self.engine.state;
-        let now = self.engine.fs.machine_run();
-        let before = state.setting(MACHINE_SETTING).await?;
+        let now = self.engine.fs.session();
+        let before = state.setting(FOLLOWED_SETTING).await?;
         if before.is_some_and(|before| now.as_deref() != Some(&before)) {
             state.set_setting(ROUND_SETTING, None).await?;
             state.set_setting(HURRY_SETTING, Some("1")).await?;
         }
         state
-            .set_setting(MACHINE_SETTING, Some(&now.unwrap_or_default()))
+            .set_setting(FOLLOWED_SETTING, Some(&now.unwrap_or_default()))
             .await
     }
 
     /// Notes that the folder is followed no more. What is written until the machine goes off is left to the round of a
     /// month, since it may well be shut down in order.
     pub(in super::super) async fn end_following(&self) -> StateResult<()> {
-        self.engine.state.set_setting(MACHINE_SETTING, None).await
+        self.engine.state.set_setting(FOLLOWED_SETTING, None).await
     }
 
     /// Reads a slice of all files every hour.

@@ -60,6 +60,14 @@ async fn was_running_at(device: &Device, ms: i64) {
         .unwrap();
 }
 
+/// What the next scan reads in any case, and no check for damage.
+fn unsure(row: &LocalRow) -> LocalRow {
+    LocalRow {
+        is_unsure: true,
+        ..row.clone()
+    }
+}
+
 async fn synced(device: &Device, row: &LocalRow) -> Option<Entry> {
     device.state.synced(device.namespace, row.node).await.unwrap()
 }
@@ -93,24 +101,36 @@ async fn damage_after_a_start_leaves_the_server_its_version() {
 }
 
 #[tokio::test]
+async fn who_was_only_killed_reads_nothing_again() {
+    let (device, daemon, row, found) = damaged().await;
+    was_running_at(&device, 0).await;
+    device.put_row(unsure(&row)).await;
+    assert!(daemon.reread_after_start().await);
+    device.put_row(row.clone()).await;
+    was_running_at(&device, 0).await;
+    assert!(daemon.reread_after_start().await);
+    assert_eq!(device.row(PATH).await, row);
+    device.fs.begin_session();
+    assert!(daemon.reread_after_start().await);
+    assert_eq!(device.row(PATH).await.entry.substance, found);
+}
+
+#[tokio::test]
 async fn a_start_long_after_the_last_one_hides_nothing_from_the_next() {
     let (device, daemon, row, found) = damaged().await;
     was_running_at(&device, 1_000).await;
-    device
-        .put_row(LocalRow {
-            is_unsure: true,
-            ..row.clone()
-        })
-        .await;
+    device.put_row(unsure(&row)).await;
     assert!(daemon.reread_after_start().await);
     // The clock may have been set since the file was written, and its bytes go with the power now.
     device.put_row(row.clone()).await;
+    device.fs.begin_session();
     let parts = parts(&device, Vec::new());
     let next = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
     assert_eq!(next.last_beat().await.unwrap().unwrap().moment.as_millis(), 1_000);
     assert!(next.reread_after_start().await);
     assert_eq!(device.row(PATH).await.entry.substance, found);
     // A life that is over at once sees nothing of the sort, and its reading is the last.
+    device.fs.begin_session();
     let begun = next.reread_once_after_start().await.unwrap();
     assert!(next.last_beat().await.unwrap().unwrap().moment.as_millis() > 1_000);
     // What was written long before such a life ends need not be read again either.
@@ -200,6 +220,7 @@ async fn what_is_not_as_remembered_after_a_start_is_left_to_the_scan() {
     assert_eq!(now.entry, row.entry);
     assert!(now.is_unsure, "wherever it is now, it is read");
     // Known to be in doubt already.
+    device.fs.begin_session();
     assert!(daemon.reread_after_start().await);
     assert_eq!(device.row(PATH).await, now);
 }
@@ -221,9 +242,9 @@ async fn a_machine_that_went_off_while_the_folder_was_followed_has_all_files_rea
     let (device, daemon, _, found) = damaged_among(60).await;
     daemon.begin_following().await.unwrap();
     assert_eq!(first_slice(&device, &daemon).await, 1, "a month has time");
-    let of_before = device.state.setting(round::MACHINE_SETTING).await.unwrap();
+    let of_before = device.state.setting(round::FOLLOWED_SETTING).await.unwrap();
     assert!(of_before.is_some_and(|name| !name.is_empty()));
-    // The same run of the machine: killed, and started again.
+    // Killed, and started again: the disk has lost nothing.
     daemon.begin_following().await.unwrap();
     assert_eq!(first_slice(&device, &daemon).await, 1);
     // Shut down in order.
@@ -232,7 +253,7 @@ async fn a_machine_that_went_off_while_the_folder_was_followed_has_all_files_rea
     assert_eq!(first_slice(&device, &daemon).await, 1);
     device
         .state
-        .set_setting(round::MACHINE_SETTING, Some("another"))
+        .set_setting(round::FOLLOWED_SETTING, Some("another"))
         .await
         .unwrap();
     daemon.begin_following().await.unwrap();

@@ -18,6 +18,8 @@ const CIFS: u64 = 0xff53_4d42;
 const SMB2: u64 = 0xfe53_4d42;
 const NFS: u64 = 0x6969;
 const FUSE: u64 = 0x6573_5546;
+/// Asks for the number of a mount that is not given to another one; from Linux's `stat.h`.
+const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
 /// `f_type` of filesystems that write to disks of this machine themselves, or to memory.
 const EXT4: u64 = 0xef53;
 const XFS: u64 = 0x5846_5342;
@@ -35,6 +37,8 @@ pub(super) struct Root {
     pub(super) inode: u64,
     timestamp_step_ns: u64,
     keeps_exec_bit: bool,
+    /// Whether the filesystem is one that writes to disks of this machine itself, or to memory.
+    is_own_disk: bool,
     /// Whether a sync of the whole filesystem makes files as durable as their own syncs do. Where files are served by somebody
     /// else, who serves them is told of nothing.
     pub(super) is_synced_whole: bool,
@@ -52,6 +56,7 @@ impl Root {
             StatxFlags::BASIC_STATS | StatxFlags::MNT_ID,
         )?;
         let kind = rustix::fs::fstatfs(&fd).map_or(0, |stat| stat.f_type as u64) & 0xffff_ffff;
+        let is_own_disk = matches!(kind, EXT4 | XFS | BTRFS | F2FS | TMPFS);
         let root = Self {
             device: (stat.stx_dev_major, stat.stx_dev_minor),
             mount: mount_of(&stat),
@@ -61,12 +66,21 @@ impl Root {
                 HFS_PLUS | NFS | FUSE => 1_000_000_000,
                 _ => 10_000_000,
             },
-            is_synced_whole: matches!(kind, EXT4 | XFS | BTRFS | F2FS | TMPFS)
-                && together::is_told_of_errors(),
+            is_own_disk,
+            is_synced_whole: is_own_disk && together::is_told_of_errors(),
             keeps_exec_bit: !matches!(kind, FAT | EXFAT | NTFS3 | CIFS | SMB2),
             fd: fd.try_clone()?,
         };
         Ok((fd, root))
+    }
+
+    /// A number that no later mount gets before the machine is started again; only of disks of this machine, and where the
+    /// kernel gives one: Linux 6.8 and later.
+    pub(super) fn lasting_mount(&self) -> Option<u64> {
+        let flags = StatxFlags::from_bits_retain(STATX_MNT_ID_UNIQUE);
+        let stat = rustix::fs::statx(&self.fd, c"", AtFlags::EMPTY_PATH, flags).ok()?;
+        let is_lasting = stat.stx_mask & STATX_MNT_ID_UNIQUE != 0;
+        (is_lasting && self.is_own_disk).then_some(stat.stx_mnt_id)
     }
 
     pub(super) fn traits(&self) -> RootTraits {

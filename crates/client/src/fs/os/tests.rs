@@ -102,6 +102,15 @@ fn a_listing_has_every_name_in_byte_order_and_leaves_out_our_own_folder() {
 }
 
 #[test]
+fn a_session_lasts_beyond_the_process() {
+    let disk = disk();
+    let session = || OsFilesystem::open(disk.folder.path()).unwrap().session();
+    assert_eq!(session(), session());
+    let of_another_mount = OsFilesystem::open("/proc").unwrap().session();
+    assert_eq!(of_another_mount, None, "nobody knows what it loses");
+}
+
+#[test]
 fn pipes_and_mounts_are_told_without_opening_them() {
     let disk = disk();
     rustix::fs::mknodat(

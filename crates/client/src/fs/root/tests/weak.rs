@@ -153,8 +153,8 @@ impl Disk for WeakDisk {
         self.inner.root_traits(&root.inner)
     }
 
-    fn machine_run(&self) -> Option<String> {
-        self.inner.machine_run()
+    fn session(&self, root: &WeakFolder) -> Option<String> {
+        self.inner.session(&root.inner)
     }
 
     fn open_folder<N: AsRef<OsStr>>(&self, base: &WeakFolder, names: &[N]) -> io::Result<WeakFolder> {
