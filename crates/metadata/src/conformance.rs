@@ -75,6 +75,7 @@ where
         Case::Trees => {
             trees::listings_page_by_key(fresh().await).await;
             trees::names_lead_to_what_had_them_last(fresh().await).await;
+            trees::names_lead_to_what_had_them_then(fresh().await).await;
             trees::the_past_can_be_listed(fresh().await).await;
             trees::revisions_are_kept(fresh().await).await;
         }
@@ -83,6 +84,7 @@ where
             journal::an_answer_says_what_it_came_after(fresh().await).await;
             journal::positions_say_what_was_written_when(fresh().await).await;
             journal::pages_end_with_their_group(fresh().await).await;
+            journal::it_is_read_backwards_by_groups(fresh().await).await;
             journal::foreign_cursors_are_reset(fresh().await).await;
             journal::a_device_that_went_back_is_told(fresh().await).await;
             journal::time_does_not_run_back(fresh().await).await;

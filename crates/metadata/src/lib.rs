@@ -373,6 +373,15 @@ pub trait MetadataStore: AccessStore + AuditStore + CredentialStore + UploadStor
     /// Finds the node that has a name in a folder now.
     async fn child(&self, namespace: NamespaceId, parent: NodeId, key: &NameKey) -> Result<Option<Node>>;
 
+    /// Finds the node that had a name in a folder after `at`.
+    async fn child_at(
+        &self,
+        namespace: NamespaceId,
+        parent: NodeId,
+        key: &NameKey,
+        at: Seq,
+    ) -> Result<Option<Node>>;
+
     /// Finds the node that has a name in a folder now, or else the one that had it last, as it is now; both may be in the
     /// trash or below it.
     async fn last_child(&self, namespace: NamespaceId, parent: NodeId, key: &NameKey)
@@ -440,6 +449,15 @@ pub trait MetadataStore: AccessStore + AuditStore + CredentialStore + UploadStor
     /// # Errors
     /// [`MetadataError::NamespaceNotFound`].
     async fn changes(&self, cursor: &Cursor, limit: usize) -> Result<Changes>;
+
+    /// Reads the journal backwards from before a position (`None`: from its head), newest first: at most `limit` entries, then
+    /// on to the beginning of the last group.
+    async fn entries_before(
+        &self,
+        namespace: NamespaceId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<JournalEntry>>;
 
     /// Says who wrote the journal's entries at these positions, and when, in the order asked; `None` where there is none (any
     /// more).

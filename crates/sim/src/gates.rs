@@ -9,6 +9,7 @@ use cairn_chunks::{ChunkStore, EncodedChunk, Lease, MemoryChunks, NewChunk};
 use cairn_client::state::inbox::{ConflictRow, Displaced, DisplacedTotal};
 use cairn_client::state::memory::MemoryState;
 use cairn_client::state::{ClientState, Counts, InFlight, Intent, LocalRow, StateBatch, StateResult};
+use cairn_core::change::JournalEntry;
 use cairn_core::ids::{
     AccountId, ChainHash, ChunkHash, ContentHash, DeviceId, FileId, Incarnation, NamespaceId, NodeId,
 };
@@ -76,6 +77,12 @@ gated! {
         read readable_namespaces(account: AccountId) -> Result<Vec<NamespaceId>>;
         read nodes(namespace: NamespaceId, ids: &[NodeId]) -> Result<Vec<Option<Node>>>;
         read child(namespace: NamespaceId, parent: NodeId, key: &NameKey) -> Result<Option<Node>>;
+        read child_at(
+            namespace: NamespaceId,
+            parent: NodeId,
+            key: &NameKey,
+            at: Seq
+        ) -> Result<Option<Node>>;
         read last_child(namespace: NamespaceId, parent: NodeId, key: &NameKey) -> Result<Option<Node>>;
         read children_at(
             namespace: NamespaceId,
@@ -102,6 +109,11 @@ gated! {
         ) -> Result<NodePage>;
         read revision(namespace: NamespaceId, node: NodeId, content_seq: Seq) -> Result<Option<Node>>;
         read changes(cursor: &Cursor, limit: usize) -> Result<Changes>;
+        read entries_before(
+            namespace: NamespaceId,
+            before: Option<Seq>,
+            limit: usize
+        ) -> Result<Vec<JournalEntry>>;
         read written(namespace: NamespaceId, seqs: &[Seq]) -> Result<Vec<Option<Written>>>;
         read origin(namespace: NamespaceId) -> Result<Cursor>;
         read have(

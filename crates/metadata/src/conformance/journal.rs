@@ -144,6 +144,35 @@ pub(super) async fn pages_end_with_their_group(at: Fixture) {
     assert_eq!(journal[4].place_after, None);
 }
 
+pub(super) async fn it_is_read_backwards_by_groups(at: Fixture) {
+    let (a, make_a) = at.new_folder(ROOT, "a");
+    let (_, make_b) = at.new_folder(a, "b");
+    let (_, make_c) = at.new_folder(a, "c");
+    at.apply(vec![make_a, make_b, make_c]).await;
+    let rename = at.move_op(a, ROOT, "a2").await;
+    at.apply(vec![rename]).await;
+    at.file(a, "f", Scale(1)).await;
+    let forward = at.journal().await;
+    let mut backward = Vec::new();
+    let (mut before, mut lengths) = (None, Vec::new());
+    loop {
+        let page = at.store.entries_before(at.namespace, before, 1).await;
+        let page = page.expect("a page");
+        let Some(last) = page.last() else { break };
+        before = Some(last.seq);
+        lengths.push(page.len());
+        backward.extend(page);
+    }
+    assert_eq!(lengths, [1, 1, 3]);
+    backward.reverse();
+    assert_eq!(backward, forward);
+    let whole = at.store.entries_before(at.namespace, None, 2).await;
+    assert_eq!(whole.expect("a page").len(), 2);
+    let foreign = NamespaceId::new(0x7777).expect("positive");
+    let nothing = at.store.entries_before(foreign, None, 9).await;
+    assert!(nothing.expect("a page").is_empty());
+}
+
 pub(super) async fn foreign_cursors_are_reset(at: Fixture) {
     at.folder(ROOT, "a").await;
     at.folder(ROOT, "b").await;

@@ -93,6 +93,38 @@ pub(super) async fn names_lead_to_what_had_them_last(at: Fixture) {
     assert_eq!(last(folder, "in").await, Some(inner), "below the trash");
 }
 
+pub(super) async fn names_lead_to_what_had_them_then(at: Fixture) {
+    let child = async |parent: NodeId, name: &str, seq: Seq| {
+        let key = place(parent, name).name.key();
+        let found = at.store.child_at(at.namespace, parent, &key, seq).await;
+        found
+            .expect("an answer")
+            .map(|node| (node.id, node.content.size()))
+    };
+    let a = at.folder(ROOT, "a").await;
+    let f = at.file(a, "f", BYTES).await;
+    let first = at.head().await.seq;
+    let edit = at.edit_op(f, "f2", Scale(7)).await;
+    let rename = at.move_op(a, ROOT, "b").await;
+    at.apply(vec![edit, rename]).await;
+    let second = at.head().await.seq;
+    let next = at.folder(ROOT, "A").await;
+    let third = at.head().await.seq;
+    let delete = at.delete_op(a, None).await;
+    at.apply(vec![delete]).await;
+    let fourth = at.head().await.seq;
+    assert_eq!(child(ROOT, "a", Seq::ZERO).await, None);
+    for (seq, expected) in [(first, Some(a)), (second, None), (third, Some(next))] {
+        let found = child(ROOT, "A", seq).await;
+        assert_eq!(found.map(|(id, _)| id), expected, "at {seq}");
+    }
+    assert_eq!(child(ROOT, "b", third).await, Some((a, 0)));
+    assert_eq!(child(ROOT, "b", fourth).await, None, "it has gone");
+    assert_eq!(child(a, "F", first).await, Some((f, 100)), "as it was");
+    assert_eq!(child(a, "f", third).await, Some((f, 7)));
+    assert_eq!(child(a, "f", fourth).await, None, "below the trash");
+}
+
 pub(super) async fn the_past_can_be_listed(at: Fixture) {
     let a = at.folder(ROOT, "a").await;
     let f = at.file(a, "f", BYTES).await;

@@ -261,6 +261,21 @@ impl Namespace {
         }
     }
 
+    pub(super) fn entries_before(&self, before: Option<Seq>, limit: usize) -> Vec<JournalEntry> {
+        let is_before = |row: &&JournalRow| before.is_none_or(|before| row.seq < before);
+        let mut entries: Vec<JournalEntry> = Vec::new();
+        for row in self.journal.iter().rev().filter(is_before) {
+            let continues = entries
+                .last()
+                .is_some_and(|last| last.group_last == row.group_last);
+            if entries.len() >= limit.max(1) && !continues {
+                break;
+            }
+            entries.push(self.entry(row));
+        }
+        entries
+    }
+
     pub(super) fn written(&self, seq: Seq) -> Option<Written> {
         let index = usize::try_from(seq.get()).ok()?.checked_sub(1)?;
         self.journal.get(index).map(|row| Written {

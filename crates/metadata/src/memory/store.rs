@@ -1,6 +1,7 @@
 //! The verbs, each under the store's lock.
 
 use async_trait::async_trait;
+use cairn_core::change::JournalEntry;
 use cairn_core::ids::{AccountId, ChunkHash, ContentHash, DeviceId, Incarnation, NamespaceId, NodeId};
 use cairn_core::name::NameKey;
 use cairn_core::node::Node;
@@ -172,6 +173,20 @@ impl MetadataStore for MemoryMetadata {
         Ok(child.map(|row| row.to_node()))
     }
 
+    async fn child_at(
+        &self,
+        namespace: NamespaceId,
+        parent: NodeId,
+        key: &NameKey,
+        at: Seq,
+    ) -> Result<Option<Node>> {
+        let state = self.lock();
+        let namespace = state.namespaces.get(&namespace);
+        let children = namespace.map(|namespace| namespace.children(parent, Some(at), ""));
+        let child = children.into_iter().flatten().find(|row| row.key == key.as_str());
+        Ok(child.map(|row| row.to_node()))
+    }
+
     async fn last_child(
         &self,
         namespace: NamespaceId,
@@ -255,6 +270,17 @@ impl MetadataStore for MemoryMetadata {
 
     async fn changes(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
         Ok(self.lock().namespace(cursor.namespace)?.changes(cursor, limit))
+    }
+
+    async fn entries_before(
+        &self,
+        namespace: NamespaceId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<JournalEntry>> {
+        let state = self.lock();
+        let namespace = state.namespaces.get(&namespace);
+        Ok(namespace.map_or(Vec::new(), |namespace| namespace.entries_before(before, limit)))
     }
 
     async fn written(&self, namespace: NamespaceId, seqs: &[Seq]) -> Result<Vec<Option<Written>>> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use cairn_core::change::JournalEntry;
 use cairn_core::ids::{ChainHash, DeviceId, NamespaceId};
+use cairn_core::limits;
 use cairn_core::rev::{Cursor, Seq};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -138,6 +139,61 @@ async fn read(
     .bind(namespace.get())
     .bind(after.get())
     .bind(up_to.get())
+    .bind(limit);
+    let rows = session.all(statement).await?;
+    rows.iter().map(entry).collect()
+}
+
+/// Entries before a position, newest first, to the beginning of the last group.
+pub(super) async fn before(
+    session: &mut Session<'_>,
+    namespace: NamespaceId,
+    before: Option<Seq>,
+    limit: usize,
+) -> Result<Vec<JournalEntry>> {
+    let before = before.map_or(i64::MAX, Seq::get);
+    let limit = i64::try_from(limit.max(1)).unwrap_or(i64::MAX);
+    let mut entries = read_back(session, namespace, before, (0, i64::MAX), limit).await?;
+    if let Some(last) = entries.last() {
+        let (from, group) = (last.seq.get(), last.group_last.get());
+        let rest = read_back(
+            session,
+            namespace,
+            from,
+            (group, group),
+            limits::COMMIT_OPS as i64,
+        )
+        .await?;
+        entries.extend(rest);
+    }
+    Ok(entries)
+}
+
+/// Entries before a position, newest first, of groups whose last position lies in `groups`.
+async fn read_back(
+    session: &mut Session<'_>,
+    namespace: NamespaceId,
+    before: i64,
+    groups: (i64, i64),
+    limit: i64,
+) -> Result<Vec<JournalEntry>> {
+    // No group has more operations than a commit: none of its entries lies further back.
+    let earliest = groups.0 - limits::COMMIT_OPS as i64;
+    let statement = query(
+        "SELECT j.seq, j.group_last, j.node_id, j.change, j.kind, j.before_parent_id, j.before_name,
+             j.after_parent_id, j.after_name, j.content_id, j.mtime_s, j.mtime_ns, j.executable, j.bytes_delta,
+             j.device_id, j.at, j.chain, n.size, n.content, h.size, h.content
+         FROM journal j
+         LEFT JOIN node n ON n.ns_id = $1 AND n.node_id = j.node_id AND n.content_seq = j.seq
+         LEFT JOIN content_history h ON h.ns_id = $1 AND h.node_id = j.node_id AND h.seq_from = j.seq
+         WHERE j.ns_id = $1 AND j.seq < $2 AND j.seq > $3 AND j.group_last >= $4 AND j.group_last <= $5
+         ORDER BY j.seq DESC LIMIT $6",
+    )
+    .bind(namespace.get())
+    .bind(before)
+    .bind(earliest)
+    .bind(groups.0)
+    .bind(groups.1)
     .bind(limit);
     let rows = session.all(statement).await?;
     rows.iter().map(entry).collect()

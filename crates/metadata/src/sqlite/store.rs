@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use cairn_core::change::JournalEntry;
 use cairn_core::ids::{
     AccountId, ChainHash, ChunkHash, ContentHash, DeviceId, Incarnation, NamespaceId, NodeId,
 };
@@ -123,6 +124,20 @@ impl MetadataStore for SqliteMetadata {
         Tree::new(&mut session, namespace, None).child(parent, key).await
     }
 
+    async fn child_at(
+        &self,
+        namespace: NamespaceId,
+        parent: NodeId,
+        key: &NameKey,
+        at: Seq,
+    ) -> Result<Option<Node>> {
+        let mut snapshot = self.snapshot().await?;
+        let mut session = snapshot.session();
+        Tree::new(&mut session, namespace, Some(at))
+            .child_at(parent, key)
+            .await
+    }
+
     async fn last_child(
         &self,
         namespace: NamespaceId,
@@ -228,6 +243,15 @@ impl MetadataStore for SqliteMetadata {
 
     async fn changes(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
         journal::changes(&mut self.snapshot().await?.session(), cursor, limit).await
+    }
+
+    async fn entries_before(
+        &self,
+        namespace: NamespaceId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<JournalEntry>> {
+        journal::before(&mut self.snapshot().await?.session(), namespace, before, limit).await
     }
 
     async fn written(&self, namespace: NamespaceId, seqs: &[Seq]) -> Result<Vec<Option<Written>>> {

@@ -232,6 +232,34 @@ impl<'s, 'c> Tree<'s, 'c> {
         self.holder(parent, key).await
     }
 
+    /// The node that had a name in a folder at the position.
+    pub(super) async fn child_at(&mut self, parent: NodeId, key: &NameKey) -> Result<Option<Node>> {
+        if !self.is_live_folder(parent).await? {
+            return Ok(None);
+        }
+        for statement in [
+            query(
+                "SELECT node_id FROM node
+                 WHERE ns_id = $1 AND parent_id = $2 AND key = $3 AND place_seq <= $4",
+            ),
+            query(
+                "SELECT node_id FROM place_history
+                 WHERE ns_id = $1 AND parent_id = $2 AND key = $3 AND seq_from <= $4 AND seq_to > $4",
+            ),
+        ] {
+            let statement = statement
+                .bind(self.namespace.get())
+                .bind(parent.get())
+                .bind(key.as_str().to_owned())
+                .bind(self.at);
+            if let Some(row) = self.session.optional(statement).await? {
+                let id = Columns::of(&row).node_id()?;
+                return Ok(self.states(&[id]).await?.remove(&id).map(|row| row.to_node()));
+            }
+        }
+        Ok(None)
+    }
+
     pub(super) async fn last_child(&mut self, parent: NodeId, key: &NameKey) -> Result<Option<Node>> {
         if let Some(node) = self.holder(parent, key).await? {
             return Ok(Some(node));

@@ -362,6 +362,16 @@ impl Pair {
             }
         }
         assert_eq!(cursor, head.cursor());
+        let mut before = None;
+        for limit in [1, 2, 3].into_iter().cycle() {
+            let page = memory.entries_before(namespace, before, limit).await.unwrap();
+            assert_eq!(
+                page,
+                sqlite.entries_before(namespace, before, limit).await.unwrap()
+            );
+            let Some(last) = page.last() else { break };
+            before = Some(last.seq);
+        }
         let ids: Vec<NodeId> = (0x100..0x100 + NODES).map(id).collect();
         assert_eq!(
             memory.nodes(namespace, &ids).await.unwrap(),
@@ -403,6 +413,14 @@ impl Pair {
                     memory.children_at(namespace, folder, at, after, 2).await.unwrap(),
                     sqlite.children_at(namespace, folder, at, after, 2).await.unwrap(),
                     "{folder} at {at:?}"
+                );
+            }
+            for name in NAMES {
+                let key = NodeName::new(name).unwrap().key();
+                assert_eq!(
+                    memory.child_at(namespace, folder, &key, at).await.unwrap(),
+                    sqlite.child_at(namespace, folder, &key, at).await.unwrap(),
+                    "{name} in {folder} at {at}"
                 );
             }
             assert_eq!(
