@@ -1,5 +1,6 @@
 """The routes that Dropbox does not have, by plain HTTP."""
 
+import json
 import unittest
 
 import requests
@@ -40,6 +41,34 @@ class Commit(CairnCase):
         done = self.call("files/commit", {"operations": operations[:4]})
         self.assertEqual(done["entries"][2]["id"], put.id)
         self.assertEqual(self.tree(), {"/new": None, "/new/uploaded": b"bytes", "/new/file": b"one"})
+
+
+class Past(CairnCase):
+    def test_a_folder_as_it_was(self):
+        first = self.client.files_upload(b"one", "/folder/file")
+        page = self.call("files/list_at", {"path": "", "at": {".tag": "time", "time": "2100-01-01T00:00:00Z"}})
+        at = {".tag": "position", "position": page["as_of"]["position"]}
+        self.client.files_delete_v2("/folder")
+        page = self.call("files/list_at", {"path": "", "at": at, "recursive": True, "limit": 1})
+        paths = [entry["path_display"] for entry in page["entries"]]
+        while page["has_more"]:
+            page = self.call("files/list_at/continue", {"cursor": page["cursor"]})
+            paths += [entry["path_display"] for entry in page["entries"]]
+        self.assertEqual(paths, ["/folder", "/folder/file"])
+        found = self.call("files/get_metadata_at", {"path": "/folder/file", "at": at})
+        self.assertEqual(found["metadata"]["rev"], first.rev)
+        answer = requests.post(
+            f"{SERVER.url}/2/cairn/files/download_at",
+            headers={
+                "Authorization": f"Bearer {self.token}",
+                "Dropbox-API-Arg": json.dumps({"path": "/folder/file", "at": at}),
+            },
+            timeout=PATIENCE,
+        )
+        self.assertEqual(answer.content, b"one")
+        at["position"] += 1_000_000
+        refused = self.call("files/list_at", {"path": "", "at": at}, 409)
+        self.assertEqual(refused["error_summary"], "at/not_yet/..")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,20 @@
 //! `/2/cairn`: what Dropbox has no route for, in the same style.
 
+mod at;
 mod commit;
 
 use cairn_metadata::Scope;
 
-use super::routes::{Route, rpc};
-use super::unions;
+use super::files::answers::File;
+use super::routes::{Route, download, rpc};
+use super::unions::{self, PastError};
+
+const SEE: Scope = Scope::FilesMetadataRead;
+const READ: Scope = Scope::FilesContentRead;
+const WRITE: Scope = Scope::FilesContentWrite;
 
 /// These routes, as the table has them.
 pub(super) fn routes() -> Vec<Route> {
-    const WRITE: Scope = Scope::FilesContentWrite;
     vec![
         rpc(
             "cairn/files/commit",
@@ -18,5 +23,35 @@ pub(super) fn routes() -> Vec<Route> {
             commit::commit,
         )
         .fails::<unions::CommitError>(),
+        rpc(
+            "cairn/files/list_at",
+            SEE,
+            "Lists a folder as it was at a moment.",
+            at::list,
+        )
+        .fails::<PastError>(),
+        rpc(
+            "cairn/files/list_at/continue",
+            SEE,
+            "Goes on with a folder as it was.",
+            at::list_continue,
+        )
+        .fails::<unions::LookupError>(),
+        rpc(
+            "cairn/files/get_metadata_at",
+            SEE,
+            "Says what stood on a path at a moment.",
+            at::get_metadata,
+        )
+        .fails::<PastError>(),
+        download(
+            "cairn/files/download_at",
+            READ,
+            "Gives the bytes that a file had at a moment.",
+            at::download,
+        )
+        .gives::<File>()
+        .fails::<PastError>()
+        .in_parts(),
     ]
 }

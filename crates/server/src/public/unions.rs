@@ -123,6 +123,10 @@ unions! {
         PathWrite { path_write: Write },
         TooManyFiles,
     }
+    /// Why there is no tree of a moment.
+    Moment { TooOld, NotYet }
+    /// Nothing stood on the path then, or there is no tree of the moment.
+    PastError { Path { path: Lookup }, At { at: Moment } }
     /// There is no such job.
     PollJobError { InvalidAsyncJobId }
     /// There is no such account, or none that one may know.

@@ -5,6 +5,7 @@ mod atomic;
 mod changes;
 mod document;
 mod files;
+mod past;
 mod protocol;
 mod sessions;
 mod zip;

@@ -88,8 +88,13 @@ pub(in super::super) struct Download {
 pub(in super::super) async fn download(call: Call, argument: Download) -> ApiResult<Response> {
     let text = argument.rev.map_or(argument.path, |rev| format!("rev:{rev}"));
     let located = file(&call, &text).await?;
-    let result = metadata::tagged_file(&call, &located).await?;
-    let etag = format!("\"{}\"", metadata::rev(&call, &located.node));
+    respond_with(&call, &located).await
+}
+
+/// Answers with what a file holds, and what it is.
+pub(in super::super) async fn respond_with(call: &Call, located: &Located) -> ApiResult<Response> {
+    let result = metadata::tagged_file(call, located).await?;
+    let etag = format!("\"{}\"", metadata::rev(call, &located.node));
     let mut response = match &located.node.content {
         Content::File(file) => send(&call.state, &call.headers, file.clone(), &etag).await?,
         // What a link points to is on no server.

@@ -3,6 +3,7 @@
 use axum::http::Uri;
 use cairn_core::name::NodeName;
 use cairn_core::runtime::Runtime;
+use cairn_core::time::Timestamp;
 use cairn_metadata::{App, AppKey, MetadataStore, Scope, TokenHash};
 use subtle::ConstantTimeEq;
 
@@ -39,6 +40,13 @@ pub(crate) async fn app_folder(state: &State, caller: &Caller) -> Result<Option<
     };
     state.auth.app_folders.insert(caller.device, folder.clone());
     Ok(folder)
+}
+
+/// When a caller was let in.
+pub(crate) async fn linked_at(state: &State, caller: &Caller) -> Result<Timestamp, ServiceError> {
+    let devices = state.metadata.devices(caller.account).await?;
+    let link = devices.into_iter().find(|device| device.id == caller.device);
+    Ok(link.ok_or(ServiceError::NotAuthenticated)?.created_at)
 }
 
 /// An app that asks.

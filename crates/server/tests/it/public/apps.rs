@@ -14,6 +14,11 @@ use crate::support::{OsEntropy, World};
 
 /// An app of ada's that is confined to `/Apps/Notes`.
 pub(super) async fn confined(world: &World, scopes: Scopes) -> App<'_> {
+    confined_since(world, scopes, Timestamp::from_millis(0)).await
+}
+
+/// One that was linked then.
+pub(super) async fn confined_since(world: &World, scopes: Scopes, created_at: Timestamp) -> App<'_> {
     let email = cairn_metadata::Email::new("ada@example.com").unwrap();
     let account = world.metadata.account_by_email(&email).await.unwrap().unwrap();
     let key = AppKey::new("notes").unwrap();
@@ -37,8 +42,8 @@ pub(super) async fn confined(world: &World, scopes: Scopes) -> App<'_> {
         account: account.id,
         id: DeviceId::random(&OsEntropy),
         name: "Notes".to_owned(),
-        created_at: Timestamp::from_millis(0),
-        last_seen_at: Timestamp::from_millis(0),
+        created_at,
+        last_seen_at: created_at,
         kind: LinkKind::App,
         app: Some(key),
     };
