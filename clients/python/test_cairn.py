@@ -71,5 +71,18 @@ class Past(CairnCase):
         self.assertEqual(refused["error_summary"], "at/not_yet/..")
 
 
+class TreeHash(CairnCase):
+    def test_equal_folders(self):
+        self.client.files_upload(b"one", "/a/file")
+        self.client.files_copy_v2("/a", "/b")
+        a, b = (self.call("files/tree_hash", {"path": path}) for path in ("/a", "/b"))
+        self.assertEqual((a[".tag"], a["hash"]), ("complete", b["hash"]))
+        children = self.call("files/tree_hash", {"path": "", "children": True})["children"]
+        self.assertEqual([child["hash"] for child in children], [a["hash"]] * 2)
+        refused = self.call("files/tree_hash", {"path": "/a/file"}, 409)
+        self.assertEqual(refused["error_summary"], "path/not_folder/..")
+
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -2,6 +2,7 @@
 
 mod at;
 mod commit;
+mod tree_hash;
 
 use cairn_metadata::Scope;
 
@@ -53,5 +54,12 @@ pub(super) fn routes() -> Vec<Route> {
         .gives::<File>()
         .fails::<PastError>()
         .in_parts(),
+        rpc(
+            "cairn/files/tree_hash",
+            SEE,
+            "Gives one hash for all that a folder holds.",
+            tree_hash::get,
+        )
+        .fails::<PastError>(),
     ]
 }

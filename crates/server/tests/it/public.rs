@@ -8,6 +8,7 @@ mod files;
 mod past;
 mod protocol;
 mod sessions;
+mod tree_hash;
 mod zip;
 
 use axum::body::Body;
