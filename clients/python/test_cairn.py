@@ -83,6 +83,19 @@ class TreeHash(CairnCase):
         self.assertEqual(refused["error_summary"], "path/not_folder/..")
 
 
+class Activity(CairnCase):
+    def test_newest_first(self):
+        self.client.files_upload(b"one", "/file")
+        self.client.files_move_v2("/file", "/moved")
+        page = self.call("activity", {"limit": 1})
+        newest = page["entries"][0]
+        self.assertEqual(newest["change"], {".tag": "moved"})
+        self.assertEqual((newest["from_path_display"], newest["path_display"]), ("/file", "/moved"))
+        self.assertTrue(newest["by"]["is_caller"])
+        rest = self.call("activity/continue", {"cursor": page["cursor"]})
+        self.assertEqual([entry["change"][".tag"] for entry in rest["entries"]], ["created"])
+        self.assertFalse(rest["has_more"])
+
 
 if __name__ == "__main__":
     unittest.main()

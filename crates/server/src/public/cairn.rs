@@ -1,5 +1,6 @@
 //! `/2/cairn`: what Dropbox has no route for, in the same style.
 
+mod activity;
 mod at;
 mod commit;
 mod tree_hash;
@@ -61,5 +62,17 @@ pub(super) fn routes() -> Vec<Route> {
             tree_hash::get,
         )
         .fails::<PastError>(),
+        rpc(
+            "cairn/activity",
+            SEE,
+            "Lists what was changed, newest first.",
+            activity::activity,
+        ),
+        rpc(
+            "cairn/activity/continue",
+            SEE,
+            "Goes on with what was changed.",
+            activity::activity_continue,
+        ),
     ]
 }

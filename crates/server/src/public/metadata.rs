@@ -187,7 +187,7 @@ pub(crate) fn deleted(names: &[NodeName]) -> Metadata {
 }
 
 /// A path as people read it, its names composed.
-fn display(names: &[NodeName]) -> String {
+pub(crate) fn display(names: &[NodeName]) -> String {
     let mut path = String::new();
     for name in names {
         path.push('/');

@@ -3,6 +3,7 @@
 //! Each use case resolves paths, decides, and commits one group of operations guarded by what it saw. Where somebody
 //! else was faster it looks and decides again. Contents go in as those of a device do: cut, kept once, journalled.
 
+mod activity;
 mod atomic;
 mod changes;
 mod find;
@@ -27,6 +28,7 @@ use cairn_core::ids::{ChunkHash, NamespaceId, NodeId, OpId};
 use cairn_core::name::{NameError, NodeName};
 use cairn_core::rev::Seq;
 
+pub(crate) use activity::Deed;
 pub(crate) use atomic::{Done, Guarded, NotDone, Operation, Side};
 pub(crate) use changes::{News, PAGE, Scope, Step};
 pub(crate) use find::{Located, Spot, Target};

@@ -1,5 +1,6 @@
 //! `/2`, the public API: what clients of Dropbox read and rely on.
 
+mod activity;
 mod apps;
 mod atomic;
 mod changes;
