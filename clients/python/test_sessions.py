@@ -1,6 +1,7 @@
 """Contents that come in several requests."""
 
 import os
+import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
@@ -145,6 +146,14 @@ class Concurrent(ClientCase):
 class Batches(ClientCase):
     def start(self, number):
         return self.client.files_upload_session_start_batch(number).session_ids
+
+    def test_the_largest_start_takes_no_longer_than_a_call(self):
+        before = time.monotonic()
+        sessions = self.start(1000)
+        took = time.monotonic() - before
+        self.assertEqual(len(set(sessions)), 1000)
+        # One after the other, each waits for the disk.
+        self.assertLess(took, 3)
 
     def test_whole(self):
         contents = [b"one", b"", b"three"]

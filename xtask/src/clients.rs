@@ -64,6 +64,11 @@ const SUITES: &[Suite] = &[
             probe: "rclone version",
         }],
     },
+    Suite {
+        name: "schemathesis",
+        runner: Runner::Python,
+        packages: &[],
+    },
 ];
 
 impl Suite {

@@ -80,7 +80,8 @@ pub(crate) fn summary(error: &Value) -> String {
 }
 
 /// What an instant looks like.
-pub(crate) const TIME_PATTERN: &str = "^[0-9]{4}-(0[1-9]|1[0-2])-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$";
+pub(crate) const TIME_PATTERN: &str =
+    "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$";
 
 /// An instant in seconds since 1970; at the ends of the calendar what is nearest.
 pub(crate) fn time(seconds: i64) -> String {

@@ -17,6 +17,7 @@ const MOST_FOLDERS: usize = 10_000;
 
 #[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct CreateFolders {
+    #[schemars(inner(regex(pattern = path::NEW)))]
     paths: Vec<String>,
     #[serde(default)]
     autorename: bool,

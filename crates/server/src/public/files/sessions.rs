@@ -26,6 +26,8 @@ const BLOCK: u64 = 4 << 20;
 const MOST_ENTRIES: usize = 1_000;
 /// Entries of one batch of pieces.
 const MOST_PIECES: usize = 500;
+/// Sessions of a batch that are begun at once.
+const BEGUN_AT_ONCE: usize = 100;
 /// Entries of a batch that are committed at once.
 const AT_ONCE: usize = 8;
 
@@ -193,10 +195,11 @@ pub(in super::super) async fn start_batch(call: Call, argument: StartBatch) -> A
         )));
     }
     let concurrent = is_concurrent(argument.session_type.as_ref())?;
-    let mut session_ids = Vec::with_capacity(argument.num_sessions);
-    for _ in 0..argument.num_sessions {
-        session_ids.push(text(begin(&call, concurrent).await?));
-    }
+    // Those that wait together are written together.
+    let call = &call;
+    let begun = stream::iter(0..argument.num_sessions).map(|_| begin(call, concurrent));
+    let begun: Vec<UploadId> = begun.buffered(BEGUN_AT_ONCE).try_collect().await?;
+    let session_ids = begun.into_iter().map(text).collect();
     Ok(Sessions { session_ids })
 }
 
