@@ -1,7 +1,12 @@
 """The routes that Dropbox does not have, by plain HTTP."""
 
+import hashlib
 import json
+import os
+import subprocess
+import tempfile
 import unittest
+from pathlib import Path
 
 import requests
 
@@ -95,6 +100,55 @@ class Activity(CairnCase):
         rest = self.call("activity/continue", {"cursor": page["cursor"]})
         self.assertEqual([entry["change"][".tag"] for entry in rest["entries"]], ["created"])
         self.assertFalse(rest["has_more"])
+
+
+class Delta(CairnCase):
+    def bytes_call(self, route, argument, data=b"", status=200):
+        """The answer of a route whose argument stands in a header."""
+        answer = requests.post(
+            f"{SERVER.url}/2/cairn/files/{route}",
+            data=data,
+            headers={
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": "application/octet-stream",
+                "Dropbox-API-Arg": json.dumps(argument),
+            },
+            timeout=PATIENCE,
+        )
+        self.assertEqual(answer.status_code, status, answer.text[:1_000])
+        return answer
+
+    def test_an_edit_by_rdiff(self):
+        old = os.urandom(3_000_000)
+        put = self.client.files_upload(old, "/big")
+        new = old[:1_000_000] + b"inserted" + old[1_000_100:] + old[500_000:600_000]
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "new").write_bytes(new)
+        signature = self.bytes_call("signature", {"path": f"rev:{put.rev}"}).content
+        (folder / "signature").write_bytes(signature)
+        subprocess.run(["rdiff", "delta", "signature", "new", "delta"], cwd=folder, check=True, timeout=PATIENCE)
+        delta = (folder / "delta").read_bytes()
+        self.assertLess(len(signature) + len(delta), 60_000)
+        argument = {
+            "path": "/big",
+            "mode": {".tag": "update", "update": put.rev},
+            "base_rev": put.rev,
+            "content_hash": content_hash(new),
+        }
+        refused = self.bytes_call("upload_delta", {**argument, "content_hash": content_hash(old)}, delta, 409)
+        self.assertEqual(refused.json()["error_summary"], "content_hash_mismatch/..")
+        refused = self.bytes_call("upload_delta", argument, delta[:-1], 409)
+        self.assertEqual(refused.json()["error_summary"], "malformed_delta/..")
+        self.assertEqual(self.client.files_get_metadata("/big").rev, put.rev)
+        made = self.bytes_call("upload_delta", argument, delta).json()
+        self.assertEqual((made["id"], made["size"]), (put.id, len(new)))
+        self.assertEqual(self.content("/big"), new)
+
+
+def content_hash(content):
+    """As Dropbox computes it."""
+    blocks = (content[start : start + (4 << 20)] for start in range(0, len(content), 4 << 20))
+    return hashlib.sha256(b"".join(hashlib.sha256(block).digest() for block in blocks)).hexdigest()
 
 
 if __name__ == "__main__":

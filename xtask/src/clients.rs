@@ -44,7 +44,10 @@ const SUITES: &[Suite] = &[
     Suite {
         name: HARNESS,
         runner: Runner::Python,
-        packages: &[],
+        packages: &[Package {
+            name: "rdiff",
+            probe: "rdiff --version",
+        }],
     },
     Suite {
         name: "javascript",

@@ -3,12 +3,13 @@
 mod activity;
 mod at;
 mod commit;
+mod delta;
 mod tree_hash;
 
 use cairn_metadata::Scope;
 
 use super::files::answers::File;
-use super::routes::{Route, download, rpc};
+use super::routes::{Route, download, rpc, upload};
 use super::unions::{self, PastError};
 
 const SEE: Scope = Scope::FilesMetadataRead;
@@ -17,6 +18,12 @@ const WRITE: Scope = Scope::FilesContentWrite;
 
 /// These routes, as the table has them.
 pub(super) fn routes() -> Vec<Route> {
+    let mut routes = writing();
+    routes.extend(looking_back());
+    routes
+}
+
+fn writing() -> Vec<Route> {
     vec![
         rpc(
             "cairn/files/commit",
@@ -25,6 +32,26 @@ pub(super) fn routes() -> Vec<Route> {
             commit::commit,
         )
         .fails::<unions::CommitError>(),
+        download(
+            "cairn/files/signature",
+            READ,
+            "Gives the signature of a file, to make a delta with.",
+            delta::signature,
+        )
+        .gives::<File>()
+        .fails::<unions::LookupError>(),
+        upload(
+            "cairn/files/upload_delta",
+            WRITE,
+            "Puts a file as a delta against what it was.",
+            delta::upload_delta,
+        )
+        .fails::<unions::DeltaError>(),
+    ]
+}
+
+fn looking_back() -> Vec<Route> {
+    vec![
         rpc(
             "cairn/files/list_at",
             SEE,

@@ -16,11 +16,13 @@ pub(super) use batches::{check, copy_all, create_folders, delete as delete_all, 
 pub(super) use history::{list_revisions, restore};
 pub(super) use list::{latest_cursor, list_folder, list_folder_continue};
 pub(super) use poll::longpoll;
-pub(super) use read::{download, get_metadata, respond_with, send, temporary_link};
+pub(super) use read::{RESULT, body_of, download, file, get_metadata, respond_with, send, temporary_link};
 pub(super) use search::{search, search_continue};
 pub(super) use sessions::{
     Cursor, append, append_batch, closed, finish, finish_batch, finish_batch_v1, start, start_batch,
 };
 pub(super) use thumbnails::{batch as thumbnail_batch, get_thumbnail, get_thumbnail_v2};
-pub(super) use write::{copy_to, create_folder, delete, mode, modified, move_to, upload, write_mode};
+pub(super) use write::{
+    CommitInfo, copy_to, create_folder, delete, mode, modified, move_to, upload, write_mode,
+};
 pub(super) use zip::download_zip;

@@ -127,6 +127,16 @@ unions! {
     Moment { TooOld, NotYet }
     /// Nothing stood on the path then, or there is no tree of the moment.
     PastError { Path { path: Lookup }, At { at: Moment } }
+    /// The file was not put.
+    DeltaError {
+        Path { path: Write },
+        BaseLookup { base_lookup: Lookup },
+        MalformedDelta,
+        OutOfBase,
+        TooMuchCopied,
+        PayloadTooLarge,
+        ContentHashMismatch,
+    }
     /// There is no such job.
     PollJobError { InvalidAsyncJobId }
     /// There is no such account, or none that one may know.

@@ -6,12 +6,14 @@
 mod activity;
 mod atomic;
 mod changes;
+mod delta;
 mod find;
 mod history;
 mod ingest;
 mod list;
 mod overlay;
 mod past;
+mod rdiff;
 mod relocate;
 mod search;
 mod sessions;
@@ -31,6 +33,9 @@ use cairn_core::rev::Seq;
 pub(crate) use activity::Deed;
 pub(crate) use atomic::{Done, Guarded, NotDone, Operation, Side};
 pub(crate) use changes::{News, PAGE, Scope, Step};
+pub(crate) use delta::{
+    BLOCK_MAX_BYTES, BLOCK_MIN_BYTES, DeltaError, Patch, signature, signature_len, usual_block,
+};
 pub(crate) use find::{Located, Spot, Target};
 pub(crate) use ingest::{Ingest, Ingested};
 pub(crate) use list::{Listing, Walk};

@@ -4,6 +4,7 @@ mod activity;
 mod apps;
 mod atomic;
 mod changes;
+mod delta;
 mod document;
 mod files;
 mod past;

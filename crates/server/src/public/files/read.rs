@@ -23,7 +23,7 @@ use crate::service::files::{self, FileError, Located, Target};
 use crate::state::State;
 
 /// Header with the metadata of what is sent.
-pub(super) const RESULT: &str = "dropbox-api-result";
+pub(in super::super) const RESULT: &str = "dropbox-api-result";
 
 #[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct GetMetadata {
@@ -120,7 +120,7 @@ pub(in super::super) async fn respond_with(call: &Call, located: &Located) -> Ap
 }
 
 /// A file, in any of its states.
-pub(super) async fn file(call: &Call, text: &str) -> ApiResult<Located> {
+pub(in super::super) async fn file(call: &Call, text: &str) -> ApiResult<Located> {
     let shape = |error| error::lookup("path", error);
     let target = path::parse(text, call.namespace()).map_err(|error| error.or(shape))?;
     let found = call.files().find(&target).await.map_err(shape)?;
@@ -168,7 +168,7 @@ pub(in super::super) async fn send(
 }
 
 /// The blocks of a body that is being made.
-pub(super) fn body_of(
+pub(in super::super) fn body_of(
     blocks: mpsc::Receiver<Result<Bytes, ServiceError>>,
 ) -> impl Stream<Item = Result<Bytes, ServiceError>> {
     stream::unfold(blocks, |mut blocks| async move {

@@ -45,12 +45,12 @@ pub(in super::super) fn write_mode(_: &mut SchemaGenerator) -> Schema {
 
 impl CommitInfo {
     /// Where it goes.
-    pub(super) fn path(&self) -> &str {
+    pub(in super::super) fn path(&self) -> &str {
         &self.path
     }
 
     /// Reads what it says; the error is one for programmers.
-    pub(super) fn how(&self, call: &Call) -> ApiResult<Put> {
+    pub(in super::super) fn how(&self, call: &Call) -> ApiResult<Put> {
         Ok(Put {
             mode: mode(self.mode.as_ref())?,
             autorename: self.autorename,
