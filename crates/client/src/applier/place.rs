@@ -191,9 +191,9 @@ impl Applier {
         for (item, result) in step.items.iter().zip(placed) {
             results.push(match result {
                 Ok(Ok(found)) => self.add_found(&mut batch, item, found).await,
-                Ok(Err(error)) => Err(error.into()),
                 Err(error) if error.is_already_exists() => Err(ApplyError::Changed { path: item.path() }),
-                Err(error) => {
+                // It may be there, seen or not.
+                Ok(Err(error)) | Err(error) => {
                     if self.settle_placing(&mut batch, item).await.is_err() {
                         // Left to whoever finishes what is half done.
                         batch.done_intents.clear();

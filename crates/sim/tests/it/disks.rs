@@ -335,3 +335,17 @@ fn a_folder_that_was_made_just_before_a_crash_is_not_deleted_when_the_power_take
         6 settled ! power-loss 0 376"#,
     );
 }
+
+#[test]
+fn a_placed_file_that_the_disk_does_not_show_is_no_new_one() {
+    holds(
+        r#"seed 70025221
+        turns
+        device
+        device fold no-exchange no-links reuse step=2000000000
+        device nfd no-exchange reuse step=1000000
+        4 settled d0 new #24 "c" 34
+        20 settled ! disk-error 2 18 6
+        21 +0 d0 office-save #20 1131 171"#,
+    );
+}

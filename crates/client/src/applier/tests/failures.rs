@@ -95,6 +95,26 @@ async fn a_file_that_was_placed_before_that_failed_is_no_new_one() {
 }
 
 #[tokio::test]
+async fn a_placed_file_that_cannot_be_looked_at_is_no_new_one() {
+    for settles in [true, false] {
+        let side = Side::new();
+        let node = side.node();
+        let wanted = entry("a").holding("remote");
+        side.stage("part-a", "remote", &wanted);
+        side.device.fs.inject("metadata", Fault::Before(ErrorKind::Other));
+        if !settles {
+            side.device.fs.inject("settle", Fault::Before(ErrorKind::Other));
+        }
+        let placed = side.applier().place_file(node, &wanted, "part-a").await;
+        assert!(matches!(placed, Err(ApplyError::Fs(_))));
+        side.applier().recover().await.unwrap();
+        side.assert_settled().await;
+        assert_eq!(side.synced(node).await, Some(wanted));
+        assert_eq!(side.device.scan().await.changed, 0, "{settles}");
+    }
+}
+
+#[tokio::test]
 async fn a_staged_link_that_could_not_be_removed_is_cleared_away() {
     let side = Side::new();
     let mut linked = entry("link");
