@@ -200,7 +200,9 @@ impl Applier {
             return Ok(None);
         };
         let known = DiskPath::from_names(note.path.clone());
-        if !self.was_written(&displaced.staged, &note, &found).await? || self.stands_elsewhere(&found).await?
+        if !self.was_written(&displaced.staged, &note, &found).await?
+            || self.stands_elsewhere(&found).await?
+            || self.waits_elsewhere(displaced, &found).await?
         {
             self.trash(&displaced.staged, &known).await?;
             return Ok(None);
@@ -251,6 +253,14 @@ impl Applier {
             }
         }
         Ok(false)
+    }
+
+    /// Whether the same file was displaced from another name as well, after what was written to it there was seen.
+    async fn waits_elsewhere(&self, displaced: &Displaced, found: &Metadata) -> ApplyResult<bool> {
+        let waiting = self.state.displaced(self.namespace, usize::MAX).await?;
+        let others = waiting.iter().filter(|other| other.staged != displaced.staged);
+        let mut notes = others.filter_map(|other| minicbor::decode::<Note>(&other.note).ok());
+        Ok(notes.any(|note| found.fingerprint.is_same_state(&(&note.expected).into())))
     }
 
     /// Adds the row of a copy that holds what was written late. It says what the version was before, so that the next scan

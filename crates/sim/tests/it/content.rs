@@ -104,6 +104,25 @@ fn what_is_written_to_another_name_of_a_removed_file_is_no_copy() {
 }
 
 #[test]
+fn what_was_written_to_another_name_that_was_removed_too_is_no_copy() {
+    holds(
+        r#"seed 70031105
+        turns
+        device
+        device fold no-exchange reuse unordered stopped step=1000000000
+        0 +0 d0 new #41 "d3" 591
+        3 settled d0 make-folder #30 ".hidden"
+        4 settled d0 make-folder #23 "Été"
+        7 settled d1 hard-link #4 #3 "Folder"
+        9 settled d0 append #39 324
+        10 settled d1 overwrite #22 14
+        13 settled d0 twin #47 "e\u{301}te\u{301}" 2
+        15 settled d0 remove #19
+        35 settled ! clock-jump 1 -3600000"#,
+    );
+}
+
+#[test]
 fn twins_of_which_two_disks_lost_one_each_are_promised_by_nobody() {
     holds(
         r#"seed 4004619

@@ -159,6 +159,28 @@ async fn what_is_written_to_another_name_of_a_removed_file_is_no_copy() {
 }
 
 #[tokio::test]
+async fn what_was_written_to_another_name_that_was_removed_too_is_no_copy() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a.txt", "old").await;
+    std::fs::hard_link(side.device.path("a.txt"), side.device.path("b.txt")).unwrap();
+    side.device.scan().await;
+    let wanted = entry("a.txt").holding("new");
+    side.stage("part-a", "new", &wanted);
+    side.applier()
+        .replace_file(node, &wanted, "part-a", None)
+        .await
+        .unwrap();
+    side.device.write("b.txt", "written on");
+    side.device.scan().await;
+    let link = side.device.row("b.txt").await;
+    side.applier().remove(link.node).await.unwrap();
+    assert_eq!(side.waiting().await.len(), 2);
+    assert!(side.look_again_later().await.is_empty());
+    assert!(side.waiting().await.is_empty());
+    assert_eq!(side.device.read("a.txt"), "new");
+}
+
+#[tokio::test]
 async fn one_content_after_another_of_one_node_waits_under_names_of_its_own() {
     let side = Side::new();
     let (node, _) = side.synced_file("a.txt", "old").await;
