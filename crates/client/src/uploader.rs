@@ -220,6 +220,8 @@ struct Queued {
     piece: Piece,
     dedup: Dedup,
     missing: Sent,
+    /// Its chunks, where they were made ready for a commit that had no room for them.
+    encoded: Option<Vec<ChunkFrame>>,
     /// Whether it is one of few small edits, which may go as deltas.
     is_small_edit: bool,
     /// Whether some of its files were taken to be on the server without asking.
@@ -277,6 +279,7 @@ impl Uploader {
             piece,
             dedup,
             missing: Sent::Unknown,
+            encoded: None,
             is_presumed: false,
             attempts: 0,
         });

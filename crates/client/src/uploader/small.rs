@@ -1,6 +1,6 @@
 //! Many small files in one commit: their chunks travel in its body.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use cairn_codec::encode_owned;
 use cairn_core::ids::ChunkHash;
 use cairn_core::limits::{BODY_BYTES, CHUNK_MIN_BYTES};
 use cairn_core::manifest::Manifest;
+use futures::stream::{FuturesOrdered, StreamExt};
 
 use super::walk::{FileWalk, WalkError, check_unchanged};
 use super::{Batch, FileToSend, PieceOutcome, Queued, Sent, UploadError, Uploader};
@@ -17,10 +18,23 @@ use crate::fs::Filesystem;
 /// Bytes of a body that neither chunks nor operations may take: its end frame and the message around the operations.
 const BODY_SPARE_BYTES: usize = 64 * 1024;
 
-/// What one look at the disk made of a run of pieces.
-struct Filled {
+/// Content that is read and encoded by one thread before it hands it over.
+const SHARE_BYTES: u64 = 1024 * 1024;
+/// Threads that read and encode at once. More would have little to do on most machines: another one scans, and the server
+/// may run beside.
+const SHARES: usize = 2;
+
+/// A piece with the chunks of it that must be sent, or with what kept it from being read.
+type Encoded = (Queued, Result<Vec<ChunkFrame>, PieceOutcome>);
+
+/// A body that is being filled.
+struct Filling {
     batch: Batch,
-    /// Those for which the body had no room, in order.
+    in_body: HashSet<ChunkHash>,
+    /// Bytes on the wire that the body may still take.
+    room: usize,
+    is_full: bool,
+    /// Those for which there was no room, in order.
     left: Vec<Queued>,
 }
 
@@ -31,11 +45,32 @@ impl Uploader {
         run: Vec<Queued>,
         ops_bytes: usize,
     ) -> Result<(Batch, Vec<Queued>), UploadError> {
-        let had = self.ask_for_small(&run).await?;
-        let fs = Arc::clone(&self.fs);
-        let room = BODY_BYTES.saturating_sub(BODY_SPARE_BYTES + ops_bytes);
-        let filled = self.runtime.blocking(move || fill(&fs, run, &had, room)).await;
-        Ok((filled.batch, filled.left))
+        let had = Arc::new(self.ask_for_small(&run).await?);
+        let mut filling = Filling {
+            batch: Batch::default(),
+            in_body: HashSet::new(),
+            room: BODY_BYTES.saturating_sub(BODY_SPARE_BYTES + ops_bytes),
+            is_full: false,
+            left: Vec::new(),
+        };
+        let mut shares = shares(run);
+        let mut under_way = FuturesOrdered::new();
+        loop {
+            while under_way.len() < SHARES
+                && !filling.is_full
+                && let Some(share) = shares.pop_front()
+            {
+                let (fs, had) = (Arc::clone(&self.fs), Arc::clone(&had));
+                under_way.push_back(self.runtime.blocking(move || encode(&fs, share, &had)));
+            }
+            // What is under way when the body is full is encoded for the next one.
+            match under_way.next().await {
+                Some(encoded) => encoded.into_iter().for_each(|one| filling.add(one)),
+                None => break,
+            }
+        }
+        filling.left.extend(shares.into_iter().flatten());
+        Ok((filling.batch, filling.left))
     }
 
     /// The chunks of a run that need not be sent.
@@ -68,31 +103,55 @@ pub(super) fn chunks_of(file: &FileToSend) -> &[cairn_core::manifest::ChunkEntry
     }
 }
 
-/// Reads and encodes pieces until the body is full.
-fn fill(fs: &Arc<dyn Filesystem>, run: Vec<Queued>, had: &HashSet<ChunkHash>, room: usize) -> Filled {
-    let mut batch = Batch::default();
-    let mut in_body = HashSet::new();
-    let mut taken = 0;
-    let mut pieces = run.into_iter();
-    let mut left = Vec::new();
-    for queued in pieces.by_ref() {
-        let plain = usize::try_from(queued.piece.size()).unwrap_or(usize::MAX);
-        if !batch.is_empty() && taken + plain > room {
-            left.push(queued);
-            break;
+impl Filling {
+    /// Adds a piece, or keeps it with what was encoded of it.
+    fn add(&mut self, (mut queued, encoded): Encoded) {
+        let mut frames = match encoded {
+            Ok(frames) => frames,
+            Err(outcome) => return self.batch.failed.push((queued.index, outcome)),
+        };
+        let is_new = |frame: &ChunkFrame| !self.in_body.contains(&frame.hash);
+        let len: usize = frames.iter().filter(|frame| is_new(frame)).map(wire_len).sum();
+        if self.is_full || (len > self.room && !self.batch.is_empty()) {
+            self.is_full = true;
+            queued.encoded = Some(frames);
+            self.left.push(queued);
+            return;
         }
-        match read_piece(fs, &queued, had, &in_body) {
-            Ok(frames) => {
-                in_body.extend(frames.iter().map(|frame| frame.hash));
-                taken += frames.iter().map(wire_len).sum::<usize>();
-                batch.chunks.extend(frames);
-                batch.members.push(queued);
-            }
-            Err(outcome) => batch.failed.push((queued.index, outcome)),
+        frames.retain(|frame| self.in_body.insert(frame.hash));
+        self.room = self.room.saturating_sub(len);
+        self.batch.chunks.extend(frames);
+        self.batch.members.push(queued);
+    }
+}
+
+/// Cuts a run into what one thread reads at once.
+fn shares(run: Vec<Queued>) -> VecDeque<Vec<Queued>> {
+    let mut shares: VecDeque<Vec<Queued>> = VecDeque::new();
+    let mut bytes = SHARE_BYTES;
+    for queued in run {
+        if bytes >= SHARE_BYTES {
+            shares.push_back(Vec::new());
+            bytes = 0;
+        }
+        bytes += queued.piece.size();
+        if let Some(share) = shares.back_mut() {
+            share.push(queued);
         }
     }
-    left.extend(pieces);
-    Filled { batch, left }
+    shares
+}
+
+/// Reads and encodes pieces that are not encoded yet.
+fn encode(fs: &Arc<dyn Filesystem>, share: Vec<Queued>, had: &HashSet<ChunkHash>) -> Vec<Encoded> {
+    let encode_one = |mut queued: Queued| {
+        let encoded = match queued.encoded.take() {
+            Some(frames) => Ok(frames),
+            None => read_piece(fs, &queued, had),
+        };
+        (queued, encoded)
+    };
+    share.into_iter().map(encode_one).collect()
 }
 
 fn wire_len(frame: &ChunkFrame) -> usize {
@@ -105,7 +164,6 @@ fn read_piece(
     fs: &Arc<dyn Filesystem>,
     queued: &Queued,
     had: &HashSet<ChunkHash>,
-    in_body: &HashSet<ChunkHash>,
 ) -> Result<Vec<ChunkFrame>, PieceOutcome> {
     let mut frames: Vec<ChunkFrame> = Vec::new();
     let mut own = HashSet::new();
@@ -118,7 +176,7 @@ fn read_piece(
                     Sent::Unknown => !had.contains(&hash),
                     Sent::AllBut(missing) => missing.contains(&hash),
                 };
-                if is_wanted && !in_body.contains(&hash) && own.insert(hash) {
+                if is_wanted && own.insert(hash) {
                     frames.push(ChunkFrame {
                         hash,
                         is_page,
