@@ -13,7 +13,7 @@ use cairn_metadata::{Account, MetadataStore, SqliteMetadata};
 use cairn_server::service::accounts::invited::{self, NewInvitation};
 use cairn_server::service::accounts::{self, NewAccount, second};
 use cairn_server::service::audit::record_order;
-use cairn_server::{DataFolder, Server, ServiceError};
+use cairn_server::{DataFolder, Letter, Server, ServiceError};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +88,11 @@ pub(crate) enum Answer {
     },
     Link {
         path: String,
+        /// Why it was not mailed, where it should have been.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_mailed: Option<String>,
     },
+    Mailed,
     Audit {
         entries: Vec<AuditLine>,
         next: Option<AuditPlace>,
@@ -186,10 +190,48 @@ async fn converse(
     let Some(order) = message::receive(&mut stream, path, MESSAGE_BYTES).await? else {
         return Ok(());
     };
+    let letter = letter_of(&order);
     let answer = carry_out(metadata, runtime, order).await;
+    let answer = mailed(server, letter, answer).await;
     // Sessions that are remembered may be those of an account that was just locked.
     server.forget_sessions();
     message::send(&mut stream, path, REPLY_BYTES, &answer).await
+}
+
+/// To whom the link of an order goes, and for how many days an invitation is good.
+fn letter_of(order: &Order) -> Option<(String, Option<u32>)> {
+    match order {
+        Order::Invite {
+            email: Some(email),
+            days,
+            ..
+        } => Some((email.clone(), Some(*days))),
+        Order::ResetLink { email } => Some((email.clone(), None)),
+        _ => None,
+    }
+}
+
+/// Mails a link that was made, where mail is configured; else the operator gets it.
+async fn mailed(server: &Server, letter: Option<(String, Option<u32>)>, answer: Answer) -> Answer {
+    let (Some((email, days)), Answer::Link { path, .. }) = (letter, &answer) else {
+        return answer;
+    };
+    let path = path.clone();
+    let letter = match days {
+        Some(days) => Letter::Invitation {
+            path: path.clone(),
+            days,
+        },
+        None => Letter::Reset { path: path.clone() },
+    };
+    match server.send(&email, &letter).await {
+        Ok(true) => Answer::Mailed,
+        Ok(false) => answer,
+        Err(error) => Answer::Link {
+            path,
+            not_mailed: Some(error.to_string()),
+        },
+    }
 }
 
 async fn carry_out(metadata: &dyn MetadataStore, runtime: &Runtime, order: Order) -> Answer {
@@ -257,12 +299,18 @@ async fn try_order(
                 lifetime: Duration::from_secs(u64::from(days) * 86_400),
             };
             let path = invited::invite(metadata, runtime, new).await?;
-            return Ok(Answer::Link { path });
+            return Ok(Answer::Link {
+                path,
+                not_mailed: None,
+            });
         }
         Order::ExportAudit { after } => return audit::read(metadata, &after).await,
         Order::ResetLink { email } => {
             let path = invited::reset_link(metadata, runtime, &email).await?;
-            return Ok(Answer::Link { path });
+            return Ok(Answer::Link {
+                path,
+                not_mailed: None,
+            });
         }
         Order::RemoveSecondFactor { email } => second::remove_second_factor(metadata, &email).await?,
         Order::Access { access } => return access::carry_out(metadata, runtime, access).await,

@@ -30,7 +30,11 @@ pub(crate) struct ConfigFile {
     pub(crate) apps: AppsSection,
     /// Accounts of people's own making.
     pub(crate) accounts: AccountsSection,
+    /// How mail is sent.
+    pub(crate) mail: mail::MailSection,
 }
+
+mod mail;
 
 /// `[apps]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -223,6 +227,10 @@ mod tests {
         assert_eq!(server.body_memory_bytes, 64 << 20);
         assert_eq!(server.token_lifetime, Some(Duration::from_secs(90 * 86_400)));
         assert_eq!(server.login.account_interval, Duration::from_secs(30));
+        assert!(
+            config.mail_config().is_err(),
+            "the file with the password is missing"
+        );
         let debugged = format!("{config:?}");
         let unset = debugged.matches("None").count();
         assert_eq!(unset, 0, "the example lacks a key: {debugged}");
@@ -232,6 +240,7 @@ mod tests {
     fn an_empty_file_is_the_defaults() {
         let config = ConfigFile::parse("").unwrap();
         assert_eq!(config, ConfigFile::default());
+        assert!(config.mail_config().unwrap().is_none());
         let (ours, defaults) = (config.server_config(), ServerConfig::default());
         assert_eq!(format!("{ours:?}"), format!("{defaults:?}"));
     }
@@ -240,7 +249,7 @@ mod tests {
     fn what_is_not_known_is_refused() {
         let refused = |text| ConfigFile::parse(text).unwrap_err().message().to_owned();
         expect![[
-            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`, `accounts`"
+            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`, `accounts`, `mail`"
         ]]
         .assert_eq(&refused("lissten = \"x\""));
         expect!["invalid value: integer `0`, expected a nonzero u32"]

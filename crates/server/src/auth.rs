@@ -44,6 +44,9 @@ const TOKEN_REQUESTS_INTERVAL: Duration = Duration::from_secs(1);
 /// one in 1,000 days is right by chance.
 const CODES_BURST: u32 = 10;
 const CODES_INTERVAL: Duration = Duration::from_secs(300);
+/// Letters that somebody may have sent to one account at once, and the time after which one more may: nobody fills a mailbox.
+const LETTERS_BURST: u32 = 3;
+const LETTERS_INTERVAL: Duration = Duration::from_secs(1_200);
 /// Codes that were traded and are remembered, and for how long: that of a code.
 const REDEEMED_CODES: u64 = 10_000;
 const REDEEMED_TIME: Duration = Duration::from_secs(600);
@@ -60,6 +63,8 @@ pub(crate) struct Auth {
     pub(crate) second_factors: Limiter<AccountId>,
     /// Links that codes were traded for lately, by the code.
     pub(crate) redeemed: moka::sync::Cache<TokenHash, (AccountId, DeviceId)>,
+    /// Letters that an account asks for.
+    pub(crate) letters: Limiter<AccountId>,
     pub(crate) hashing: Arc<Semaphore>,
     pub(crate) requests: Limiter<DeviceId>,
     /// Calls of the public API by all apps of one account together.
@@ -83,6 +88,7 @@ impl Auth {
                 .max_capacity(REDEEMED_CODES)
                 .time_to_live(REDEEMED_TIME)
                 .build(),
+            letters: Limiter::with_interval(LETTERS_BURST, LETTERS_INTERVAL),
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             requests: Limiter::per_second(config.device_requests_per_second, BURST_SECONDS),
             calls: Limiter::per_second(config.account_calls_per_second, BURST_SECONDS),
@@ -103,6 +109,7 @@ impl Auth {
         self.throttle.tidy();
         self.token_requests.tidy();
         self.second_factors.tidy();
+        self.letters.tidy();
         self.requests.tidy();
         self.calls.tidy();
         self.have_hashes.tidy();

@@ -15,6 +15,7 @@ mod forms;
 mod html;
 mod jobs;
 mod limiter;
+mod mail;
 mod memory;
 mod metrics;
 mod notify;
@@ -35,11 +36,12 @@ use axum::Router;
 use cairn_chunks::ChunkStore;
 use cairn_core::ids::{AccountId, DeviceId};
 use cairn_core::runtime::Runtime;
-use cairn_metadata::MetadataStore;
+use cairn_metadata::{Email, MetadataStore};
 
 pub use config::{LoginLimits, ServerConfig, SignUp};
 pub use data_folder::{DataFolder, DataFolderError};
 pub use error::ServiceError;
+pub use mail::{Letter, MailConfig, MailEncryption, MailError};
 pub use serve::{ServeError, serve};
 
 use state::State;
@@ -84,6 +86,28 @@ impl Server {
     /// Starts the jobs, once in a server's life; [`serve()`] does it too. They end with the tasks of the runtime.
     pub fn start_jobs(&self) {
         jobs::start(&self.state);
+    }
+
+    /// Sends mail from now on: invitations and links by which a password is reset, also to who asks for one at `/reset`.
+    ///
+    /// # Errors
+    /// [`MailError::Settings`]; the mail server is not asked yet.
+    pub fn use_mail(&self, config: &MailConfig) -> Result<(), MailError> {
+        let mailer = mail::Mailer::new(config)?;
+        // Whoever sets it first has set it.
+        let _ = self.state.mailer.set(mailer);
+        Ok(())
+    }
+
+    /// Sends a letter; false where no mail is configured.
+    ///
+    /// # Errors
+    /// [`MailError`] when the mail server has not taken it.
+    pub async fn send(&self, to: &str, letter: &Letter) -> Result<bool, MailError> {
+        match Email::new(to) {
+            Some(to) => mail::send(&self.state, &to, letter).await,
+            None => Ok(false),
+        }
     }
 
     /// Makes what was just changed about accounts and devices in the metadata store count at once: forgets every

@@ -94,11 +94,10 @@ async fn join(
 
 async fn look_at_reset(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
     let Some(secret) = secret(&request) else {
-        return message(
-            StatusCode::FORBIDDEN,
-            "A forgotten password",
-            "Ask the server's administrator for a link by which you can choose another password.",
-        );
+        return match state.mailer.get() {
+            Some(_) => ask_form(StatusCode::OK, "", ""),
+            None => unmailed(),
+        };
     };
     match invited::look(&state, &secret).await {
         Ok(LinkPurpose::Reset { .. }) => reset_form(StatusCode::OK, &secret, ""),
@@ -117,10 +116,13 @@ async fn reset(
     request: Request,
 ) -> Response {
     let peer = peer.map_or(Peer::UNKNOWN, |Extension(peer)| peer);
-    let secret = secret(&request).unwrap_or_default();
+    let secret = secret(&request);
     let form = match form(&state, request).await {
         Ok(form) => form,
         Err(error) => return failed(&error),
+    };
+    let Some(secret) = secret else {
+        return ask_for_link(&state, peer, form.get("email").unwrap_or(""));
     };
     let password = form.get("password").unwrap_or("").to_owned();
     let unlink_all = form.get("unlink") == Some("all");
@@ -135,6 +137,29 @@ async fn reset(
             }
         }
     }
+}
+
+/// Mails a link, to who has the address.
+fn ask_for_link(state: &Arc<State>, peer: Peer, email: &str) -> Response {
+    if state.mailer.get().is_none() {
+        return unmailed();
+    }
+    match invited::ask_reset(state, peer, email) {
+        Ok(()) => message(
+            StatusCode::OK,
+            "Look into your mail",
+            "If an account has that address, a link by which you can choose another password is on its way to it.",
+        ),
+        Err(error) => ask_form(oauth::broken(&error), email, &error.to_string()),
+    }
+}
+
+fn unmailed() -> Response {
+    message(
+        StatusCode::FORBIDDEN,
+        "A forgotten password",
+        "Ask the server's administrator for a link by which you can choose another password.",
+    )
 }
 
 async fn form(state: &State, request: Request) -> Result<Fields, ServiceError> {
@@ -164,6 +189,17 @@ fn join_form(status: StatusCode, secret: Option<&str>, email: &str, note: &str) 
         escaped(email)
     );
     page(status, "Make an account", &body, None)
+}
+
+fn ask_form(status: StatusCode, email: &str, note: &str) -> Response {
+    let body = format!(
+        "{}<form method=\"post\" action=\"{RESET}\">\n\
+         <label>E-mail address <input type=\"email\" name=\"email\" value=\"{}\" autocomplete=\"username\" required autofocus></label>\n\
+         <button>Mail me a link</button>\n</form>\n",
+        noted(note),
+        escaped(email)
+    );
+    page(status, "A forgotten password", &body, None)
 }
 
 fn reset_form(status: StatusCode, secret: &str, note: &str) -> Response {

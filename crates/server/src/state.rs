@@ -1,8 +1,8 @@
 //! What every request shares.
 
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cairn_chunks::ChunkStore;
@@ -18,6 +18,7 @@ use crate::auth::Caller;
 use crate::config::ServerConfig;
 use crate::error::ServiceError;
 use crate::jobs::DirtyNamespaces;
+use crate::mail::Mailer;
 use crate::memory::BodyMemory;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
@@ -43,6 +44,8 @@ pub(crate) struct State {
     pub(crate) chunks: Arc<dyn ChunkStore>,
     pub(crate) runtime: Runtime,
     pub(crate) auth: Auth,
+    /// Sends mail, where that is configured.
+    pub(crate) mailer: OnceLock<Mailer>,
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) metrics: Metrics,
     pub(crate) body_memory: BodyMemory,
@@ -78,6 +81,7 @@ impl State {
     ) -> Self {
         Self {
             auth: Auth::new(&config),
+            mailer: OnceLock::new(),
             notifier: Arc::new(Notifier::default()),
             metrics: Metrics::new(),
             body_memory: BodyMemory::new(config.body_memory_bytes),

@@ -61,6 +61,7 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
             ));
         }
     };
+    let mail = config.mail_config()?;
 
     let stop = signals::stop_token()?;
     let stores = Stores::open(&data, &app.runtime).await?;
@@ -79,6 +80,10 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
             .done(format!("Certificate fingerprint: {}", tls.fingerprint()))?;
     }
     let server = stores.server(config.server_config(), &app.runtime);
+    if let Some(mail) = mail {
+        let used = server.use_mail(&mail);
+        used.map_err(|error| CliError::usage(error.to_string()).next("see [mail] in docs/cli.md"))?;
+    }
     let served = hosting::serve(&stores, server, listener, tls, &app.runtime, stop).await;
     served.and(stores.close().await)
 }

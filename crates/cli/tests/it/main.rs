@@ -1,4 +1,5 @@
 //! The program as a script sees it: exit codes and sentences.
 
 mod failures;
+mod mail;
 mod support;

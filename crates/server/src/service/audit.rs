@@ -39,6 +39,8 @@ pub(crate) enum Event {
     SecondFactorOff,
     /// Somebody made an account.
     Joined,
+    /// A link by which a password can be reset was asked for, and mailed.
+    ResetAsked,
     /// A password was reset by a link.
     PasswordReset,
 }
@@ -57,6 +59,7 @@ impl Event {
             Self::SecondFactorOn => "second-factor-on",
             Self::SecondFactorOff => "second-factor-off",
             Self::Joined => "joined",
+            Self::ResetAsked => "reset-asked",
             Self::PasswordReset => "password-reset",
         }
     }

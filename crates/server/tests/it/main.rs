@@ -11,6 +11,7 @@ mod contract;
 mod deltas;
 mod events;
 mod fetch;
+mod mail;
 mod oauth_pages;
 mod oauth_token;
 mod people;

@@ -1,4 +1,5 @@
-//! `cairn admin invite` and `cairn admin reset-link`: links that work once.
+//! `cairn admin invite` and `cairn admin reset-link`: links that work once. The running server mails them where that is configured;
+//! else they are printed.
 
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use super::parse_size;
 use crate::App;
 use crate::administration::{self, Answer, Order};
 use crate::error::CliResult;
+use crate::ui;
 
 /// Options of `cairn admin invite`.
 #[derive(Debug, clap::Args)]
@@ -51,8 +53,16 @@ pub(super) async fn reset(app: &App, data: &Path, args: ResetLink) -> CliResult 
 }
 
 async fn print(app: &App, data: &Path, order: Order, url: &str) -> CliResult {
-    let Answer::Link { path } = administration::give(data, &app.runtime, order).await? else {
-        return Err(administration::strange());
+    let path = match administration::give(data, &app.runtime, order).await? {
+        Answer::Link { path, not_mailed } => {
+            if let Some(why) = not_mailed {
+                ui::warn(format!("the link was not mailed: {why}"));
+            }
+            path
+        }
+        Answer::Mailed if app.ui.json => return app.ui.json(&json!({ "mailed": true })),
+        Answer::Mailed => return app.ui.done("The link was mailed"),
+        _ => return Err(administration::strange()),
     };
     let link = format!("{}{path}", url.trim_end_matches('/'));
     if app.ui.json {

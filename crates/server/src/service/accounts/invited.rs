@@ -1,14 +1,16 @@
 //! Links that work once: invitations, and password resets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_core::runtime::Runtime;
-use cairn_metadata::{Account, LinkPurpose, MetadataError, MetadataStore, OneTimeLink, TokenHash};
+use cairn_metadata::{Account, Email, LinkPurpose, MetadataError, MetadataStore, OneTimeLink, TokenHash};
 
 use super::{HASHING_WAIT, NewAccount, create_account, find, parse_email};
 use crate::auth::{self, passwords, tokens};
 use crate::config::SignUp;
 use crate::error::ServiceError;
+use crate::mail::{self, Letter, MailError};
 use crate::memory;
 use crate::request::Peer;
 use crate::service::audit::{self, About, Event};
@@ -164,6 +166,43 @@ pub(crate) async fn join(
     let made = made?;
     audit::record(state, peer, made.id, Event::Joined, About::default()).await;
     Ok(made)
+}
+
+/// Mails a link by which a password can be reset, to who has the address: whether anybody has is not told, neither by the answer
+/// nor by how long it takes.
+pub(crate) fn ask_reset(state: &Arc<State>, peer: Peer, email: &str) -> Result<(), ServiceError> {
+    let email = parse_email(email)?;
+    state.auth.throttle.attempt(peer, &email)?;
+    let mailing = Arc::clone(state);
+    state.spawn("letter", async move {
+        if let Err(error) = mail_reset(&mailing, peer, &email).await {
+            tracing::warn!(%error, "a link cannot be mailed");
+        }
+    });
+    Ok(())
+}
+
+/// Why a link was not mailed.
+#[derive(Debug, thiserror::Error)]
+enum NotMailed {
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
+}
+
+async fn mail_reset(state: &State, peer: Peer, email: &Email) -> Result<(), NotMailed> {
+    let account = state.metadata.account_by_email(email).await;
+    let account = account.map_err(ServiceError::from)?;
+    let Some(account) = account.filter(|account| !account.is_disabled) else {
+        return Ok(());
+    };
+    let limited = |retry_after| ServiceError::RateLimited { retry_after };
+    state.auth.letters.take(&account.id, 1).map_err(limited)?;
+    let path = reset_link(state.metadata.as_ref(), &state.runtime, email.as_str()).await?;
+    mail::send(state, email, &Letter::Reset { path }).await?;
+    audit::record(state, peer, account.id, Event::ResetAsked, About::default()).await;
+    Ok(())
 }
 
 /// Gives an account another password by a link; on demand unlinks everything that is linked to it.
