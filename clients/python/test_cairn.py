@@ -1,6 +1,5 @@
 """The routes that Dropbox does not have, by plain HTTP."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from harness import PATIENCE, SERVER, ClientCase
+from harness import PATIENCE, SERVER, ClientCase, content_hash
 
 
 class CairnCase(ClientCase):
@@ -143,12 +142,6 @@ class Delta(CairnCase):
         made = self.bytes_call("upload_delta", argument, delta).json()
         self.assertEqual((made["id"], made["size"]), (put.id, len(new)))
         self.assertEqual(self.content("/big"), new)
-
-
-def content_hash(content):
-    """As Dropbox computes it."""
-    blocks = (content[start : start + (4 << 20)] for start in range(0, len(content), 4 << 20))
-    return hashlib.sha256(b"".join(hashlib.sha256(block).digest() for block in blocks)).hexdigest()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,10 @@ pub enum MetadataError {
         /// Operations allowed.
         limit: usize,
     },
-    /// The store cannot be reached, is full or is busy. Nothing was acknowledged; the same request may be sent again.
+    /// The disk of the store is full. Nothing was acknowledged; the same request may be sent again when there is room.
+    #[error("the metadata store has no space left")]
+    Full,
+    /// The store cannot be reached or is busy. Nothing was acknowledged; the same request may be sent again.
     #[error("the metadata store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The store holds what it must not hold. Repeating does not help.
@@ -39,6 +42,6 @@ pub enum MetadataError {
 impl MetadataError {
     /// Whether the same request may succeed later.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Full)
     }
 }

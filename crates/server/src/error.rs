@@ -174,6 +174,7 @@ impl ServiceError {
                 }
                 MetadataError::OpIdReused(_) => ErrorCode::OpIdReused,
                 MetadataError::TooManyOps { .. } => ErrorCode::TooLarge,
+                MetadataError::Full => ErrorCode::StorageFull,
                 MetadataError::Unavailable(_) => ErrorCode::Unavailable,
                 MetadataError::Corrupt { .. } => ErrorCode::Internal,
             },

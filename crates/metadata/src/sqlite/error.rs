@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use crate::MetadataError;
 use crate::codec::DecodeError;
 
+/// SQLite's code for a disk that is full.
+const FULL: i32 = 13;
+
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -50,8 +53,9 @@ impl From<sqlx::Error> for MetadataError {
         match &error {
             sqlx::Error::Database(cause) => match primary_code(cause.as_ref()) {
                 Some(11 | 26) => corrupt(format!("SQLite reports: {}", cause.message())),
-                // FULL, IOERR, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, CANTOPEN, PROTOCOL.
-                Some(5..=10 | 13..=15) => Self::Unavailable(Box::new(error)),
+                Some(FULL) => Self::Full,
+                // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CANTOPEN, PROTOCOL.
+                Some(5..=10 | 14..=15) => Self::Unavailable(Box::new(error)),
                 _ => corrupt(format!("a statement was refused: {}", cause.message())),
             },
             sqlx::Error::ColumnDecode { .. }
@@ -72,6 +76,11 @@ impl From<DecodeError> for MetadataError {
 
 pub(super) fn corrupt(what: impl Into<String>) -> MetadataError {
     MetadataError::Corrupt { what: what.into() }
+}
+
+/// Whether the disk was full, so that nothing was written.
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(cause) if primary_code(cause.as_ref()) == Some(FULL))
 }
 
 /// Whether SQLite failed to write or sync: what is on disk is unknown then, and nothing more may be acknowledged

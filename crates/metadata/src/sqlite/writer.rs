@@ -8,7 +8,7 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::is_disk_failure;
+use super::error::{is_disk_failure, is_full};
 use super::statement::{Counters, Session, query};
 use crate::{MetadataError, Result};
 
@@ -35,7 +35,13 @@ pub(super) trait Job: Send {
     /// Runs it; false when it failed and its savepoint must be undone.
     async fn run(&mut self, session: &mut Session<'_>) -> bool;
     /// Answers; `failed` says why the transaction as a whole did not commit.
-    fn answer(self: Box<Self>, failed: Option<&str>);
+    fn answer(self: Box<Self>, failed: Option<&Failure>);
+}
+
+/// Why a transaction did not commit.
+pub(super) struct Failure {
+    reason: String,
+    is_full: bool,
 }
 
 pub(super) struct Pending<W: Write> {
@@ -57,12 +63,14 @@ impl<W: Write + Sync> Job for Pending<W> {
         succeeded
     }
 
-    fn answer(self: Box<Self>, failed: Option<&str>) {
+    fn answer(self: Box<Self>, failed: Option<&Failure>) {
         let result = match (self.result, failed) {
             // A refusal stands, whatever became of the others.
             (Some(Err(error)), _) => Err(error),
             (Some(Ok(output)), None) => Ok(output),
-            (_, reason) => Err(unavailable(reason.unwrap_or("the request was not run"))),
+            (_, Some(Failure { is_full: true, .. })) => Err(MetadataError::Full),
+            (_, Some(failure)) => Err(unavailable(&failure.reason)),
+            (None, None) => Err(unavailable("the request was not run")),
         };
         // Whoever asked may have gone; the write stands all the same.
         let _ = self.reply.send(result);
@@ -79,7 +87,7 @@ pub(super) async fn run(
     mut queue: mpsc::Receiver<Box<dyn Job>>,
     counters: Arc<Counters>,
 ) {
-    let mut broken: Option<String> = None;
+    let mut broken: Option<Failure> = None;
     while let Some(first) = queue.recv().await {
         let mut weight = first.weight();
         let mut batch = vec![first];
@@ -92,7 +100,7 @@ pub(super) async fn run(
         if broken.is_none() {
             broken = transact(&mut connection, &mut batch, &counters).await;
         } else {
-            batch.drain(..).for_each(|job| job.answer(broken.as_deref()));
+            batch.drain(..).for_each(|job| job.answer(broken.as_ref()));
         }
     }
     if let Err(error) = connection.close().await {
@@ -105,21 +113,27 @@ async fn transact(
     connection: &mut SqliteConnection,
     batch: &mut Vec<Box<dyn Job>>,
     counters: &Counters,
-) -> Option<String> {
+) -> Option<Failure> {
     let outcome = attempt(connection, batch, counters).await;
-    let failed = outcome.as_ref().err().map(ToString::to_string);
+    let failed = outcome.as_ref().err().map(|error| Failure {
+        reason: error.to_string(),
+        is_full: is_full(error),
+    });
     let mut broken = None;
     if let Err(error) = outcome {
         tracing::error!(%error, "a metadata transaction failed");
         let undone = query("ROLLBACK").execute(&mut *connection).await;
         // After a failed write or sync the state of the disk is unknown: nothing is retried on this connection.
         if is_disk_failure(&error) {
-            broken = Some(format!("the disk failed, a restart is needed: {error}"));
+            broken = Some(Failure {
+                reason: format!("the disk failed, a restart is needed: {error}"),
+                is_full: false,
+            });
         } else if let Err(error) = undone {
             tracing::debug!(%error, "there was no transaction to undo");
         }
     }
-    batch.drain(..).for_each(|job| job.answer(failed.as_deref()));
+    batch.drain(..).for_each(|job| job.answer(failed.as_ref()));
     broken
 }
 

@@ -25,6 +25,16 @@ pub(crate) enum ApiError {
 
 pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
+impl ApiError {
+    /// A failure of the service as a `WriteError`, if it is one: a disk that is full.
+    pub(crate) fn of_write(self, member: &str) -> Self {
+        match self {
+            Self::Service(error) => write(member, error.into()),
+            other => other,
+        }
+    }
+}
+
 impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
         Self::Service(error)
@@ -85,7 +95,9 @@ pub(crate) fn failure_response(error: &ServiceError, request_id: &str) -> Respon
         ServiceError::RateLimited { .. } => limited(seconds_of(api.retry_after_ms.unwrap_or_default())),
         _ => {
             let status = match api.code {
-                ErrorCode::Unavailable | ErrorCode::StorageFull => StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                // Where the route has a tag for it, `write_error` has told it.
+                ErrorCode::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
                 ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
                 ErrorCode::Timeout => StatusCode::REQUEST_TIMEOUT,
                 _ => StatusCode::BAD_REQUEST,
@@ -153,6 +165,7 @@ pub(crate) fn write_error(error: FileError) -> Result<Value, ApiError> {
             }),
         ),
         FileError::NoSpace => tag("insufficient_space"),
+        FileError::Service(error) if error.code() == ErrorCode::StorageFull => tag("insufficient_space"),
         FileError::DisallowedName => tag("disallowed_name"),
         FileError::Contended | FileError::TooManyFiles => tag("too_many_write_operations"),
         FileError::Service(error) => return Err(error.into()),

@@ -172,7 +172,7 @@ fn responses(route: &Route, schemas: &mut SchemaGenerator) -> Value {
 }
 
 /// Answers that every call may get. Those without a shape are a text.
-const COMMON: [(&str, &str, &str); 7] = [
+const COMMON: [(&str, &str, &str); 8] = [
     (
         "400",
         "BadInput",
@@ -191,6 +191,11 @@ const COMMON: [(&str, &str, &str); 7] = [
         "503",
         "Busy",
         "The server cannot answer now: again after Retry-After.",
+    ),
+    (
+        "507",
+        "Full",
+        "The server has no space left, and the route no tag for it.",
     ),
 ];
 

@@ -8,6 +8,7 @@ mod delta;
 mod document;
 mod files;
 mod past;
+mod pressure;
 mod protocol;
 mod sessions;
 mod tree_hash;

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use cairn_testkit::device::PATIENCE;
 use cairn_testkit::random::Random;
+use cairn_testkit::raw;
 use cairn_testkit::small_disk::SmallDisk;
 use cairn_testkit::tree::assert_same;
 use cairn_testkit::world::World;
@@ -34,6 +35,59 @@ fn a_full_server_refuses_and_goes_on_when_there_is_room() -> Result<()> {
     world.server.stop()?;
     world.server.start()?;
     ensure!(bob.cat("/too much")? == ada.read("too much")?);
+    Ok(())
+}
+
+#[test]
+fn a_full_server_tells_apps_so_and_keeps_what_it_has() -> Result<()> {
+    let base = tempfile::tempdir()?;
+    let disk = SmallDisk::mount(&base.path().join("disk"), 64)?;
+    let data = disk.path().join("data");
+    let mut world = World::with_server(base.path(), |_, server| server.with_data(&data))?;
+    let email = "app@example.org";
+    world.server.add_account(email, "correct horse battery staple")?;
+    let token = world
+        .server
+        .admin(&["token", "create", email, "--json"])?
+        .success()?;
+    let token: serde_json::Value = serde_json::from_slice(&token.stdout)?;
+    let bearer = format!("Bearer {}", token["token"].as_str().context("a token")?);
+    let call = |address, route: &str, argument: &str, body: &[u8]| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/octet-stream"),
+            ("dropbox-api-arg", argument),
+        ];
+        raw::send(address, &format!("POST /2/files/{route}"), &headers, body)
+    };
+    let address = world.server.address()?;
+    let before = call(address, "upload", r#"{"path": "/before"}"#, b"there was room")?;
+    assert_eq!(before.status, 200, "{before:?}");
+    disk.fill(256 * 1024)?;
+    let too_much = Random::new(1).bytes(8 << 20);
+    for _ in 0..3 {
+        let refused = call(address, "upload", r#"{"path": "/too much"}"#, &too_much)?;
+        let text = String::from_utf8_lossy(&refused.body).into_owned();
+        ensure!(
+            refused.status == 409 && text.contains("path/insufficient_space/.."),
+            "{} {text}",
+            refused.status
+        );
+    }
+    let kept = call(address, "download", r#"{"path": "/before"}"#, b"")?;
+    assert_eq!((kept.status, &kept.body[..]), (200, &b"there was room"[..]));
+    disk.free()?;
+    let there = call(address, "upload", r#"{"path": "/too much"}"#, &too_much)?;
+    assert_eq!(there.status, 200, "{there:?}");
+    world.server.stop()?;
+    world.server.start()?;
+    let kept = call(
+        world.server.address()?,
+        "download",
+        r#"{"path": "/too much"}"#,
+        b"",
+    )?;
+    ensure!(kept.body == too_much);
     Ok(())
 }
 

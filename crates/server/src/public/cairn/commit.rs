@@ -204,14 +204,11 @@ async fn uploaded(call: &Call, cursor: &Cursor, sessions: &mut Vec<UploadId>) ->
         // Its bytes go to one place, as when it is finished.
         return Err(lookup(tag("not_found")));
     }
-    let assembled = call
-        .files()
-        .assemble(&upload)
-        .await
-        .map_err(|error| match error {
-            FileError::Service(error) => Refused::Call(error.into()),
-            other => Refused::Call(ApiError::BadInput(other.to_string())),
-        })?;
+    let assembled = call.files().assemble(&upload).await;
+    let assembled = assembled.map_err(|error| match error::write_error(error) {
+        Ok(error) => Refused::Reason(nested("path", error)),
+        Err(error) => Refused::Call(error),
+    })?;
     sessions.push(upload.id);
     assembled.ok_or_else(|| Refused::Reason(tag("concurrent_session_missing_data")))
 }

@@ -81,7 +81,8 @@ pub(in super::super) async fn upload_delta(
     while let Some(block) = body.next().await.map_err(too_large)? {
         patch.write(&block).await.map_err(delta_error)?;
     }
-    let ingested = patch.finish().map_err(delta_error)?.finish().await?;
+    let ingested = patch.finish().map_err(delta_error)?.finish().await;
+    let ingested = ingested.map_err(|error| shape(error.into()))?;
     if ingested.content.content_hash.to_string() != argument.content_hash {
         return Err(ApiError::Route(tag("content_hash_mismatch")));
     }
@@ -111,6 +112,6 @@ fn delta_error(error: DeltaError) -> ApiError {
         DeltaError::Malformed => ApiError::Route(tag("malformed_delta")),
         DeltaError::OutOfBase => ApiError::Route(tag("out_of_base")),
         DeltaError::TooMuch => ApiError::Route(tag("too_much_copied")),
-        DeltaError::Service(error) => too_large(error),
+        DeltaError::Service(error) => too_large(error).of_write("path"),
     }
 }

@@ -108,9 +108,8 @@ pub(in super::super) async fn finish(call: Call, argument: Finish, body: BodyRea
     if !upload.concurrent && offset != upload.size {
         return Err(lookup(incorrect_offset(upload.size)));
     }
-    let content = receive(&call, body, argument.content_hash.as_deref())
-        .await?
-        .content;
+    let received = receive(&call, body, argument.content_hash.as_deref()).await;
+    let content = received.map_err(|error| error.of_write("path"))?.content;
     if content.size > 0 {
         if upload.concurrent {
             return Err(ApiError::Route(tag("concurrent_session_data_not_allowed")));
@@ -351,10 +350,13 @@ async fn commit(call: &Call, upload: &Upload, info: &CommitInfo) -> ApiResult<Fi
     let how = info.how(call)?;
     let target = path::parse_new(info.path(), call.namespace()).map_err(|error| error.or(shape))?;
     let files = call.files();
-    let assembled = files.assemble(upload).await.map_err(service)?;
+    let assembled = files.assemble(upload).await.map_err(shape)?;
     let ingested = assembled.ok_or_else(|| ApiError::Route(tag("concurrent_session_missing_data")))?;
     let located = files.put(&target, &ingested, &how).await.map_err(shape)?;
-    files.end_upload(upload.id).await.map_err(service)?;
+    if let Err(error) = files.end_upload(upload.id).await {
+        // The file is there: what is left over is forgotten with its time.
+        tracing::warn!(%error, "an upload that was committed is kept");
+    }
     metadata::file(call, &located).await
 }
 

@@ -10,6 +10,7 @@ use super::super::stone::{self, Union, tag};
 use super::super::{metadata, path, users};
 use super::answers::{File, Wrapped};
 use crate::body::BodyReader;
+use crate::error::ServiceError;
 use crate::service::files::{FileError, Ingest, Located, Mode, Put, Relocation};
 
 /// How a file is put where it goes; the same for an upload and for the end of a session.
@@ -101,11 +102,12 @@ pub(in super::super) async fn upload(call: Call, argument: Upload, mut body: Bod
     let how = argument.commit.how(&call)?;
     let target =
         path::parse_new(argument.commit.path(), call.namespace()).map_err(|error| error.or(upload_error))?;
+    let full = |error: ServiceError| upload_error(error.into());
     let mut ingest = Ingest::new(&call.state, call.caller.author(), call.namespace());
     while let Some(block) = body.next().await.map_err(too_large)? {
-        ingest.write(&block).await?;
+        ingest.write(&block).await.map_err(full)?;
     }
-    let ingested = ingest.finish().await?;
+    let ingested = ingest.finish().await.map_err(full)?;
     let found = ingested.content.content_hash.to_string();
     if argument.content_hash.is_some_and(|claimed| claimed != found) {
         return Err(ApiError::Route(tag("content_hash_mismatch")));
