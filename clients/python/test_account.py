@@ -53,7 +53,7 @@ class Account(ClientCase):
 
     def test_what_there_is_not_is_a_bad_request(self):
         with self.assertRaises(exceptions.BadInputError) as raised:
-            self.client.files_copy_reference_get("/x")
+            self.client.files_export("/x")
         self.assertIn("Unknown API function", raised.exception.message)
         self.assertTrue(raised.exception.request_id)
         for call in (self.client.sharing_list_folders, self.client.file_requests_list_v2):

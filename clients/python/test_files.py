@@ -13,7 +13,7 @@ import requests
 
 from harness import ClientCase, PATIENCE, SERVER, content_hash
 from dropbox import exceptions, files
-from dropbox.files import WriteMode
+from dropbox.files import CommitInfo, WriteMode
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 # One that this server could have made, of nothing.
@@ -219,6 +219,39 @@ class TemporaryLink(ClientCase):
         link = self.client.files_get_temporary_link
         self.assertTrue(self.refusal(link, "/none").get_path().is_not_found())
         self.assertTrue(self.refusal(link, "/folder").get_path().is_not_file())
+
+
+class TemporaryUploadLink(ClientCase):
+    def test_it_takes_one_file_without_a_token(self):
+        commit = CommitInfo("/folder/file.txt", mode=WriteMode.add)
+        link = self.client.files_get_temporary_upload_link(commit, duration=60).link
+        octets = {"Content-Type": "application/octet-stream"}
+        answer = requests.post(link, data=b"sent", headers=octets, timeout=PATIENCE)
+        self.assertEqual(answer.status_code, 200, answer.text)
+        self.assertEqual(answer.json(), {"content-hash": content_hash(b"sent")})
+        again = requests.post(link, data=b"more", headers=octets, timeout=PATIENCE)
+        self.assertEqual(again.status_code, 410)
+        self.assertEqual(self.tree(), {"/folder": None, "/folder/file.txt": b"sent"})
+
+
+class CopyReference(ClientCase):
+    def test_there_and_back(self):
+        put = self.client.files_upload(b"one", "/file")
+        found = self.client.files_copy_reference_get("/file")
+        self.assertEqual(found.metadata.rev, put.rev)
+        self.client.files_delete_v2("/file")
+        saved = self.client.files_copy_reference_save(found.copy_reference, "/copy")
+        self.assertNotEqual(saved.metadata.id, put.id)
+        self.assertEqual(self.tree(), {"/copy": b"one"})
+
+    def test_errors(self):
+        self.client.files_upload(b"one", "/file")
+        save = self.client.files_copy_reference_save
+        reference = self.client.files_copy_reference_get("/file").copy_reference
+        self.assertTrue(self.refusal(save, "nonsense", "/copy").is_invalid_copy_reference())
+        self.assertTrue(self.refusal(save, reference, "/file").get_path().get_conflict().is_file())
+        get = self.client.files_copy_reference_get
+        self.assertTrue(self.refusal(get, "/none").get_path().is_not_found())
 
 
 class DownloadZip(ClientCase):

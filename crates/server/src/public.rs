@@ -23,13 +23,14 @@ mod table;
 mod token;
 mod unions;
 mod unread;
+mod upload_links;
 mod users;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 
 use crate::state::State;
 
@@ -64,5 +65,6 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route("/2", any(call::unknown_route))
         .route("/2/{*route}", any(call::unknown_route))
         .route(links::ROUTE, get(links::open))
+        .route(upload_links::ROUTE, post(upload_links::open))
         .route(manual::ROUTE, get(manual::page))
 }

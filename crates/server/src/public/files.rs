@@ -6,6 +6,7 @@ mod history;
 mod list;
 mod poll;
 mod read;
+mod references;
 mod search;
 mod sessions;
 mod thumbnails;
@@ -17,6 +18,7 @@ pub(super) use history::{list_revisions, restore};
 pub(super) use list::{latest_cursor, list_folder, list_folder_continue};
 pub(super) use poll::longpoll;
 pub(super) use read::{RESULT, body_of, download, file, get_metadata, respond_with, send, temporary_link};
+pub(super) use references::{get_reference, save_reference};
 pub(super) use search::{search, search_continue};
 pub(super) use sessions::{
     Cursor, append, append_batch, closed, finish, finish_batch, finish_batch_v1, start, start_batch,

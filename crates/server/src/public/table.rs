@@ -11,7 +11,7 @@ use super::unions::{
     AppendBatchError, AppendError, CreateFolderError, DeleteError, FinishError, FolderError, LookupError,
     PollError, RelocationError, RestoreError, SearchError, StartError, ThumbnailError, UploadError, ZipError,
 };
-use super::{cairn, openapi, token, unions, users};
+use super::{cairn, openapi, token, unions, upload_links, users};
 
 const INFO: Scope = Scope::AccountInfoRead;
 const SEE: Scope = Scope::FilesMetadataRead;
@@ -175,6 +175,26 @@ fn contents() -> Vec<Route> {
             files::temporary_link,
         )
         .fails::<LookupError>(),
+        rpc(
+            "files/get_temporary_upload_link",
+            WRITE,
+            "Gives an address to which a file can be sent once.",
+            upload_links::get,
+        ),
+        rpc(
+            "files/copy_reference/get",
+            WRITE,
+            "Gives a text that stands for a file or folder.",
+            files::get_reference,
+        )
+        .fails::<LookupError>(),
+        rpc(
+            "files/copy_reference/save",
+            WRITE,
+            "Copies what such a text stands for.",
+            files::save_reference,
+        )
+        .fails::<unions::SaveReferenceError>(),
     ]
 }
 

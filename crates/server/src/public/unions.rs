@@ -137,6 +137,8 @@ unions! {
         PayloadTooLarge,
         ContentHashMismatch,
     }
+    /// Nothing was copied.
+    SaveReferenceError { Path { path: Write }, InvalidCopyReference, NotFound, TooManyFiles }
     /// There is no such job.
     PollJobError { InvalidAsyncJobId }
     /// There is no such account, or none that one may know.

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use futures::future::poll_fn;
 use hyper::body::{Frame, SizeHint};
 
-use super::PREFIX;
 use super::call::UPLOAD_BYTES;
+use super::{PREFIX, upload_links};
 use crate::oauth;
 
 /// How much of the rest of a body is read: of one that is too long for a request too, where it is not far too long.
@@ -76,7 +76,11 @@ impl HttpBody for Lent {
 /// themselves.
 pub(crate) async fn read_to_the_end(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if !path.starts_with(PREFIX) && ![oauth::TOKEN, oauth::OLD_TOKEN].contains(&path) {
+    let is_for_apps = [PREFIX, upload_links::PREFIX]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
+        || [oauth::TOKEN, oauth::OLD_TOKEN].contains(&path);
+    if !is_for_apps {
         return next.run(request).await;
     }
     let has_connections = request.version() < Version::HTTP_2;

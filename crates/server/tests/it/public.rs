@@ -7,6 +7,7 @@ mod changes;
 mod delta;
 mod document;
 mod files;
+mod links;
 mod past;
 mod pressure;
 mod protocol;
