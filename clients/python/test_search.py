@@ -4,7 +4,7 @@ import unittest
 
 from harness import ClientCase
 from dropbox import exceptions, files
-from dropbox.files import FileStatus, SearchOptions
+from dropbox.files import FileStatus, SearchOptions, SearchOrderBy
 
 
 class Search(ClientCase):
@@ -43,10 +43,27 @@ class Search(ClientCase):
         self.assertTrue(error.get_path().is_not_found())
         error = self.refusal(search, "x", options=SearchOptions(path="/other"))
         self.assertTrue(error.get_path().is_not_folder())
-        error = self.refusal(search, "x", options=SearchOptions(file_status=FileStatus.deleted))
+        both = SearchOptions(file_status=FileStatus.deleted, order_by=SearchOrderBy.last_modified_time)
+        error = self.refusal(search, "x", options=both)
         self.assertTrue(error.is_invalid_argument())
         with self.assertRaises(exceptions.BadInputError):
             self.client.files_search_continue_v2("no cursor of ours")
+
+    def test_the_newest_first(self):
+        newest = self.client.files_upload(b"new", "/a new report")
+        options = SearchOptions(order_by=SearchOrderBy.last_modified_time, max_results=1)
+        page = self.client.files_search_v2("report", options=options)
+        self.assertEqual(page.matches[0].metadata.get_metadata().id, newest.id)
+        rest = self.client.files_search_continue_v2(page.cursor)
+        self.assertNotEqual(rest.matches[0].metadata.get_metadata().id, newest.id)
+
+    def test_what_was_deleted(self):
+        self.client.files_delete_v2("/other")
+        options = SearchOptions(file_status=FileStatus.deleted)
+        (match,) = self.client.files_search_v2("other", options=options).matches
+        found = match.metadata.get_metadata()
+        self.assertIsInstance(found, files.DeletedMetadata)
+        self.assertEqual(found.path_display, "/other")
 
     def test_what_is_found_is_described(self):
         (match,) = self.client.files_search_v2("other").matches

@@ -11,6 +11,7 @@ mod links;
 mod past;
 mod pressure;
 mod protocol;
+mod search;
 mod sessions;
 mod tree_hash;
 mod zip;

@@ -3,16 +3,18 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cairn_core::ids::NodeId;
+use cairn_core::rev::Seq;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::call::Call;
 use super::super::error::{self, ApiError, ApiResult};
+use super::super::metadata::{self, Metadata};
+use super::super::path;
 use super::super::stone::{self, Union};
-use super::super::{metadata, path};
 use super::answers::{Found, Match, MatchType, Matches};
-use crate::service::files::{Located, Search};
+use crate::service::files::{FileError, Search};
 
 /// Matches of one answer, as Dropbox has it.
 const MOST: usize = 1_000;
@@ -38,11 +40,18 @@ struct Options {
     #[schemars(schema_with = "file_status")]
     #[serde(default)]
     file_status: Option<Union>,
+    #[schemars(schema_with = "order_by")]
+    #[serde(default)]
+    order_by: Option<Union>,
     file_extensions: Option<Vec<String>>,
 }
 
 fn file_status(_: &mut SchemaGenerator) -> Schema {
     stone::one_of(&["active", "deleted"])
+}
+
+fn order_by(_: &mut SchemaGenerator) -> Schema {
+    stone::one_of(&["relevance", "last_modified_time"])
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -57,7 +66,19 @@ struct Cursor {
     path: String,
     limit: usize,
     extensions: Vec<String>,
+    what: What,
     after: i64,
+}
+
+/// What is looked through.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// What is there, in the order of ids.
+    There,
+    /// What is there, the newest first.
+    Newest,
+    /// What was deleted.
+    Deleted,
 }
 
 /// `files/search_v2`
@@ -72,23 +93,35 @@ pub(in super::super) async fn search(call: Call, argument: SearchArgument) -> Ap
             "query: at most {QUERY_CHARS} characters"
         )));
     }
-    if options
+    let is_deleted = options
         .file_status
-        .is_some_and(|status| status.tag() == "deleted")
-    {
-        let what = "deleted files cannot be searched";
-        return Err(ApiError::Route(
-            json!({ ".tag": "invalid_argument", "invalid_argument": what }),
-        ));
+        .is_some_and(|status| status.tag() == "deleted");
+    let is_ordered = options
+        .order_by
+        .is_some_and(|order| order.tag() == "last_modified_time");
+    let what = match (is_deleted, is_ordered) {
+        (false, false) => What::There,
+        (false, true) => What::Newest,
+        (true, false) => What::Deleted,
+        (true, true) => return Err(invalid("what was deleted has no order")),
+    };
+    // Its owner may have taken something away before the app was let in.
+    if is_deleted && call.is_confined() {
+        return Err(invalid("an app with a folder cannot search what was deleted"));
     }
     let cursor = Cursor {
         query: argument.query,
         path: options.path,
         limit,
         extensions: options.file_extensions.unwrap_or_default(),
+        what,
         after: 0,
     };
     run(&call, cursor).await
+}
+
+fn invalid(what: &str) -> ApiError {
+    ApiError::Route(json!({ ".tag": "invalid_argument", "invalid_argument": what }))
 }
 
 /// `files/search/continue_v2`
@@ -96,7 +129,9 @@ pub(in super::super) async fn search_continue(call: Call, argument: Continue) ->
     let text = Some(argument.cursor).filter(|text| text.len() <= CURSOR_CHARS);
     let bytes = text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
     let cursor = bytes.and_then(|bytes| serde_json::from_slice::<Cursor>(&bytes).ok());
-    let cursor = cursor.filter(|cursor| (1..=MOST).contains(&cursor.limit));
+    let cursor = cursor.filter(|cursor| {
+        (1..=MOST).contains(&cursor.limit) && !(cursor.what == What::Deleted && call.is_confined())
+    });
     run(
         &call,
         cursor.ok_or_else(|| ApiError::BadInput("cursor: it is none of search_v2".into()))?,
@@ -118,16 +153,35 @@ async fn run(call: &Call, cursor: Cursor) -> ApiResult<Matches> {
         return Ok(Matches::last(Vec::new()));
     };
     let after = NodeId::new(cursor.after).ok();
-    let (found, next) = files
-        .search(folder, &search, after, cursor.limit)
-        .await
-        .map_err(shape)?;
-    let matches = matches(call, &found).await?;
+    let limit = cursor.limit;
+    let (matches, next) = match cursor.what {
+        What::There => {
+            let found = files.search(folder, &search, after, limit).await;
+            let (found, next) = found.map_err(shape)?;
+            (metadata::many(call, &found).await?, next.map(NodeId::get))
+        }
+        What::Newest => {
+            let before = Seq::new(cursor.after).filter(|seq| *seq != Seq::ZERO);
+            let found = files.search_newest(folder, &search, before, limit).await;
+            let (found, next) = found.map_err(|error| match error {
+                FileError::TooManyFiles => invalid("there are too many files to put them in order"),
+                error => shape(error),
+            })?;
+            (metadata::many(call, &found).await?, next.map(Seq::get))
+        }
+        What::Deleted => {
+            let found = files.search_deleted(folder, &search, after, limit).await;
+            let (found, next) = found.map_err(shape)?;
+            let deleted = found.iter().map(|names| metadata::deleted(names));
+            (deleted.collect(), next.map(NodeId::get))
+        }
+    };
+    let matches = matches.into_iter().map(one_match).collect();
     let Some(next) = next else {
         return Ok(Matches::last(matches));
     };
     let next = Cursor {
-        after: next.get(),
+        after: next,
         ..cursor
     };
     let text = serde_json::to_vec(&next).map_err(|error| ApiError::BadInput(error.to_string()))?;
@@ -138,11 +192,9 @@ async fn run(call: &Call, cursor: Cursor) -> ApiResult<Matches> {
     })
 }
 
-async fn matches(call: &Call, found: &[Located]) -> ApiResult<Vec<Match>> {
-    let all = metadata::many(call, found).await?;
-    let one = |metadata| Match {
+const fn one_match(metadata: Metadata) -> Match {
+    Match {
         metadata: Found::Metadata { metadata },
         match_type: MatchType::Filename,
-    };
-    Ok(all.into_iter().map(one).collect())
+    }
 }
