@@ -256,9 +256,13 @@ impl Files<'_> {
         Ok(match self.commit(vec![op], &ingested.lens).await? {
             Attempt::Applied(seqs) => {
                 let seq = seqs.last().copied().unwrap_or(node.content_seq);
+                // The same bytes keep their revision.
+                if !node.content.same_as(&content) {
+                    node.content_seq = seq;
+                }
                 node.content = content;
                 node.attributes = attributes;
-                (node.content_seq, node.attributes_seq) = (seq, seq);
+                node.attributes_seq = seq;
                 Some(node)
             }
             Attempt::Outdated => None,

@@ -344,3 +344,25 @@ async fn batches_of_operations_go_on_after_a_failure() {
         ["/copy/", "/copy/b/", "/copy/b/c/", "/copy/file"]
     );
 }
+
+#[tokio::test]
+async fn the_same_bytes_have_the_same_revision_however_they_are_put() {
+    let world = World::new();
+    let device = world.device("ada@example.com").await;
+    let app = App::of(&world, &device);
+    let first = app.put("/a.txt", b"one").await;
+    let update = json!({ ".tag": "update", "update": first["rev"] });
+    for (mode, modified) in [(json!("overwrite"), "2015"), (update, "2016")] {
+        let argument = json!({ "path": "/a.txt", "mode": mode, "strict_conflict": true,
+            "client_modified": format!("{modified}-05-12T15:50:38Z") });
+        let put = value(&app.upload_raw("files/upload", argument, "one").await);
+        assert_eq!(put["rev"], first["rev"]);
+        let rev = format!("rev:{}", put["rev"].as_str().unwrap());
+        assert_eq!(&app.download(&rev, &[]).await.body[..], b"one");
+        let found = app.rpc("files/get_metadata", json!({ "path": "/a.txt" })).await;
+        assert_eq!(
+            (&found["rev"], &found["client_modified"]),
+            (&put["rev"], &put["client_modified"])
+        );
+    }
+}
