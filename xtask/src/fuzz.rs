@@ -11,13 +11,16 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command::{command, exists, output, succeeds};
 use crate::{say, workspace};
 
-const TARGETS: [&str; 6] = [
+const TARGETS: [&str; 9] = [
     "frames",
     "manifest_page",
     "delta",
     "journal_page",
     "ignore_file",
     "name_fold",
+    "api_path",
+    "api_cursor",
+    "api_argument",
 ];
 /// What libFuzzer needs to see which code an input reaches, and what catches a bad access.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

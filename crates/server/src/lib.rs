@@ -42,6 +42,8 @@ pub use config::{LoginLimits, ServerConfig, SignUp};
 pub use data_folder::{DataFolder, DataFolderError};
 pub use error::ServiceError;
 pub use mail::{Letter, MailConfig, MailEncryption, MailError};
+#[cfg(any(fuzzing, test))]
+pub use public::fuzzing;
 pub use serve::{ServeError, serve};
 
 use state::State;

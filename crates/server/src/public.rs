@@ -10,6 +10,8 @@ mod call;
 mod cursor;
 mod error;
 mod files;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod links;
 mod manual;
 mod metadata;

@@ -307,7 +307,7 @@ async fn body_argument<A: DeserializeOwned>(state: &State, request: Request<Body
     parse(&bytes, "request body")
 }
 
-fn header_argument<A: DeserializeOwned>(parts: &Parts) -> ApiResult<A> {
+pub(super) fn header_argument<A: DeserializeOwned>(parts: &Parts) -> ApiResult<A> {
     if let Some(argument) = parts.headers.get(ARGUMENT) {
         // Some clients send UTF-8 as it is.
         return parse(argument.as_bytes(), "HTTP header \"Dropbox-API-Arg\"");

@@ -109,6 +109,12 @@ pub(crate) fn claimed_namespace(text: &str) -> Option<NamespaceId> {
     NamespaceId::new(cursor.claim().namespace).ok()
 }
 
+/// Signs bytes that may be no cursor.
+#[cfg(any(fuzzing, test))]
+pub(super) fn signed(bytes: &[u8], life: &Incarnation) -> String {
+    SEAL.sign(bytes, life)
+}
+
 impl ListCursor {
     /// Writes it, signed for a namespace's present life.
     pub(crate) fn seal(&self, incarnation: &Incarnation) -> String {

@@ -28,3 +28,18 @@ pub(super) use write::{
     CommitInfo, copy_to, create_folder, delete, mode, modified, move_to, upload, write_mode,
 };
 pub(super) use zip::download_zip;
+
+/// Reads an argument as each kind that comes in a header.
+#[cfg(any(fuzzing, test))]
+pub(super) fn read_any(parts: &axum::http::request::Parts) {
+    use super::call::header_argument;
+    let _ = header_argument::<read::Download>(parts);
+    let _ = header_argument::<zip::DownloadZip>(parts);
+    let _ = header_argument::<thumbnails::GetThumbnail>(parts);
+    let _ = header_argument::<thumbnails::GetThumbnailV2>(parts);
+    let _ = header_argument::<write::Upload>(parts);
+    let _ = header_argument::<sessions::Start>(parts);
+    let _ = header_argument::<sessions::Append>(parts);
+    let _ = header_argument::<sessions::AppendBatch>(parts);
+    let _ = header_argument::<sessions::Finish>(parts);
+}
