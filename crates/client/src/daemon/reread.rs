@@ -32,6 +32,17 @@ const READS_AT_ONCE: usize = 4;
 /// What `cairn activity` says of a file whose bytes changed while its times and size did not.
 const NOTE: &str = "other-bytes";
 
+/// What reading a file again has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// Nothing that is not known, or that the next scan does not see.
+    Nothing,
+    /// Bytes that nothing had told of; they are taken down.
+    OtherBytes,
+    /// Such bytes as well, and then it was not there any more, or not so.
+    Missed,
+}
+
 impl Daemon {
     /// Reads again what a loss of power may have damaged since the last start. Returns whether that is done; if not, it is
     /// to be tried again.
@@ -72,7 +83,7 @@ impl Daemon {
 
     async fn has_reread_after_start(&self) -> bool {
         match self.reread_unless_done().await {
-            Ok(()) => true,
+            Ok(is_done) => is_done,
             Err(error) => {
                 tracing::debug!(%error, "files could not be read again after the start");
                 false
@@ -80,33 +91,39 @@ impl Daemon {
         }
     }
 
-    /// Once in a session of the disk: who was only killed has lost nothing that was written.
-    async fn reread_unless_done(&self) -> Result<(), DaemonError> {
+    /// Once in a session of the disk: who was only killed has lost nothing that was written. Says whether it is done.
+    async fn reread_unless_done(&self) -> Result<bool, DaemonError> {
         let state = &self.engine.state;
         let session = self.engine.fs.session();
         if session.is_some() && session == state.setting(REREAD_SETTING).await? {
-            return Ok(());
+            return Ok(true);
         }
-        self.try_reread_after_start().await?;
-        Ok(state.set_setting(REREAD_SETTING, session.as_deref()).await?)
+        let is_done = self.try_reread_after_start().await?;
+        if is_done {
+            state.set_setting(REREAD_SETTING, session.as_deref()).await?;
+        }
+        Ok(is_done)
     }
 
-    async fn try_reread_after_start(&self) -> Result<(), DaemonError> {
+    async fn try_reread_after_start(&self) -> Result<bool, DaemonError> {
         let (state, namespace) = (&self.engine.state, self.engine.namespace);
         let Some(last) = self.last_beat().await? else {
-            return Ok(());
+            return Ok(true);
         };
         let since = last.moment.plus_millis(-(UNWRITTEN_FOR.as_millis() as i64));
-        let mut after = None;
+        let (mut after, mut is_done) = (None, true);
         loop {
             let rows = state.local_files(namespace, Some(since), after, AT_ONCE).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
+            let Some(last) = rows.last() else {
+                return Ok(is_done);
+            };
             after = Some(last.node);
-            stream::iter(rows)
+            let mut seen = stream::iter(rows)
                 .map(|row| self.read_once_more(row, true))
-                .buffer_unordered(READS_AT_ONCE)
-                .try_for_each(async |_| Ok(()))
-                .await?;
+                .buffer_unordered(READS_AT_ONCE);
+            while let Some(seen) = seen.try_next().await? {
+                is_done &= seen != Seen::Missed;
+            }
         }
     }
 
@@ -143,21 +160,20 @@ impl Daemon {
         }
     }
 
-    /// Reads a file again. Returns whether it held bytes that nothing had told of. With `must_know`, one that could not be
-    /// compared is read by the next scan, wherever that finds it.
-    async fn read_once_more(&self, row: LocalRow, must_know: bool) -> Result<bool, DaemonError> {
+    /// Reads a file again. With `must_know`, one that could not be compared is read by the next scan, wherever that finds it.
+    async fn read_once_more(&self, row: LocalRow, must_know: bool) -> Result<Seen, DaemonError> {
         if row.is_unsure && !must_know {
-            return Ok(false);
+            return Ok(Seen::Nothing);
         }
         let (state, namespace) = (&self.engine.state, self.engine.namespace);
         let Some(names) = state.disk_path(namespace, row.node).await? else {
-            return Ok(false);
+            return Ok(Seen::Nothing);
         };
         let path = DiskPath::from_names(names);
         match self.scanner.reread(path.clone(), &row).await? {
-            Reread::Same => Ok(false),
+            Reread::Same => Ok(Seen::Nothing),
             // Read within the tick of its last write: the next scan makes an edit of whatever followed.
-            Reread::Silent(_) if row.is_unsure => Ok(false),
+            Reread::Silent(_) if row.is_unsure => Ok(Seen::Nothing),
             Reread::Silent(content) => {
                 let known = row.fingerprint;
                 self.take_other_bytes(row, content, known, path).await
@@ -170,7 +186,7 @@ impl Daemon {
                 if must_know && !row.is_unsure {
                     self.doubt(row).await?;
                 }
-                Ok(false)
+                Ok(Seen::Nothing)
             }
         }
     }
@@ -199,15 +215,15 @@ impl Daemon {
         content: FileContent,
         seen: Fingerprint,
         path: DiskPath,
-    ) -> Result<bool, DaemonError> {
+    ) -> Result<Seen, DaemonError> {
         let (state, namespace) = (&self.engine.state, self.engine.namespace);
         let _pass = self.pass.lock().await;
         let (fs, at) = (Arc::clone(&self.engine.fs), path.clone());
         let found = self.runtime.blocking(move || fs.metadata(&at)).await?;
         let is_exact = found.is_some_and(|found| found.fingerprint == seen);
-        // Of any difference, be it the change time's, the scan makes an edit.
+        // Of a difference, be it the change time's, the scan makes an edit; what moved away is found by the next look.
         if !is_exact || !self.is_still(&row).await? {
-            return Ok(false);
+            return Ok(Seen::Missed);
         }
         let remote = state.remote(namespace, row.node).await?;
         let is_kept = remote.is_some_and(|remote| remote.substance == row.entry.substance);
@@ -233,7 +249,7 @@ impl Daemon {
         state.apply(namespace, batch).await?;
         let now = self.runtime.clock.now();
         state.note_activity(now, NOTE, &path.to_string()).await?;
-        Ok(true)
+        Ok(Seen::OtherBytes)
     }
 
     /// Whether a node is remembered as it was when it was loaded.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use cairn_core::ids::NodeId;
 
 use super::super::{Daemon, DaemonError};
-use super::AT_ONCE;
+use super::{AT_ONCE, Seen};
 use crate::state::StateResult;
 
 /// The setting that holds how far the rolling check has come: the last node and how many files its round has read.
@@ -86,7 +86,7 @@ impl Daemon {
             count += rows.len() as u64;
             after = rows.last().map_or(after, |row| Some(row.node));
             for row in rows {
-                has_found |= self.read_once_more(row, false).await?;
+                has_found |= self.read_once_more(row, false).await? == Seen::OtherBytes;
             }
             if is_over {
                 // The next slice begins the next round.

@@ -6,6 +6,7 @@ use cairn_core::tree::{Entry, Substance};
 
 use super::super::tests::parts;
 use super::*;
+use crate::fs::faulty::Fault;
 use crate::scanner::tests::fixture::Device;
 use crate::state::ClientState;
 
@@ -98,6 +99,24 @@ async fn damage_after_a_start_leaves_the_server_its_version() {
         running.moment.as_millis() > before,
         "the next start need not look again"
     );
+}
+
+#[tokio::test]
+async fn a_damaged_file_that_moves_meanwhile_is_looked_for_again() {
+    let (device, daemon, row, found) = damaged().await;
+    was_running_at(&device, 0).await;
+    device.remove("twin");
+    let (folder, away) = (device.path("docs"), device.path("away"));
+    let (from, to) = (folder.clone(), away.clone());
+    let rename = move || std::fs::rename(from, to).unwrap();
+    // The first look is that of the read itself.
+    device.fs.inject("metadata", Fault::Hook(Box::new(|| {})));
+    device.fs.inject("metadata", Fault::Hook(Box::new(rename)));
+    assert!(!daemon.reread_after_start().await);
+    assert_eq!(device.row(PATH).await, row);
+    std::fs::rename(away, folder).unwrap();
+    assert!(daemon.reread_after_start().await);
+    assert_eq!(device.row(PATH).await.entry.substance, found);
 }
 
 #[tokio::test]
