@@ -162,7 +162,7 @@ test('errors have their shapes', async () => {
   await client.filesCreateFolderV2({ path: '/folder' });
   error = await refusal(409, client.filesDownload({ path: '/folder' }));
   assert.equal(error.error.path['.tag'], 'not_file');
-  assert.equal(typeof await refusal(400, client.filesCopyReferenceGet({ path: '/x' })), 'string');
+  assert.equal(typeof await refusal(400, client.sharingListFolders({})), 'string');
   assert.equal(typeof await refusal(400, client.filesGetMetadata({ path: 'no slash' })), 'string');
   error = await refusal(401, connect(`cairn_${'0'.repeat(64)}`).usersGetCurrentAccount());
   assert.equal(error.error['.tag'], 'invalid_access_token');
