@@ -8,6 +8,7 @@ use cairn_core::limits;
 use cairn_core::node::{Attributes, Content, Node, Place};
 use cairn_core::rev::{Rev, Seq};
 
+use super::find::Destination;
 use super::overlay::Overlay;
 use super::write::{self, obstacle};
 use super::{
@@ -240,7 +241,8 @@ impl Trace {
     }
 }
 
-async fn move_in(overlay: &mut Overlay<'_>, index: usize, guarded: &Guarded) -> Result<Trace, Failed> {
+/// What is to be moved or copied, as its guard has it, and where to: not into itself.
+async fn ends(overlay: &Overlay<'_>, guarded: &Guarded) -> Result<(Located, Destination), Failed> {
     let source = overlay
         .find(&guarded.wanted.from)
         .await
@@ -251,6 +253,11 @@ async fn move_in(overlay: &mut Overlay<'_>, index: usize, guarded: &Guarded) -> 
     if at.ids.contains(&source.node.id) {
         return Err(to(FileError::IntoItself));
     }
+    Ok((source, at))
+}
+
+async fn move_in(overlay: &mut Overlay<'_>, index: usize, guarded: &Guarded) -> Result<Trace, Failed> {
+    let (source, at) = ends(overlay, guarded).await?;
     if let Some(existing) = &at.existing {
         // Another spelling of its own name is a rename; the same one changes nothing.
         let is_itself = existing.id == source.node.id;
@@ -265,16 +272,7 @@ async fn move_in(overlay: &mut Overlay<'_>, index: usize, guarded: &Guarded) -> 
 }
 
 async fn copy_in(overlay: &mut Overlay<'_>, index: usize, guarded: &Guarded) -> Result<Trace, Failed> {
-    let source = overlay
-        .find(&guarded.wanted.from)
-        .await
-        .and_then(Spot::node)
-        .map_err(from)?;
-    check_state(&source.node, guarded.rev.as_ref())?;
-    let at = overlay.destination(&guarded.wanted.to).await.map_err(to)?;
-    if at.ids.contains(&source.node.id) {
-        return Err(to(FileError::IntoItself));
-    }
+    let (source, at) = ends(overlay, guarded).await?;
     if let Some(existing) = &at.existing {
         return Err(to(FileError::Conflict(obstacle(existing))));
     }
