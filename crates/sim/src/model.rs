@@ -3,8 +3,9 @@
 //! In a run of turns it hears what the one user did, and says what must be on every disk and on the server when all has
 //! settled. It knows nothing of syncing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use cairn_core::ids::FileId;
 use cairn_core::name::NodeName;
 use unicode_normalization::UnicodeNormalization;
 
@@ -14,6 +15,8 @@ use crate::tree::{Closeness, Item, Tree};
 #[derive(Debug, Clone, Default)]
 pub struct Model {
     items: BTreeMap<String, Item>,
+    /// What was written to files of which a device had displaced another name.
+    written_to_displaced: BTreeSet<FileId>,
 }
 
 impl Model {
@@ -34,6 +37,12 @@ impl Model {
         if let Some(Item::File { executable, .. }) = self.items.get_mut(&composed(path)) {
             *executable = None;
         }
+    }
+
+    /// A file was written to, of which a device had displaced another name. When all other names are gone by its second look,
+    /// the device cannot tell this from a write to the name that was displaced: it may keep what was written as a copy.
+    pub fn may_be_kept(&mut self, content: FileId) {
+        self.written_to_displaced.insert(content);
     }
 
     /// What stands at a path, and all below it, is gone.
@@ -75,6 +84,11 @@ impl Model {
     /// Where a tree is not as the model says.
     pub fn differences(&self, tree: &Tree, compares_exec: bool) -> Vec<String> {
         let mut expected = Tree(self.items.clone());
+        for (path, item) in &tree.0 {
+            if self.is_kept(path, item) {
+                expected.0.entry(path.clone()).or_insert_with(|| item.clone());
+            }
+        }
         if !compares_exec {
             for item in expected.0.values_mut() {
                 if let Item::File { executable, .. } = item {
@@ -87,6 +101,11 @@ impl Model {
             mtime_step_ns: None,
         };
         expected.differences(tree, closeness)
+    }
+
+    fn is_kept(&self, path: &str, item: &Item) -> bool {
+        let is_copy = path.contains(" (conflict, ");
+        is_copy && matches!(item, Item::File { content, .. } if self.written_to_displaced.contains(content))
     }
 }
 
@@ -115,14 +134,29 @@ mod tests {
         assert!(!model.has_namesake("DD", Some("dd")));
     }
 
-    #[test]
-    fn a_file_with_two_names_promises_no_attributes() {
-        let file = |executable| Item::File {
-            content: cairn_core::ids::FileId::new([1; 32]),
+    fn file(executable: Option<bool>) -> Item {
+        Item::File {
+            content: FileId::new([1; 32]),
             size: 1,
             executable,
             mtime_ns: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_copy_is_expected_only_of_what_was_written_to_a_displaced_file() {
+        let path = "a (conflict, device 0, 2026-11-21)";
+        let copy = Tree([(path.to_owned(), file(None))].into());
+        let mut model = Model::default();
+        assert_eq!(model.differences(&copy, true).len(), 1);
+        model.may_be_kept(FileId::new([1; 32]));
+        assert_eq!(model.differences(&copy, true), Vec::<String>::new());
+        let other = Tree([("b".to_owned(), file(None))].into());
+        assert_eq!(model.differences(&other, true).len(), 1);
+    }
+
+    #[test]
+    fn a_file_with_two_names_promises_no_attributes() {
         let mut model = Model::default();
         model.put("a", file(Some(true)));
         let other = Tree([("a".to_owned(), file(Some(false)))].into());

@@ -177,15 +177,26 @@ impl Hand {
         let Some(model) = &mut notes.model else {
             return;
         };
-        let inode = self.inode(path);
+        let Ok(Some(stat)) = self.user.stat(path) else {
+            return;
+        };
         let keeps_exec = self.disk.options().keeps_exec_bit;
+        let mut names = Vec::new();
         for (other, entry) in self.user.tree() {
             // Not by its path: the disk may spell it in another way.
-            if self.inode(&other) == inode
+            if self.inode(&other) == Some(stat.inode)
                 && let Some(item) = item_of(&entry, keeps_exec)
             {
-                model.put(&other, item);
+                names.push((other, item));
             }
+        }
+        if let Some((_, Item::File { content, .. })) = names.first()
+            && names.len() < stat.name_count
+        {
+            model.may_be_kept(*content);
+        }
+        for (name, item) in names {
+            model.put(&name, item);
         }
     }
 
