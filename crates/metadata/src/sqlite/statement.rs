@@ -108,12 +108,40 @@ fn with_rows<'q>(
 
 /// Starts a statement whose `{list}` are `len` values, the first of them `$first`.
 pub(super) fn query_list<'q>(sql: &'static str, first: usize, len: usize) -> Query<'q> {
+    sqlx::query(AssertSqlSafe(with_list(sql, first, len)))
+}
+
+fn with_list(sql: &str, first: usize, len: usize) -> String {
     let mut values = String::with_capacity(len * 6);
+    if let Some(unnumbered) = unnumbered(sql, first) {
+        // As in `query_rows`.
+        (0..len).for_each(|index| values.push_str(if index == 0 { "?" } else { ", ?" }));
+        return unnumbered.replace("{list}", &values);
+    }
     for index in 0..len {
         let separator = if index == 0 { "$" } else { ", $" };
+        // Writing to a string cannot fail.
         let _ = write!(values, "{separator}{}", first + index);
     }
-    sqlx::query(AssertSqlSafe(sql.replace("{list}", &values)))
+    sql.replace("{list}", &values)
+}
+
+/// A statement without the numbers of its values, where they stand in their order, once each, and the list is the last.
+fn unnumbered(sql: &str, first: usize) -> Option<String> {
+    let (before, after) = sql.split_once("{list}")?;
+    let mut pieces = before.split('$');
+    let mut text = pieces.next()?.to_owned();
+    let mut count = 0;
+    for piece in pieces {
+        count += 1;
+        let rest = piece.strip_prefix(count.to_string().as_str())?;
+        if rest.starts_with(|next: char| next.is_ascii_digit()) {
+            return None;
+        }
+        text.push('?');
+        text.push_str(rest);
+    }
+    (count + 1 == first && !after.contains(['$', '{'])).then(|| format!("{text}{{list}}{after}"))
 }
 
 /// Cuts items into runs of few different lengths, so that few different statements are prepared.
@@ -140,4 +168,37 @@ pub(super) fn lists<T: Copy>(items: &[T]) -> impl Iterator<Item = Vec<T>> {
         }
         list
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_list;
+
+    #[test]
+    fn values_in_their_order_have_no_numbers() {
+        let sql = "b = $1 AND c > $2 AND d IN ({list}) ORDER BY a";
+        let plain = "b = ? AND c > ? AND d IN (?, ?) ORDER BY a";
+        assert_eq!(with_list(sql, 3, 2), plain);
+        assert_eq!(with_list("a IN ({list})", 1, 1), "a IN (?)");
+    }
+
+    #[test]
+    fn others_keep_their_numbers() {
+        for (sql, numbered) in [
+            (
+                "a = $1 AND b IN ({list}) AND c = $1",
+                "a = $1 AND b IN ($2, $3) AND c = $1",
+            ),
+            (
+                "a = $1 AND c = $1 AND b IN ({list})",
+                "a = $1 AND c = $1 AND b IN ($2, $3)",
+            ),
+            (
+                "b IN ({list}) AND c NOT IN ({list}) AND a = $1",
+                "b IN ($2, $3) AND c NOT IN ($2, $3) AND a = $1",
+            ),
+        ] {
+            assert_eq!(with_list(sql, 2, 2), numbered);
+        }
+    }
 }
