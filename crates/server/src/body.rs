@@ -31,6 +31,8 @@ pub(crate) struct BodyReader {
     idle_timeout: Duration,
     least_bytes_per_second: u64,
     started: Instant,
+    /// Whether nothing more comes: a body is not asked again then.
+    is_over: bool,
 }
 
 impl BodyReader {
@@ -46,16 +48,20 @@ impl BodyReader {
             idle_timeout: state.config.body_idle_timeout,
             least_bytes_per_second: state.config.body_least_bytes_per_second,
             started: Instant::now(),
+            is_over: false,
         })
     }
 
-    /// The next block; `None` at the end.
+    /// The next block; `None` at the end, and after the connection broke. It is no loss to drop the future.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ServiceError> {
-        loop {
+        while !self.is_over {
             let frame = match tokio::time::timeout(self.idle_timeout, self.body.frame()).await {
                 Err(_) => return Err(ServiceError::Timeout),
-                Ok(None) => return Ok(None),
-                Ok(Some(frame)) => frame.map_err(ServiceError::Disconnected)?,
+                Ok(frame) => frame.transpose(),
+            };
+            self.is_over = !matches!(&frame, Ok(Some(_)));
+            let Some(frame) = frame.map_err(ServiceError::Disconnected)? else {
+                break;
             };
             // Trailers say nothing to us.
             let Ok(block) = frame.into_data() else { continue };
@@ -69,6 +75,7 @@ impl BodyReader {
             }
             return Ok(Some(block));
         }
+        Ok(None)
     }
 
     /// Reads and drops what is left, within the limit and for a short time.
@@ -134,3 +141,47 @@ impl<T: Encode<()>> IntoResponse for Reply<T> {
 
 /// What a handler of a CBOR route returns.
 pub(crate) type Answer<T> = Result<Reply<T>, ServiceError>;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures::stream;
+
+    use super::*;
+
+    fn reader(blocks: Vec<io::Result<Bytes>>) -> BodyReader {
+        // A stream of this kind panics when it is asked after its end.
+        let blocks = stream::unfold(Some(blocks.into_iter()), |blocks| async {
+            let mut blocks = blocks?;
+            let block = blocks.next()?;
+            let rest = block.is_ok().then_some(blocks);
+            Some((block, rest))
+        });
+        BodyReader {
+            body: Body::from_stream(blocks),
+            read_bytes: 0,
+            limit_bytes: 100,
+            idle_timeout: Duration::from_secs(60),
+            least_bytes_per_second: 0,
+            started: Instant::now(),
+            is_over: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_not_asked_after_its_end() {
+        let mut body = reader(vec![Ok(Bytes::from_static(b"all"))]);
+        assert_eq!(body.next().await.unwrap().unwrap(), "all");
+        assert!(body.next().await.unwrap().is_none());
+        assert!(body.next().await.unwrap().is_none());
+        body.discard().await;
+    }
+
+    #[tokio::test]
+    async fn a_body_is_not_asked_after_its_connection_broke() {
+        let mut body = reader(vec![Err(io::Error::other("cut"))]);
+        assert!(body.next().await.is_err());
+        body.discard().await;
+    }
+}

@@ -1,7 +1,8 @@
 //! Panics in simulations are findings: they are kept for the run that they belong to, and not printed.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
-use std::panic;
+use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 
 thread_local! {
@@ -18,7 +19,7 @@ pub(super) fn watch() {
         panic::set_hook(Box::new(move |info| {
             if IS_WATCHED.get() {
                 FIRST.with_borrow_mut(|first| {
-                    first.get_or_insert_with(|| info.to_string());
+                    first.get_or_insert_with(|| told(info));
                 });
             } else {
                 usual(info);
@@ -27,6 +28,15 @@ pub(super) fn watch() {
     });
     FIRST.set(None);
     IS_WATCHED.set(true);
+}
+
+/// What a panic says, and where it came about if `RUST_BACKTRACE` asks for that.
+fn told(info: &PanicHookInfo<'_>) -> String {
+    let trace = Backtrace::capture();
+    match trace.status() {
+        BacktraceStatus::Captured => format!("{info}\n{trace}"),
+        _ => info.to_string(),
+    }
 }
 
 /// The first panic since [`watch`].
