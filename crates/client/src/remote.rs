@@ -15,6 +15,7 @@ use cairn_api::sync::{
     SecondFactor, SecondFactorReply, Signatures, TreeHashReply, TreeHashRequest, Whoami,
 };
 use cairn_core::ids::{DeviceId, NamespaceId};
+use futures::channel::oneshot;
 use futures::stream::BoxStream;
 
 /// What can go wrong on the way to the server and back.
@@ -140,6 +141,14 @@ pub trait Remote: Send + Sync + 'static {
 
     /// Sends an encoded [`cairn_api::sync::CommitRequest`] with the chunks that go along, whole or as deltas.
     async fn commit(&self, chunks: Vec<Frame>, request: Vec<u8>) -> RemoteResult<CommitReply>;
+
+    /// The same while the request is not made yet: its chunks travel meanwhile. When the sender is dropped the server is asked
+    /// for nothing, and the chunks are as if they had not been sent.
+    async fn commit_later(
+        &self,
+        chunks: Vec<Frame>,
+        request: oneshot::Receiver<Vec<u8>>,
+    ) -> RemoteResult<CommitReply>;
 
     /// Reads the journal.
     async fn changes(&self, request: ChangesRequest) -> RemoteResult<ChangesReply>;

@@ -3,10 +3,12 @@
 //! Nothing here decides what is to be done, nor tries anything again after a failure of the connection: both are the
 //! caller's, who plans anew from the trees. A cut upload resumes because the server is asked what it has.
 
+mod ahead;
 mod commit;
 mod deltas;
 mod hot;
 mod large;
+mod queue;
 mod small;
 mod walk;
 
@@ -15,36 +17,28 @@ use std::sync::Arc;
 
 use cairn_api::error::ApiError;
 use cairn_api::frame::ChunkFrame;
-use cairn_api::sync::{CommitReply, Have, value_to_cbor};
+use cairn_api::sync::{CommitReply, Have};
 use cairn_core::change::{Op, Refusal};
 use cairn_core::ids::{ChainHash, ChunkHash, NamespaceId, OpId};
-use cairn_core::limits::{CHUNK_MIN_BYTES, COMMIT_BATCH_OPS, FRAME_BYTES, HAVE_HASHES};
+use cairn_core::limits::{CHUNK_MIN_BYTES, HAVE_HASHES};
 use cairn_core::node::FileContent;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::runtime::Runtime;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use self::ahead::Ready;
 use self::deltas::Little;
 pub use self::hot::HotSignatures;
+use self::queue::{Queued, SMALL_PIECE_BYTES, Sent, is_small_next, take_run};
 use self::walk::WalkError;
 use crate::fs::{DiskPath, Filesystem, Fingerprint, FsError};
 use crate::progress::Progress;
 use crate::remote::{Remote, RemoteError};
 use crate::state::{ClientState, StateError};
 
-/// Content up to which a piece travels in the commit itself. Above it the commit's body would be mostly this one
-/// piece, and a cut connection would lose it whole.
-const SMALL_PIECE_BYTES: u64 = 1024 * 1024;
 /// Small edits that are sent as what changed in them, of those that are sent together: of each the server is asked for a
 /// signature, mostly, and of many that would take longer than to send them whole.
 const FEW_EDITS: usize = 8;
-/// Content of the small pieces that are looked at for one commit: more than fits, for what compresses well.
-const SMALL_RUN_BYTES: u64 = 24 * 1024 * 1024;
-/// Content of the large pieces that share one commit; the first may be larger. Others see them the later, the larger
-/// this is; each commit costs a round trip and a sync.
-const LARGE_RUN_BYTES: u64 = 64 * 1024 * 1024;
-/// Bytes of operations in one commit, manifests included; they travel in one frame.
-const OPS_BYTES: usize = FRAME_BYTES / 4 * 3;
 /// Questions about chunks that are under way at once.
 const ASKED_AT_ONCE: usize = 4;
 
@@ -72,6 +66,11 @@ impl Piece {
     /// Bytes of content.
     fn size(&self) -> u64 {
         self.files.iter().map(|file| file.content.size).sum()
+    }
+
+    /// Whether it only creates or edits one node.
+    fn is_one_write(&self) -> bool {
+        matches!(self.group.as_slice(), [Op::Create { .. } | Op::Edit { .. }])
     }
 
     /// Whether it is new content of one file that is neither large nor so short that a delta saves nothing.
@@ -204,43 +203,6 @@ pub struct Uploader {
     pub hot: HotSignatures,
 }
 
-/// Which chunks of a piece the server said it misses.
-#[derive(Debug, Clone)]
-enum Sent {
-    /// Nothing is known: it was not committed yet.
-    Unknown,
-    /// All but these are there.
-    AllBut(Arc<HashSet<ChunkHash>>),
-}
-
-/// A piece on its way.
-#[derive(Debug)]
-struct Queued {
-    index: usize,
-    piece: Piece,
-    dedup: Dedup,
-    missing: Sent,
-    /// Its chunks, where they were made ready for a commit that had no room for them.
-    encoded: Option<Vec<ChunkFrame>>,
-    /// Whether it is one of few small edits, which may go as deltas.
-    is_small_edit: bool,
-    /// Whether some of its files were taken to be on the server without asking.
-    is_presumed: bool,
-    attempts: u32,
-}
-
-impl Queued {
-    /// Whether its chunks are looked at before the commit, one by one.
-    fn is_large(&self) -> bool {
-        self.is_small_edit || self.piece.size() > SMALL_PIECE_BYTES
-    }
-
-    /// Whether the server is to be asked about its chunks.
-    fn asks(&self) -> bool {
-        self.dedup == Dedup::Ask && matches!(self.missing, Sent::Unknown)
-    }
-}
-
 /// Pieces that are ready to be committed together, and those that turned out not to be.
 #[derive(Default)]
 struct Batch {
@@ -261,7 +223,8 @@ impl Batch {
 pub struct Sending<'a> {
     uploader: &'a Uploader,
     queue: VecDeque<Queued>,
-    ready: Option<Result<Batch, UploadError>>,
+    /// What was made ready while the commit before it was answered.
+    ready: Option<Result<Ready<'a>, UploadError>>,
 }
 
 impl Uploader {
@@ -320,11 +283,11 @@ impl Uploader {
                 None => false,
             };
         }
-        let Some(first) = queue.front() else {
-            return Ok(Batch::default());
-        };
-        let is_large = first.is_large();
+        let is_large = !is_small_next(queue);
         let (run, ops_bytes) = take_run(queue, is_large);
+        if run.is_empty() {
+            return Ok(Batch::default());
+        }
         if is_large {
             return self.send_large(run).await;
         }
@@ -337,14 +300,17 @@ impl Uploader {
 impl Sending<'_> {
     /// Sends the next commit and returns what became of it; `None` when every piece has its outcome.
     ///
-    /// Small files of the commit after it are read meanwhile.
+    /// Small files of the commit after it are read meanwhile, and travel as far as there is time.
     ///
     /// # Errors
     /// [`UploadError`]: the rest is not sent. If a commit was under way it is in flight still.
     pub async fn next(&mut self) -> Result<Option<CommitResult>, UploadError> {
-        let batch = match self.ready.take() {
+        let Ready { batch, ahead } = match self.ready.take() {
             Some(ready) => ready?,
-            None => self.uploader.prepare(&mut self.queue).await?,
+            None => Ready {
+                batch: self.uploader.prepare(&mut self.queue).await?,
+                ahead: None,
+            },
         };
         if batch.is_empty() {
             return Ok(None);
@@ -358,15 +324,16 @@ impl Sending<'_> {
         }
         let uploader = self.uploader;
         let queue = &mut self.queue;
-        let ahead = async {
+        let next = async {
             // Large ones would keep back the answer for as long as they take.
-            if queue.front().is_some_and(|next| !next.is_large()) {
-                Some(uploader.prepare(queue).await)
+            if is_small_next(queue) {
+                let batch = uploader.prepare(queue).await;
+                Some(batch.map(|batch| uploader.begin(batch)))
             } else {
                 None
             }
         };
-        let (committed, ready) = futures::future::join(uploader.commit(batch), ahead).await;
+        let (committed, ready) = ahead::beside(uploader.commit(batch, ahead), next).await;
         let (result, again) = committed?;
         self.ready = ready;
         again
@@ -375,35 +342,6 @@ impl Sending<'_> {
             .for_each(|queued| self.queue.push_front(queued));
         Ok(Some(result))
     }
-}
-
-/// Takes as many pieces of one kind as one commit may hold, with the bytes of their operations.
-fn take_run(queue: &mut VecDeque<Queued>, is_large: bool) -> (Vec<Queued>, usize) {
-    let content_limit = if is_large {
-        LARGE_RUN_BYTES
-    } else {
-        SMALL_RUN_BYTES
-    };
-    let mut run: Vec<Queued> = Vec::new();
-    let (mut ops, mut files, mut ops_bytes, mut content) = (0, 0, 0, 0);
-    while let Some(next) = queue.front() {
-        let piece = &next.piece;
-        ops += piece.group.len();
-        files += piece.files.len();
-        content += piece.size();
-        let encoded: usize = piece.group.iter().map(|op| value_to_cbor(op).len()).sum();
-        let fits = ops <= COMMIT_BATCH_OPS
-            && files <= COMMIT_BATCH_OPS
-            && content <= content_limit
-            && ops_bytes + encoded <= OPS_BYTES
-            && next.is_large() == is_large;
-        if !fits && !run.is_empty() {
-            break;
-        }
-        ops_bytes += encoded;
-        run.extend(queue.pop_front());
-    }
-    (run, ops_bytes)
 }
 
 #[cfg(test)]

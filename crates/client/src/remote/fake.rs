@@ -26,6 +26,7 @@ use cairn_core::node::{Content, FileContent};
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::runtime::{BoxFuture, Clock, Entropy, Runtime, Spawner};
 use cairn_core::time::Timestamp;
+use futures::channel::oneshot;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::{Fetched, Remote, RemoteError, RemoteResult};
@@ -59,6 +60,10 @@ pub(crate) struct Faults {
     pub(crate) loses_commit: bool,
     /// The next commit is turned down.
     pub(crate) rejects: Option<ErrorCode>,
+    /// The next commit is answered when the one after it has begun.
+    pub(crate) awaits_another: bool,
+    /// The next commit that is begun ahead is turned down before it says what it asks for.
+    pub(crate) rejects_begun: Option<ErrorCode>,
     /// Signatures are of other chunks than were asked for.
     pub(crate) mixes_signatures: bool,
     /// Chunks and pages that arrive fail after this many requests.
@@ -71,6 +76,8 @@ pub(crate) struct Faults {
     pub(crate) damages: Option<ChunkHash>,
     /// Runs when the next chunks or the next commit arrive.
     pub(crate) on_put: Option<Box<dyn FnOnce() + Send>>,
+    /// The next cursor that is reported is older than one before.
+    pub(crate) calls_restored: bool,
     /// What the journal says, in turn; the last of it stays. Nothing: the server is away.
     pub(crate) changes: VecDeque<ChangesReply>,
     /// The pages of a listing, in turn; after them the server is away.
@@ -83,6 +90,7 @@ pub(crate) struct Counted {
     pub(crate) haves: AtomicU64,
     pub(crate) hashes_asked: AtomicU64,
     pub(crate) puts: AtomicU64,
+    pub(crate) commits_begun: AtomicU64,
     pub(crate) chunks_put: AtomicU64,
     pub(crate) deltas_put: AtomicU64,
     pub(crate) bytes_put: AtomicU64,
@@ -455,17 +463,37 @@ impl Remote for FakeRemote {
         Ok(())
     }
 
+    async fn commit_later(
+        &self,
+        chunks: Vec<Frame>,
+        request: oneshot::Receiver<Vec<u8>>,
+    ) -> RemoteResult<CommitReply> {
+        self.counted.commits_begun.fetch_add(1, Ordering::SeqCst);
+        if let Some(code) = self.lock().faults.rejects_begun.take() {
+            return Err(refused(code));
+        }
+        match request.await {
+            Ok(request) => self.commit(chunks, request).await,
+            Err(oneshot::Canceled) => Err(Self::unreachable()),
+        }
+    }
+
     async fn commit(&self, frames: Vec<Frame>, request: Vec<u8>) -> RemoteResult<CommitReply> {
         let mut faults = std::mem::take(&mut self.lock().faults);
-        let (loses_commit, loses_reply, rejects) = (
+        let (loses_commit, loses_reply, rejects, awaits_another) = (
             std::mem::take(&mut faults.loses_commit),
             std::mem::take(&mut faults.loses_reply),
             faults.rejects.take(),
+            std::mem::take(&mut faults.awaits_another),
         );
         let on_put = faults.on_put.take();
         self.lock().faults = faults;
         if let Some(on_put) = on_put {
             on_put();
+        }
+        let begun = Counted::get(&self.counted.commits_begun);
+        while awaits_another && Counted::get(&self.counted.commits_begun) == begun {
+            tokio::task::yield_now().await;
         }
         if loses_commit {
             return Err(Self::unreachable());
@@ -563,7 +591,12 @@ impl Remote for FakeRemote {
     }
 
     async fn report_cursor(&self, _: CursorReport) -> RemoteResult<CursorReply> {
-        Ok(CursorReply::Accepted)
+        let is_restored = std::mem::take(&mut self.lock().faults.calls_restored);
+        Ok(if is_restored {
+            CursorReply::DeviceRestored
+        } else {
+            CursorReply::Accepted
+        })
     }
 
     async fn events(&self) -> RemoteResult<BoxStream<'static, RemoteResult<Event>>> {

@@ -20,6 +20,7 @@ use cairn_api::sync::{
 };
 use cairn_core::ids::{DeviceId, NamespaceId};
 use cairn_core::limits::HEARTBEAT_SECONDS;
+use futures::channel::oneshot;
 use futures::stream::{self, BoxStream, StreamExt};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response};
@@ -30,7 +31,7 @@ use self::call::Server;
 use self::network::NetworkTransport;
 pub use self::tls::{CertificateFingerprint, ParseFingerprintError, Trust};
 use super::limited::Limiter;
-use super::transport::{Body, Transport};
+use super::transport::{Body, Transport, TransportError};
 use super::{Fetched, Remote, RemoteError, RemoteResult};
 use crate::progress::{Progress, Route};
 
@@ -244,13 +245,23 @@ impl Caller {
     ) -> RemoteResult<T> {
         frames.push(Frame::End);
         let activity = Arc::new(Activity::default());
-        let blocks = Blocks::new(frames, Arc::clone(&activity), Arc::clone(&self.progress));
+        let body = blocks(frames, &activity, &self.progress);
+        self.post_body(route, path_and_query, body, &activity).await
+    }
+
+    async fn post_body<T: for<'b> Decode<'b, ()>>(
+        &self,
+        route: Route,
+        path_and_query: &str,
+        body: Body,
+        activity: &Activity,
+    ) -> RemoteResult<T> {
         let request = self
             .request(Method::POST, path_and_query)
             .header(CONTENT_TYPE, FRAMES)
             .header(ACCEPT, CBOR);
-        let request = built(request, stream::iter(blocks.map(Ok)).boxed());
-        let response = self.send_active(route, request, &activity, SILENCE).await?;
+        let request = built(request, body);
+        let response = self.send_active(route, request, activity, SILENCE).await?;
         call::message(&self.server, response, SILENCE, &self.progress).await
     }
 
@@ -274,6 +285,20 @@ impl Caller {
     fn incoming(&self, response: Response<Body>, silence: Duration) -> IncomingFrames {
         let body = response.into_body();
         IncomingFrames::new(self.server.clone(), body, silence, Arc::clone(&self.progress))
+    }
+}
+
+/// A body of frames, made while it is sent.
+fn blocks(frames: Vec<Frame>, activity: &Arc<Activity>, progress: &Arc<Progress>) -> Body {
+    let blocks = Blocks::new(frames, Arc::clone(activity), Arc::clone(progress));
+    stream::iter(blocks.map(Ok)).boxed()
+}
+
+/// Ends a body for which no message comes any more.
+fn given_up() -> TransportError {
+    TransportError {
+        refused_certificate: None,
+        source: "what was begun is not asked for any more".into(),
     }
 }
 
@@ -392,6 +417,28 @@ impl Remote for HttpRemote {
         frames.push(Frame::Message(request.into()));
         let path = Route::Commit.path();
         self.caller.post_frames(Route::Commit, path, frames).await
+    }
+
+    async fn commit_later(
+        &self,
+        chunks: Vec<Frame>,
+        request: oneshot::Receiver<Vec<u8>>,
+    ) -> RemoteResult<CommitReply> {
+        let activity = Arc::new(Activity::default());
+        let body = blocks(chunks, &activity, &self.caller.progress);
+        let (moving, progress) = (Arc::clone(&activity), Arc::clone(&self.caller.progress));
+        let last = async move {
+            match request.await {
+                Ok(request) => {
+                    let frames = vec![Frame::Message(request.into()), Frame::End];
+                    blocks(frames, &moving, &progress)
+                }
+                Err(oneshot::Canceled) => stream::once(async { Err(given_up()) }).boxed(),
+            }
+        };
+        let body = body.chain(stream::once(last).flatten()).boxed();
+        let path = Route::Commit.path();
+        self.caller.post_body(Route::Commit, path, body, &activity).await
     }
 
     async fn changes(&self, request: ChangesRequest) -> RemoteResult<ChangesReply> {

@@ -8,9 +8,9 @@ use cairn_api::wire::MISSING_CHUNKS_SENT;
 use cairn_core::change::{GroupOutcome, Refusal};
 use cairn_core::ids::OpId;
 
-use super::{
-    Advance, Batch, CommitResult, Dedup, PieceOutcome, Queued, Replayed, Sent, UploadError, Uploader,
-};
+use super::ahead::Ahead;
+use super::queue::{Queued, Sent};
+use super::{Advance, Batch, CommitResult, Dedup, PieceOutcome, Replayed, UploadError, Uploader};
 use crate::remote::RemoteError;
 use crate::state::{InFlight, StateBatch};
 
@@ -59,8 +59,17 @@ impl Uploader {
         }))
     }
 
-    /// Commits a batch that has members; returns those whose chunks were missing as well.
-    pub(super) async fn commit(&self, mut batch: Batch) -> Result<(CommitResult, Vec<Queued>), UploadError> {
+    /// Commits a batch that has members, of which the chunks may be `ahead`; returns those whose chunks were missing as well.
+    pub(super) async fn commit(
+        &self,
+        mut batch: Batch,
+        ahead: Option<Ahead<'_>>,
+    ) -> Result<(CommitResult, Vec<Queued>), UploadError> {
+        let ahead = match ahead.map(Ahead::still_open).transpose() {
+            Ok(ahead) => ahead,
+            // Nothing was asked for yet, so nothing is in flight.
+            Err(failure) => return rejected(batch, failure, None),
+        };
         let op_id = OpId::random(self.runtime.entropy.as_ref());
         let groups = batch
             .members
@@ -83,34 +92,33 @@ impl Uploader {
             ..StateBatch::default()
         };
         self.state.apply(self.namespace, in_flight).await?;
+        let answer = match ahead {
+            Some(ahead) => ahead.ask(encoded).await.map_err(UploadError::from),
+            None => {
+                let (chunks, little) = (
+                    std::mem::take(&mut batch.chunks),
+                    std::mem::take(&mut batch.little),
+                );
+                self.commit_with(chunks, little, encoded).await
+            }
+        };
+        let reply = match answer {
+            Ok(reply) => reply,
+            Err(error) => return rejected(batch, error, Some(op_id)),
+        };
+        check_reply(
+            &reply,
+            batch.members.iter().map(|queued| queued.piece.group.len()),
+        )?;
+        let journal = Advance::of(&reply);
         let mut outcomes = batch.failed;
-        match self.commit_with(batch.chunks, batch.little, encoded).await {
-            Ok(reply) => {
-                check_reply(
-                    &reply,
-                    batch.members.iter().map(|queued| queued.piece.group.len()),
-                )?;
-                let journal = Advance::of(&reply);
-                let again = self.settle(batch.members, reply.groups, &mut outcomes);
-                let result = CommitResult {
-                    op_id: Some(op_id),
-                    outcomes,
-                    journal: Some(journal),
-                };
-                Ok((result, again))
-            }
-            Err(UploadError::Remote(RemoteError::Refused(error))) if is_final(error.code) => {
-                let rejected = batch.members.iter();
-                outcomes.extend(rejected.map(|queued| (queued.index, PieceOutcome::Rejected(error.clone()))));
-                let result = CommitResult {
-                    op_id: Some(op_id),
-                    outcomes,
-                    journal: None,
-                };
-                Ok((result, Vec::new()))
-            }
-            Err(error) => Err(error),
-        }
+        let again = self.settle(batch.members, reply.groups, &mut outcomes);
+        let result = CommitResult {
+            op_id: Some(op_id),
+            outcomes,
+            journal: Some(journal),
+        };
+        Ok((result, again))
     }
 
     /// Sorts what became of each piece; returns those that are to be sent again.
@@ -153,6 +161,30 @@ impl Uploader {
         }
         again
     }
+}
+
+/// What became of a batch whose commit was turned down for good.
+///
+/// # Errors
+/// The error itself, where it does not say that.
+fn rejected(
+    batch: Batch,
+    error: UploadError,
+    op_id: Option<OpId>,
+) -> Result<(CommitResult, Vec<Queued>), UploadError> {
+    let refusal = match error {
+        UploadError::Remote(RemoteError::Refused(refusal)) if is_final(refusal.code) => refusal,
+        other => return Err(other),
+    };
+    let mut outcomes = batch.failed;
+    let members = batch.members.iter();
+    outcomes.extend(members.map(|queued| (queued.index, PieceOutcome::Rejected(refusal.clone()))));
+    let result = CommitResult {
+        op_id,
+        outcomes,
+        journal: None,
+    };
+    Ok((result, Vec::new()))
 }
 
 fn outcome(group: GroupOutcome) -> PieceOutcome {

@@ -17,8 +17,9 @@ use cairn_core::node::Content;
 use cairn_core::tree::Substance;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::queue::Queued;
 use super::walk::PlainChunk;
-use super::{ASKED_AT_ONCE, FileToSend, Queued, UploadError, Uploader};
+use super::{ASKED_AT_ONCE, FileToSend, UploadError, Uploader};
 use crate::base::Base;
 use crate::remote::RemoteError;
 
@@ -56,6 +57,10 @@ pub(super) struct Little {
 }
 
 impl Little {
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
     /// Whether it may travel in front of a commit, in the same request.
     pub(super) fn suits_commit(&self) -> bool {
         self.frames.iter().map(Frame::wire_len).sum::<usize>() <= WITH_COMMIT_BYTES

@@ -11,9 +11,10 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::deltas::{Against, Later, NewChunk};
+use super::queue::{Queued, Sent};
 use super::small::{chunks_of, is_inline};
 use super::walk::{FileWalk, PlainChunk, WalkError, check_unchanged};
-use super::{Batch, FileToSend, PieceOutcome, Queued, Sent, UploadError, Uploader};
+use super::{Batch, FileToSend, PieceOutcome, UploadError, Uploader};
 use crate::fs::Filesystem;
 use crate::known::Known;
 

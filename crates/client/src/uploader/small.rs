@@ -11,8 +11,9 @@ use cairn_core::limits::{BODY_BYTES, CHUNK_MIN_BYTES};
 use cairn_core::manifest::Manifest;
 use futures::stream::{FuturesOrdered, StreamExt};
 
+use super::queue::{Queued, Sent};
 use super::walk::{FileWalk, WalkError, check_unchanged};
-use super::{Batch, FileToSend, PieceOutcome, Queued, Sent, UploadError, Uploader};
+use super::{Batch, FileToSend, PieceOutcome, UploadError, Uploader};
 use crate::fs::Filesystem;
 
 /// Bytes of a body that neither chunks nor operations may take: its end frame and the message around the operations.

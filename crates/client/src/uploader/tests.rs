@@ -1,5 +1,6 @@
 //! What reaches the server, against a server in memory and a real folder.
 
+mod ahead;
 mod edits;
 
 use std::fs;

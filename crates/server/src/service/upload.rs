@@ -1,6 +1,7 @@
 //! Takes chunks in, whole or as deltas: decoded and hashed, then durable, then allowed to be committed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::extract::Request;
 use bytes::Bytes;
@@ -20,6 +21,9 @@ use crate::state::State;
 /// Encoded bytes that are checked and stored at once: long enough for one sync of the disk to be worth it, short
 /// enough for many uploads at a time.
 const BATCH_BYTES: usize = 2 << 20;
+/// How long to wait for more before what has come is stored. The message of a commit may take longer than its chunks: the client
+/// says what it asks for when the commit before is settled.
+const PAUSE: Duration = Duration::from_millis(10);
 /// Chunks of one request. Bounds the rows of its grant.
 const REQUEST_CHUNKS: usize = 10_000;
 /// A day in milliseconds.
@@ -121,7 +125,7 @@ impl<'s> Reading<'s> {
     }
 
     async fn run(&mut self, body: &mut BodyReader) -> Result<(), ServiceError> {
-        while let Some(block) = body.next().await? {
+        while let Some(block) = self.next_block(body).await? {
             self.make_room(block.len()).await?;
             self.reader.push(&block);
             self.reader_bytes += block.len();
@@ -138,6 +142,17 @@ impl<'s> Reading<'s> {
             return Err(ServiceError::bad("the message is missing"));
         }
         self.store().await
+    }
+
+    /// The next block. While none comes, what has come is stored.
+    async fn next_block(&mut self, body: &mut BodyReader) -> Result<Option<Bytes>, ServiceError> {
+        if self.batch_bytes > 0 {
+            match tokio::time::timeout(PAUSE, body.next()).await {
+                Ok(block) => return block,
+                Err(_elapsed) => self.store().await?,
+            }
+        }
+        body.next().await
     }
 
     /// Reserves memory for a block. Where there is none, stores what has come so far instead of waiting with it.

@@ -407,6 +407,56 @@ async fn bodies_of_chunks_arrive_whole_over_both_versions() {
     }
 }
 
+/// Keeps the body of a request, and never answers.
+#[derive(Default)]
+struct Kept(Mutex<Option<Body>>);
+
+#[async_trait]
+impl Transport for Kept {
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        *self.0.lock().unwrap() = Some(request.into_body());
+        futures::future::pending().await
+    }
+}
+
+/// What travels of a commit before it says what it asks for, and the rest of the body.
+async fn begun(request: oneshot::Receiver<Vec<u8>>) -> (Bytes, Body) {
+    let kept = Arc::new(Kept::default());
+    let remote = HttpRemote::over(kept.clone(), "server", "good", Progress::new()).unwrap();
+    let chunks = vec![Frame::Chunk(chunk(1, 40_000))];
+    let call = remote.commit_later(chunks, request);
+    assert!(futures::poll!(call).is_pending());
+    let mut body = kept.0.lock().unwrap().take().unwrap();
+    let first = body.next().await.unwrap().unwrap();
+    (first, body)
+}
+
+#[tokio::test]
+async fn the_chunks_of_a_commit_travel_before_it_says_what_it_asks_for() {
+    let (sender, receiver) = oneshot::channel();
+    let (first, mut body) = begun(receiver).await;
+    let mut reader = FrameReader::new();
+    reader.push(&first);
+    assert_eq!(reader.next_frame().unwrap(), Some(Frame::Chunk(chunk(1, 40_000))));
+    assert!(futures::poll!(body.next()).is_pending());
+    sender.send(b"a request".to_vec()).unwrap();
+    reader.push(&body.next().await.unwrap().unwrap());
+    assert_eq!(
+        reader.next_frame().unwrap(),
+        Some(Frame::Message(Bytes::from_static(b"a request")))
+    );
+    assert_eq!(reader.next_frame().unwrap(), Some(Frame::End));
+    assert!(body.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_commit_that_is_given_up_has_no_end() {
+    let (sender, receiver) = oneshot::channel();
+    let (_, mut body) = begun(receiver).await;
+    drop(sender);
+    assert!(body.next().await.unwrap().is_err());
+}
+
 #[tokio::test]
 async fn a_fetch_without_its_end_is_cut() {
     let server = TestServer::start(true).await;
