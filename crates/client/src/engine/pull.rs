@@ -93,14 +93,30 @@ impl Engine {
 
     /// Does what the answer to a cursor calls for. Says whether the tree was listed anew.
     pub(super) async fn heed(&self, told: Option<Cursor>, reply: CursorReply) -> EngineResult<bool> {
-        let Some(cursor) = told.filter(|_| reply == CursorReply::DeviceRestored) else {
+        if told.is_none() || reply != CursorReply::DeviceRestored {
             return Ok(false);
-        };
+        }
         tracing::warn!(
             "this device's state is older than what it reported before: merging, deleting nothing"
         );
-        self.list_tree(cursor, true).await?;
+        // Not where this device was: a listing has the attributes of now, and a server that is restored to a moment after that
+        // position would lose the later ones without a trace.
+        let head = self.head().await?;
+        self.list_tree(head, true).await?;
         Ok(true)
+    }
+
+    /// Where the journal ends now.
+    async fn head(&self) -> EngineResult<Cursor> {
+        let request = ChangesRequest {
+            cursor: self.nowhere(),
+            limit: 1,
+            wait_seconds: 0,
+        };
+        Ok(match self.remote.changes(request).await? {
+            ChangesReply::NotOnChain { head } | ChangesReply::BelowFloor { head } => head,
+            ChangesReply::Page { cursor, .. } => cursor,
+        })
     }
 
     /// Whether the journal has what the server said of this device's own commits, as far as a page tells. It has not on a
@@ -134,12 +150,17 @@ impl Engine {
     /// The cursor; one that no journal has when there is none, so that the server answers with where to list.
     async fn cursor_or_none(&self) -> EngineResult<Cursor> {
         let cursor = self.state.cursor(self.namespace).await?;
-        Ok(cursor.unwrap_or(Cursor {
+        Ok(cursor.unwrap_or_else(|| self.nowhere()))
+    }
+
+    /// A cursor that no journal has.
+    const fn nowhere(&self) -> Cursor {
+        Cursor {
             namespace: self.namespace,
             incarnation: Incarnation::new([0; 16]),
             seq: Seq::ZERO,
             chain: ChainHash::new([0; 32]),
-        }))
+        }
     }
 
     /// Finishes a listing that was cut off. Whether it was a merge is not remembered: as one, nothing is lost. A server

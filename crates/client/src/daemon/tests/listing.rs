@@ -132,3 +132,26 @@ async fn a_listing_of_a_history_that_the_server_has_lost_is_begun_anew() {
     assert!(device.path("mine").exists());
     assert_eq!(remote.commits().len(), 1);
 }
+
+#[tokio::test]
+async fn a_restored_device_lists_what_is_there_now_and_not_what_was_at_its_cursor() {
+    let device = Device::new();
+    let remote = std::sync::Arc::new(FakeRemote::default());
+    let parts = DaemonParts {
+        remote: std::sync::Arc::clone(&remote) as _,
+        ..parts(&device, Vec::new())
+    };
+    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    remote.faults(|says| says.changes = [nothing_new(cursor(&device, 1, 1))].into());
+    daemon.run_once().await.unwrap();
+
+    let head = cursor(&device, 1, 5);
+    remote.faults(|says| {
+        says.calls_restored = true;
+        // The first is the answer to a cursor that no journal has.
+        says.changes = [ChangesReply::NotOnChain { head }, nothing_new(head)].into();
+        says.listing = [rest(vec![folder("theirs")])].into();
+    });
+    daemon.run_once().await.unwrap();
+    assert!(device.path("theirs").is_dir());
+}
