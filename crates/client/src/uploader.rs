@@ -9,6 +9,7 @@ mod deltas;
 mod hot;
 mod large;
 mod queue;
+mod sending;
 mod small;
 mod walk;
 
@@ -26,10 +27,10 @@ use cairn_core::rev::{Cursor, Seq};
 use cairn_core::runtime::Runtime;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use self::ahead::Ready;
 use self::deltas::Little;
 pub use self::hot::HotSignatures;
-use self::queue::{Queued, SMALL_PIECE_BYTES, Sent, is_small_next, take_run};
+use self::queue::{Queued, SMALL_PIECE_BYTES, is_small_next, take_run};
+pub use self::sending::Sending;
 use self::walk::WalkError;
 use crate::fs::{DiskPath, Filesystem, Fingerprint, FsError};
 use crate::progress::Progress;
@@ -219,40 +220,7 @@ impl Batch {
     }
 }
 
-/// Pieces that are being sent; [`Self::next`] drives it.
-pub struct Sending<'a> {
-    uploader: &'a Uploader,
-    queue: VecDeque<Queued>,
-    /// What was made ready while the commit before it was answered.
-    ready: Option<Result<Ready<'a>, UploadError>>,
-}
-
 impl Uploader {
-    /// Begins to send pieces, in this order as far as they depend on one another.
-    ///
-    /// A commit that is in flight from before must have been replayed and settled.
-    pub fn send(&self, pieces: Vec<Piece>, dedup: Dedup) -> Sending<'_> {
-        let files: usize = pieces.iter().map(|piece| piece.files.len()).sum();
-        let bytes = pieces.iter().map(Piece::size).sum();
-        self.progress.up.expect(files as u64, bytes);
-        let are_few = pieces.len() <= FEW_EDITS;
-        let queue = pieces.into_iter().enumerate().map(|(index, piece)| Queued {
-            index,
-            is_small_edit: are_few && piece.is_small_edit(),
-            piece,
-            dedup,
-            missing: Sent::Unknown,
-            encoded: None,
-            is_presumed: false,
-            attempts: 0,
-        });
-        Sending {
-            uploader: self,
-            queue: queue.collect(),
-            ready: None,
-        }
-    }
-
     /// Asks about any number of chunks; returns those that the server has.
     async fn ask(&self, hashes: impl Iterator<Item = ChunkHash>) -> Result<HashSet<ChunkHash>, UploadError> {
         let asked: Vec<_> = hashes.collect::<BTreeSet<_>>().into_iter().collect();
@@ -294,53 +262,6 @@ impl Uploader {
         let (batch, left) = self.fill_small(run, ops_bytes).await?;
         left.into_iter().rev().for_each(|queued| queue.push_front(queued));
         Ok(batch)
-    }
-}
-
-impl Sending<'_> {
-    /// Sends the next commit and returns what became of it; `None` when every piece has its outcome.
-    ///
-    /// Small files of the commit after it are read meanwhile, and travel as far as there is time.
-    ///
-    /// # Errors
-    /// [`UploadError`]: the rest is not sent. If a commit was under way it is in flight still.
-    pub async fn next(&mut self) -> Result<Option<CommitResult>, UploadError> {
-        let Ready { batch, ahead } = match self.ready.take() {
-            Some(ready) => ready?,
-            None => Ready {
-                batch: self.uploader.prepare(&mut self.queue).await?,
-                ahead: None,
-            },
-        };
-        if batch.is_empty() {
-            return Ok(None);
-        }
-        if batch.members.is_empty() {
-            return Ok(Some(CommitResult {
-                op_id: None,
-                outcomes: batch.failed,
-                journal: None,
-            }));
-        }
-        let uploader = self.uploader;
-        let queue = &mut self.queue;
-        let next = async {
-            // Large ones would keep back the answer for as long as they take.
-            if is_small_next(queue) {
-                let batch = uploader.prepare(queue).await;
-                Some(batch.map(|batch| uploader.begin(batch)))
-            } else {
-                None
-            }
-        };
-        let (committed, ready) = ahead::beside(uploader.commit(batch, ahead), next).await;
-        let (result, again) = committed?;
-        self.ready = ready;
-        again
-            .into_iter()
-            .rev()
-            .for_each(|queued| self.queue.push_front(queued));
-        Ok(Some(result))
     }
 }
 

@@ -1,13 +1,14 @@
-//! The commit after the one that is under way: its chunks travel while that one is answered and its outcomes are recorded, so
-//! that neither the line nor the server waits for the other. What it asks for is said when the one before is settled: only one
+//! Commits after the one that is under way: their chunks travel while that one is answered and its outcomes are recorded, so
+//! that neither the line nor the server waits for the other. What they ask for is said when the one before is settled: only one
 //! commit is ever in flight.
 
 use std::mem;
+use std::task::{Context, Poll};
 
 use cairn_api::frame::Frame;
 use cairn_api::sync::CommitReply;
 use futures::channel::oneshot;
-use futures::future::{self, BoxFuture, Either};
+use futures::future::BoxFuture;
 
 use super::{Batch, UploadError, Uploader};
 use crate::remote::RemoteResult;
@@ -31,10 +32,11 @@ enum Call<'a> {
 }
 
 impl Ahead<'_> {
-    /// Has the chunks travel; returns when the server does not want to hear more.
-    async fn drive(&mut self) {
-        if let Call::UnderWay(call) = &mut self.call {
-            let answer = call.await;
+    /// Has the chunks travel.
+    pub(super) fn travel(&mut self, context: &mut Context<'_>) {
+        if let Call::UnderWay(call) = &mut self.call
+            && let Poll::Ready(answer) = call.as_mut().poll(context)
+        {
             self.call = Call::Answered(answer);
         }
     }
@@ -74,29 +76,6 @@ impl Uploader {
         Ready {
             batch,
             ahead: Some(Ahead { request, call }),
-        }
-    }
-}
-
-/// Waits for a commit while the next one is made ready, and while its chunks travel then.
-pub(super) async fn beside<'a, T>(
-    commit: impl Future<Output = T>,
-    next: impl Future<Output = Option<Result<Ready<'a>, UploadError>>>,
-) -> (T, Option<Result<Ready<'a>, UploadError>>) {
-    match future::select(Box::pin(commit), Box::pin(next)).await {
-        Either::Left((committed, next)) => (committed, next.await),
-        Either::Right((mut ready, commit)) => {
-            let ahead = ready
-                .as_mut()
-                .and_then(|ready| ready.as_mut().ok()?.ahead.as_mut());
-            let committed = match ahead {
-                Some(ahead) => match future::select(commit, Box::pin(ahead.drive())).await {
-                    Either::Left((committed, _)) => committed,
-                    Either::Right(((), commit)) => commit.await,
-                },
-                None => commit.await,
-            };
-            (committed, ready)
         }
     }
 }
