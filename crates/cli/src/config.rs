@@ -224,9 +224,12 @@ mod tests {
         let config = ConfigFile::parse(example).unwrap();
         assert_eq!(config.listen.as_deref(), Some("0.0.0.0:8321"));
         let server = config.server_config();
-        assert_eq!(server.body_memory_bytes, 64 << 20);
-        assert_eq!(server.token_lifetime, Some(Duration::from_secs(90 * 86_400)));
-        assert_eq!(server.login.account_interval, Duration::from_secs(30));
+        // The manual says that its values are the defaults, but for this one.
+        let defaults = ServerConfig {
+            token_lifetime: Some(Duration::from_secs(90 * 86_400)),
+            ..ServerConfig::default()
+        };
+        assert_eq!(format!("{server:?}"), format!("{defaults:?}"));
         assert!(
             config.mail_config().is_err(),
             "the file with the password is missing"

@@ -75,14 +75,9 @@ impl DataFolder {
         self.path.join("metadata.db")
     }
 
-    /// Where the chunk store is.
+    /// Where the chunk store is, with the keys that its packs are encrypted with: a backup without those is worth nothing.
     pub fn chunks_folder(&self) -> PathBuf {
         self.path.join("chunks")
-    }
-
-    /// Where the keys are that the packs are encrypted with. A backup without it is worth nothing.
-    pub fn keyring_file(&self) -> PathBuf {
-        self.path.join("keyring")
     }
 
     /// Where the self-signed certificate and its key are.

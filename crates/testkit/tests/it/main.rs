@@ -1,6 +1,7 @@
 //! End to end, with the real program: see `cairn_testkit` for how a test is built.
 
 mod access;
+mod backup;
 mod bad_input;
 mod conflicts;
 mod daemon;
