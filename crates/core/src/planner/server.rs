@@ -47,12 +47,21 @@ impl Planner<'_> {
             return true;
         };
         let Place { parent, name } = &local.place;
+        if self
+            .remote
+            .get(node)
+            .is_some_and(|remote| remote.place == local.place)
+        {
+            // Its move was undone for the sake of another one.
+            return true;
+        }
         if !Self::is_folder(&self.remote, *parent) || self.is_leaving_server(*parent) {
             return false;
         }
         if local.is_directory() && self.remote.contains(node) && self.remote.is_within(*parent, node) {
             // A ring made on the disk alone is only a matter of order; one that the server had a part in is undone.
-            return self.server_moved_between(*parent, node) && self.undo_local_move(node, &local);
+            return self.server_moved_between(*parent, node)
+                && self.undo_local_move(node, &mut HashSet::new());
         }
         if self.remote.other_child(*parent, name, node).is_some() {
             return false;
@@ -88,11 +97,16 @@ impl Planner<'_> {
         }
     }
 
-    /// Both sides moved folders into each other: the server's tree stands, the disk follows.
-    fn undo_local_move(&mut self, node: NodeId, local: &Entry) -> bool {
-        let Some(remote) = self.remote.get(node).cloned() else {
+    /// Both sides moved folders into each other: the server's tree stands, the disk follows. Where the folder to which this one
+    /// goes back lies in it on the disk, that one goes back first; `undone` are those for whose sake it is done.
+    fn undo_local_move(&mut self, node: NodeId, undone: &mut HashSet<NodeId>) -> bool {
+        let (Some(remote), Some(local)) = (self.remote.get(node).cloned(), self.local.get(node).cloned())
+        else {
             return true;
         };
+        if !undone.insert(node) {
+            return false;
+        }
         if self.is_withheld(node) {
             // It goes from the disk: where it stands there is taken for where it was agreed to be.
             let base = self.synced.get(node).cloned();
@@ -114,6 +128,11 @@ impl Planner<'_> {
             let aside = self.conflict_name(*parent, name);
             self.rename_aside(holder, aside);
         }
+        if self.local.is_within(*parent, node)
+            && let Some(between) = self.moved_between(*parent, node)
+        {
+            self.undo_local_move(between, undone);
+        }
         let is_possible = Self::is_folder(&self.local, *parent)
             && self.local.other_child(*parent, name, node).is_none()
             && !self.local.is_within(*parent, node);
@@ -126,11 +145,27 @@ impl Planner<'_> {
                 node,
                 Entry {
                     place: remote.place,
-                    ..local.clone()
+                    ..local
                 },
             );
         }
         is_possible
+    }
+
+    /// The highest folder on the disk, from `from` up to below `to`, that was moved there and nowhere else.
+    fn moved_between(&self, from: NodeId, to: NodeId) -> Option<NodeId> {
+        let mut highest = None;
+        let mut current = from;
+        for _ in 0..crate::limits::TREE_DEPTH {
+            if current == to {
+                break;
+            }
+            if self.local_moved(current) && !self.remote_moved(current) {
+                highest = Some(current);
+            }
+            current = self.local.get(current)?.place.parent;
+        }
+        highest
     }
 
     /// Whether one of the folders from `from` up to below `to` stands where the server has moved it.

@@ -160,6 +160,31 @@ proptest! {
     }
 
     #[test]
+    fn folders_that_are_moved_about_on_both_sides_meet(
+        parents in prop::collection::vec(0_usize..1_000, 6),
+        remotely in prop::collection::vec((0_usize..1_000, 0_usize..1_000), 1..5),
+        locally in prop::collection::vec((0_usize..1_000, 0_usize..1_000), 1..5),
+    ) {
+        let mut author = Author { next_id: 1_000, letter: 32, seq: 0 };
+        let mut base = Tree::new();
+        for (name, parent) in parents.into_iter().enumerate() {
+            author.apply(&mut base, &Mutation::NewFolder(parent, name));
+        }
+        let moved = |moves: &[(usize, usize)]| {
+            let mut author = Author { next_id: 2_000, letter: 32, seq: 50 };
+            let mut tree = base.clone();
+            for (node, parent) in moves {
+                author.apply(&mut tree, &Mutation::Move(*node, *parent, *node));
+            }
+            tree
+        };
+        let mut model = Model::new(moved(&remotely), moved(&locally), base.clone());
+        model.run();
+        prop_assert_eq!(Model::list(&model.remote), Model::list(&model.local), "{}", model.show());
+        prop_assert!(model.remote.check().is_empty());
+    }
+
+    #[test]
     fn excluded_folders_stay_on_the_server_and_nothing_is_lost(
         common in prop::collection::vec(mutation(), 1..25),
         remotely in prop::collection::vec(mutation(), 0..12),

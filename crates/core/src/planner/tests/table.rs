@@ -182,6 +182,16 @@ fn folders_moved_into_each_other_end_as_the_server_says() {
 }
 
 #[test]
+fn three_folders_moved_into_each_other_end_as_the_server_says() {
+    check(
+        "1 f/\n2 e/\n3 e/b/",
+        "2 e/\n3 e/b/\n1 e/b/f/",
+        "1 f/\n3 f/b/\n2 f/b/e/\n4 f/b/e/n = N",
+        "e/\ne/b/\ne/b/f/\ne/n = N",
+    );
+}
+
+#[test]
 fn new_file_in_deleted_folder_keeps_the_folder() {
     check(
         "1 d/\n2 d/a = A",
