@@ -57,6 +57,9 @@ pub enum ErrorCode {
     /// The password is right, and the account asks for a code as well: send the login again with one.
     #[n(16)]
     SecondFactorNeeded,
+    /// The device was unlinked and is to delete what it keeps.
+    #[n(17)]
+    WipeAsked,
 }
 
 impl ErrorCode {
@@ -68,7 +71,7 @@ impl ErrorCode {
             | Self::TokenExpired
             | Self::WrongCredentials
             | Self::SecondFactorNeeded => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::WipeAsked => 403,
             Self::NotFound => 404,
             Self::Timeout => 408,
             Self::OpIdReused => 409,

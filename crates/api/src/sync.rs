@@ -37,6 +37,11 @@ pub mod path {
     pub const DEVICES: &str = "/sync/1/devices";
     /// `POST` [`super::Unlink`]: forgets a device of the account, an app's link or a token.
     pub const UNLINK: &str = "/sync/1/unlink";
+    /// `POST` [`super::AskWipe`]: unlinks a device that deletes what it keeps on its next contact. `GET`, by that device:
+    /// [`super::WipeOrder`].
+    pub const WIPE: &str = "/sync/1/wipe";
+    /// `POST` [`super::Wiped`], by a device that has done so: its last request.
+    pub const WIPED: &str = "/sync/1/wiped";
     /// `POST` [`super::MakeToken`]: [`super::MakeTokenReply`].
     pub const TOKENS: &str = "/sync/1/tokens";
     /// `POST` [`super::SecondFactor`]: [`super::SecondFactorReply`].
@@ -186,6 +191,9 @@ pub struct DeviceRow {
     /// What it is: `device`, `app` or `token`; `None` where the server knows devices only.
     #[n(4)]
     pub kind: Option<String>,
+    /// Whether it is to delete what it keeps and has not said that it did; `None` where the server cannot ask for that.
+    #[n(5)]
+    pub is_to_be_wiped: Option<bool>,
 }
 
 /// Forgets what is linked to the account.
@@ -194,6 +202,39 @@ pub struct Unlink {
     /// The device, or what else is listed among the devices.
     #[cbor(n(0), with = "crate::wire")]
     pub device: DeviceId,
+}
+
+/// Unlinks a device, which then deletes what it keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AskWipe {
+    /// The device.
+    #[cbor(n(0), with = "crate::wire")]
+    pub device: DeviceId,
+    /// Whether also what the server does not have is deleted.
+    #[n(1)]
+    pub everything: bool,
+}
+
+/// What a device is to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct WipeOrder {
+    /// Whether also what the server does not have is deleted.
+    #[n(0)]
+    pub everything: bool,
+}
+
+/// What a device has deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Wiped {
+    /// Files and links that the server has as they were.
+    #[n(0)]
+    pub removed: u64,
+    /// Files and links that the server does not have as they were.
+    #[n(1)]
+    pub unsent: u64,
+    /// Whether those are still there.
+    #[n(2)]
+    pub is_kept: bool,
 }
 
 /// Asks for a token for scripts.

@@ -42,11 +42,10 @@ use crate::error::CliResult;
 use crate::logging::{self, LogFormat};
 
 /// Runs a command. Each future is boxed: together they would be as large as the largest.
-pub(crate) async fn run(app: App, command: Command) -> CliResult {
+pub(crate) async fn run(app: &App, command: Command) -> CliResult {
     if !logs_itself(&command) {
         logging::start("warn", LogFormat::Text)?;
     }
-    let app = &app;
     let running: Pin<Box<dyn Future<Output = CliResult> + '_>> = match command {
         Command::Up(args) => Box::pin(up::run(app, args)),
         Command::Serve(args) => Box::pin(serve::run(app, args)),

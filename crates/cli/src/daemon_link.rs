@@ -20,8 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 use crate::error::{CliError, CliResult, Exit};
+use crate::signals;
 use crate::ui::format;
 use crate::ui::progress::{Meter, Shown};
+use crate::wiping;
 
 /// How long a pass that is under way may go on after a stop was asked for. What is cut is taken up by the next start.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -123,15 +125,22 @@ pub(crate) async fn ask(app: &App, request: Request) -> CliResult<Reply> {
 }
 
 /// A daemon that has its folder, its state and its socket.
-pub(crate) struct Running {
+pub(crate) struct Running<'app> {
+    app: &'app App,
+    profile: Profile,
     daemon: Arc<Daemon>,
     socket: ControlServer,
 }
 
-impl Running {
+impl<'app> Running<'app> {
     /// Opens the daemon of this device for a folder, and remembers the folder in the profile.
-    pub(crate) async fn open(app: &App, mut profile: Profile, folder: &Path) -> CliResult<Self> {
+    /// A device that is being wiped goes on with that instead.
+    pub(crate) async fn open(app: &'app App, mut profile: Profile, folder: &Path) -> CliResult<Self> {
         app.home.make()?;
+        if wiping::is_begun(app.home.path())? {
+            let stop = signals::stop_token()?;
+            wiping::go_on(app, &profile, stop).await?;
+        }
         let socket = ControlServer::bind(&app.home.control_socket()).await?;
         let folder = settle_folder(&mut profile, folder)?;
         let config = DaemonConfig {
@@ -145,6 +154,8 @@ impl Running {
             profile.save(app.home.path())?;
         }
         Ok(Self {
+            app,
+            profile,
             daemon: Arc::new(daemon),
             socket,
         })
@@ -175,6 +186,7 @@ impl Running {
             stop.cancelled().await;
             tokio::time::sleep(STOP_PATIENCE).await;
         };
+        let (app, profile) = (self.app, self.profile.clone());
         let result = self
             .beside_socket(stop.clone(), async |daemon| {
                 tokio::select! {
@@ -183,6 +195,9 @@ impl Running {
                 }
             })
             .await;
+        if let Err(DaemonError::WipeAsked { everything }) = result {
+            return wiping::begin(app, &profile, everything, stop).await;
+        }
         // The socket ends with the daemon.
         stop.cancel();
         Ok(result?)
@@ -213,6 +228,7 @@ impl Running {
 
     /// Syncs until both sides agree, or until `stop`.
     pub(crate) async fn once(self, stop: CancellationToken) -> CliResult<Status> {
+        let (app, profile) = (self.app, self.profile.clone());
         let result = self
             .beside_socket(stop.clone(), async |daemon| {
                 tokio::select! {
@@ -221,6 +237,9 @@ impl Running {
                 }
             })
             .await;
+        if let Err(DaemonError::WipeAsked { everything }) = result {
+            wiping::begin(app, &profile, everything, stop.clone()).await?;
+        }
         stop.cancel();
         result?.ok_or_else(|| {
             CliError::failed("stopped before everything was in sync").next("run the command again")

@@ -37,6 +37,8 @@ pub(crate) enum Exit {
 pub(crate) struct CliError {
     /// For scripts.
     pub(crate) exit: Exit,
+    /// Whether the server says that this device is to delete what it keeps.
+    pub(crate) asks_wipe: bool,
     message: String,
     next_step: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -46,6 +48,7 @@ impl CliError {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
+            asks_wipe: false,
             message: message.into(),
             next_step: None,
             source: None,
@@ -129,11 +132,13 @@ impl Error for CliError {}
 
 impl From<RemoteError> for CliError {
     fn from(error: RemoteError) -> Self {
+        let asks_wipe = error.asks_wipe();
         let (exit, step) = match &error {
             RemoteError::Refused(refusal) => match refusal.code {
                 ErrorCode::NotAuthenticated | ErrorCode::TokenExpired => {
                     (Exit::NotLinked, Some("run \"cairn login\" again"))
                 }
+                ErrorCode::WipeAsked => (Exit::NotLinked, None),
                 ErrorCode::SecondFactorNeeded => (Exit::Refused, Some("give one with --code")),
                 ErrorCode::WrongCredentials | ErrorCode::Forbidden | ErrorCode::RateLimited => {
                     (Exit::Refused, None)
@@ -168,6 +173,7 @@ impl From<RemoteError> for CliError {
             },
             _ => Self::new(exit, error.to_string()).because(error),
         };
+        let built = Self { asks_wipe, ..built };
         match step {
             Some(step) => built.next(step),
             None => built,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use cairn_client::profile::Profile;
 
 use crate::error::{CliError, CliResult};
+use crate::wiping;
 
 /// The address that a server listens on when nothing else is said.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8321";
@@ -59,7 +60,7 @@ impl Home {
 
     /// Who this device is.
     pub(crate) fn profile(&self) -> CliResult<Profile> {
-        Profile::load(&self.path)?.ok_or_else(CliError::not_linked)
+        Profile::load(&self.path)?.ok_or_else(|| wiping::not_linked(&self.path))
     }
 }
 

@@ -19,6 +19,7 @@ mod runtime;
 mod session;
 mod signals;
 mod ui;
+mod wiping;
 
 use std::process::ExitCode;
 
@@ -63,7 +64,12 @@ fn start(cli: Cli, ui: Ui) -> CliResult {
         .enable_all()
         .build()
         .map_err(|error| CliError::failed("cannot start threads").because(error))?;
-    let end = tokio.block_on(commands::run(app, cli.command));
+    let end = tokio.block_on(async {
+        match Box::pin(commands::run(&app, cli.command)).await {
+            Err(refusal) if refusal.asks_wipe => Err(wiping::heed(&app, refusal).await),
+            end => end,
+        }
+    });
     // Tasks that nobody waits for, such as the reading of a terminal, must not hold the process.
     tokio.shutdown_background();
     end

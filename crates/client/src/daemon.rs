@@ -14,6 +14,7 @@ mod reread;
 mod status;
 mod verify;
 mod why;
+mod wipe;
 mod work;
 
 use std::path::PathBuf;
@@ -111,6 +112,12 @@ pub enum DaemonError {
     NoFolder {
         /// The path.
         path: String,
+    },
+    /// This device was unlinked from another one, and is to delete what it keeps.
+    #[error("this device was unlinked: what it keeps is deleted")]
+    WipeAsked {
+        /// Whether also what the server does not have is deleted.
+        everything: bool,
     },
     /// The server answered something else than it was asked.
     #[error("the server's answer does not fit the question; update the older side")]
@@ -234,6 +241,13 @@ impl Daemon {
     /// # Errors
     /// [`DaemonError`]; [`DaemonError::Unfinished`] when some paths could not be synced and all others are.
     pub async fn run_once(&self) -> Result<Status, DaemonError> {
+        match self.pass_once().await {
+            Err(error) => Err(self.ask_order(error).await),
+            done => done,
+        }
+    }
+
+    async fn pass_once(&self) -> Result<Status, DaemonError> {
         self.engine.introduce().await?;
         let mut work = Work::everything();
         let begun = self.reread_once_after_start().await;

@@ -414,6 +414,18 @@ pub trait Filesystem: Send + Sync + 'static {
         Ok(0)
     }
 
+    /// Removes everything but what is ours, durably, through no link and no mount. Goes on after what cannot be removed.
+    ///
+    /// # Errors
+    /// The last of what the filesystem says.
+    fn clear(&self) -> FsResult<()>;
+
+    /// Removes what is ours, durably, the marker last: the root is an ordinary folder then.
+    ///
+    /// # Errors
+    /// As the filesystem says.
+    fn disown(&self) -> FsResult<()>;
+
     /// Moves within the root, durably, where nothing is at the new path. A rename that changes only the case works too.
     ///
     /// # Errors

@@ -25,3 +25,4 @@ pub mod uploader;
 pub mod verify;
 pub mod watcher;
 pub mod why;
+pub mod wipe;

@@ -165,21 +165,12 @@ impl Profile {
     /// [`ProfileError::Io`].
     pub fn save(&self, home: &Path) -> Result<(), ProfileError> {
         let path = home.join(FILE_NAME);
-        let write = || -> io::Result<()> {
-            fs::create_dir_all(home)?;
-            let mut text = serde_json::to_vec_pretty(&Versioned {
+        let write = || {
+            let profile = Versioned {
                 format: FORMAT,
                 profile: self,
-            })?;
-            text.push(b'\n');
-            let fresh = home.join("profile.json.new");
-            // One that a crash left behind may have other permissions.
-            remove_if_there(&fresh)?;
-            let mut file = private_file(&fresh)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&fresh, &path)?;
-            File::open(home)?.sync_all()
+            };
+            write_private(home, FILE_NAME, &profile)
         };
         write().map_err(|source| ProfileError::Io {
             action: "write",
@@ -194,18 +185,36 @@ impl Profile {
     /// [`ProfileError::Io`].
     pub fn remove(home: &Path) -> Result<(), ProfileError> {
         let path = home.join(FILE_NAME);
-        let remove = || -> io::Result<()> {
-            if remove_if_there(&path)? {
-                File::open(home)?.sync_all()?;
-            }
-            Ok(())
-        };
-        remove().map_err(|source| ProfileError::Io {
+        remove_private(home, FILE_NAME).map_err(|source| ProfileError::Io {
             action: "remove",
             path: path.clone(),
             source,
         })
     }
+}
+
+/// Writes a file of a device's home, readable by its owner alone. Durable when this returns; after a crash the old or the
+/// new one is there.
+pub(crate) fn write_private(home: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
+    fs::create_dir_all(home)?;
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    let fresh = home.join(format!("{name}.new"));
+    // One that a crash left behind may have other permissions.
+    remove_if_there(&fresh)?;
+    let mut file = private_file(&fresh)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    fs::rename(&fresh, home.join(name))?;
+    File::open(home)?.sync_all()
+}
+
+/// Removes a file of a device's home, durably; nothing happens when there is none.
+pub(crate) fn remove_private(home: &Path, name: &str) -> io::Result<()> {
+    if remove_if_there(&home.join(name))? {
+        File::open(home)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn remove_if_there(path: &Path) -> io::Result<bool> {

@@ -22,6 +22,10 @@ pub enum Route {
     Devices,
     /// Forgetting one of them.
     Unlink,
+    /// What a device is to delete that was unlinked.
+    Wipe,
+    /// That it has done so.
+    Wiped,
     /// Making a token.
     Tokens,
     /// The second factor.
@@ -54,13 +58,15 @@ pub enum Route {
 
 impl Route {
     /// Every route, in the order of the counters.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Hello,
         Self::Login,
         Self::Logout,
         Self::Whoami,
         Self::Devices,
         Self::Unlink,
+        Self::Wipe,
+        Self::Wiped,
         Self::Tokens,
         Self::SecondFactor,
         Self::Have,
@@ -87,6 +93,8 @@ impl Route {
             Self::Whoami => path::WHOAMI,
             Self::Devices => path::DEVICES,
             Self::Unlink => path::UNLINK,
+            Self::Wipe => path::WIPE,
+            Self::Wiped => path::WIPED,
             Self::Tokens => path::TOKENS,
             Self::SecondFactor => path::SECOND_FACTOR,
             Self::Have => path::HAVE,

@@ -7,12 +7,13 @@ pub mod limited;
 pub mod transport;
 
 use async_trait::async_trait;
-use cairn_api::error::ApiError;
+use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::{
-    ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CursorReply, CursorReport, Devices, Event,
-    Fetch, FetchStart, Have, MakeToken, MakeTokenReply, NodesReply, NodesRequest, Resolve, ResolveReply,
-    SecondFactor, SecondFactorReply, Signatures, TreeHashReply, TreeHashRequest, Whoami,
+    AskWipe, ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CursorReply, CursorReport, Devices,
+    Event, Fetch, FetchStart, Have, MakeToken, MakeTokenReply, NodesReply, NodesRequest, Resolve,
+    ResolveReply, SecondFactor, SecondFactorReply, Signatures, TreeHashReply, TreeHashRequest, Whoami,
+    WipeOrder, Wiped,
 };
 use cairn_core::ids::{DeviceId, NamespaceId};
 use futures::channel::oneshot;
@@ -76,6 +77,11 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
+    /// Whether this device was unlinked and is to delete what it keeps.
+    pub fn asks_wipe(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.code == ErrorCode::WipeAsked)
+    }
+
     /// Whether the same request may succeed later.
     pub const fn is_transient(&self) -> bool {
         match self {
@@ -114,6 +120,15 @@ pub trait Remote: Send + Sync + 'static {
 
     /// Unlinks another device, an app or a token of the account.
     async fn unlink(&self, device: DeviceId) -> RemoteResult<()>;
+
+    /// Unlinks another device, which then deletes what it keeps.
+    async fn ask_wipe(&self, request: AskWipe) -> RemoteResult<()>;
+
+    /// Asks what this device is to delete, where the server says that it is.
+    async fn wipe_order(&self) -> RemoteResult<WipeOrder>;
+
+    /// Says that this device has done so.
+    async fn wiped(&self, done: Wiped) -> RemoteResult<()>;
 
     /// Makes a token for scripts.
     async fn make_token(&self, request: MakeToken) -> RemoteResult<MakeTokenReply>;

@@ -25,6 +25,15 @@ pub enum LinkKind {
     Token,
 }
 
+/// What a device deletes that was unlinked from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wipe {
+    /// What the server has: a file that was never sent, or was changed since, stays.
+    Synced,
+    /// All of its synced folder.
+    Everything,
+}
+
 /// The public name of an app: 1 to 64 ASCII letters, digits, `-` and `_`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct AppKey(String);
@@ -154,6 +163,9 @@ pub trait AccessStore: Send + Sync + 'static {
         token: &AccessToken,
         now: Timestamp,
     ) -> Result<bool>;
+
+    /// Asks a device to delete what it keeps; false when there is no such device, or it is an app or a token.
+    async fn ask_wipe(&self, account: AccountId, device: DeviceId, wipe: Wipe) -> Result<bool>;
 
     /// Says whom a refresh token speaks for; `None` for an unknown one.
     async fn app_link(&self, refresh: &TokenHash) -> Result<Option<AppLink>>;

@@ -31,6 +31,7 @@ where
 {
     accounts::accounts_are_found_by_id_and_address(make().await).await;
     accounts::devices_and_tokens_follow_each_other(make().await).await;
+    access::a_device_is_to_be_wiped(make().await).await;
     access::a_link_has_many_tokens_and_loses_all_at_once(make().await).await;
     access::linking_again_voids_every_token(make().await).await;
     access::a_link_has_a_bounded_number_of_tokens(make().await).await;

@@ -22,7 +22,7 @@ mod uploads;
 
 pub use access::{
     AccessStore, AccessToken, App, AppKey, AppLink, AuthCode, CODES_PER_ACCOUNT, Challenge, ChallengeMethod,
-    LinkKind, RefreshToken, TOKENS_PER_LINK,
+    LinkKind, RefreshToken, TOKENS_PER_LINK, Wipe,
 };
 pub use audit::{AuditEntry, AuditPosition, AuditStore};
 pub use credentials::{CredentialStore, LinkPurpose, OneTimeLink, SecondFactor};
@@ -135,6 +135,8 @@ pub struct Device {
     pub kind: LinkKind,
     /// The app, of a link that one has.
     pub app: Option<AppKey>,
+    /// What it was asked to delete, and has not yet said that it did.
+    pub wipe: Option<Wipe>,
 }
 
 /// Whom a token speaks for.
@@ -150,6 +152,8 @@ pub struct Session {
     pub is_disabled: bool,
     /// What the token may do.
     pub scopes: Scopes,
+    /// What the device is to delete: it may do nothing else any more.
+    pub wipe: Option<Wipe>,
 }
 
 /// Where a namespace's journal stands.
@@ -332,8 +336,8 @@ pub trait MetadataStore: AccessStore + AuditStore + CredentialStore + UploadStor
     /// [`MetadataError::AccountNotFound`].
     async fn update_account(&self, account: &Account) -> Result<()>;
 
-    /// Links a device, or an app, and its token; one that exists gets the tokens in place of all that it had. A refresh token
-    /// needs [`Device::app`].
+    /// Links a device, or an app, and its token; one that exists gets the tokens in place of all that it had, and is not to
+    /// be wiped any more. A refresh token needs [`Device::app`].
     ///
     /// # Errors
     /// [`MetadataError::AccountNotFound`].

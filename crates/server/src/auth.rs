@@ -12,8 +12,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cairn_api::sync::Wiped;
 use cairn_core::ids::{AccountId, DeviceId};
-use cairn_metadata::TokenHash;
+use cairn_metadata::{TokenHash, Wipe};
 use governor::Quota;
 use std::num::NonZeroU32;
 use tokio::sync::Semaphore;
@@ -21,11 +22,13 @@ use tokio::sync::Semaphore;
 use crate::config::ServerConfig;
 use crate::error::ServiceError;
 use crate::limiter::Limiter;
+use crate::request::Peer;
+use crate::service::accounts::made::NOT_LINKED;
 use crate::service::audit::{self, Event};
 use crate::state::State;
 
 use browsers::Browsers;
-pub(crate) use caller::{Author, Caller};
+pub(crate) use caller::{Author, Caller, Leaver};
 use sessions::Sessions;
 use throttle::LoginThrottle;
 pub(crate) use throttle::network;
@@ -139,4 +142,43 @@ pub(crate) async fn unlink(
     state.auth.sessions.forget_all();
     state.notifier.unlinked(device);
     Ok(was_linked)
+}
+
+/// Ends all that a device may do but one thing: to learn what it is to delete, and to say that it did. Its open event stream
+/// ends, so that it comes at once where it is online.
+pub(crate) async fn wipe(
+    state: &State,
+    peer: Peer,
+    account: AccountId,
+    device: DeviceId,
+    wipe: Wipe,
+) -> Result<(), ServiceError> {
+    if !state.metadata.ask_wipe(account, device, wipe).await? {
+        return Err(NOT_LINKED);
+    }
+    state.auth.sessions.forget_all();
+    state.notifier.unlinked(device);
+    tracing::info!(account.id = %account, device.id = %device, ?wipe, "a device is to be wiped");
+    audit::record(state, peer, account, Event::WipeAsked, device).await;
+    Ok(())
+}
+
+/// Forgets a device that has deleted what it kept.
+pub(crate) async fn wiped(state: &State, leaver: &Caller, done: Wiped) -> Result<(), ServiceError> {
+    unlink(state, leaver.account, leaver.device).await?;
+    tracing::info!(
+        account.id = %leaver.account,
+        device.id = %leaver.device,
+        removed = done.removed,
+        unsent = done.unsent,
+        is_kept = done.is_kept,
+        "a device was wiped"
+    );
+    let event = match (done.unsent, done.is_kept) {
+        (0, _) => Event::Wiped,
+        (_, true) => Event::WipedButUnsent,
+        (_, false) => Event::WipedWithUnsent,
+    };
+    audit::record(state, leaver.peer, leaver.account, event, leaver.device).await;
+    Ok(())
 }

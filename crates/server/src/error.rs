@@ -38,6 +38,9 @@ pub enum ServiceError {
     /// The account is locked.
     #[error("this account is locked: ask the server's administrator")]
     AccountLocked,
+    /// The device was unlinked and is to delete what it keeps.
+    #[error("this device was unlinked: it deletes what it keeps of this account")]
+    WipeAsked,
     /// The token may not do this.
     #[error("this token lacks the scope {}: link the app again, asking for it", .0.name())]
     MissingScope(Scope),
@@ -158,6 +161,7 @@ impl ServiceError {
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::WrongCredentials | Self::WrongCode => ErrorCode::WrongCredentials,
             Self::SecondFactorNeeded => ErrorCode::SecondFactorNeeded,
+            Self::WipeAsked => ErrorCode::WipeAsked,
             Self::AccountLocked | Self::MissingScope(_) => ErrorCode::Forbidden,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::RateLimited { .. } => ErrorCode::RateLimited,

@@ -20,6 +20,7 @@ mod tokens;
 mod tree_hash;
 mod unlink;
 mod whoami;
+mod wipe;
 
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route(path::WHOAMI, get(whoami::whoami))
         .route(path::DEVICES, get(devices::devices))
         .route(path::UNLINK, post(unlink::unlink))
+        .route(path::WIPE, post(wipe::ask).get(wipe::order))
+        .route(path::WIPED, post(wipe::wiped))
         .route(path::TOKENS, post(tokens::tokens))
         .route(path::SECOND_FACTOR, post(second_factor::second_factor))
         .route(path::HAVE, post(have::have))

@@ -23,7 +23,7 @@ use cairn_metadata::{
     AccessStore, AccessToken, Account, App, AppKey, AppLink, AuditEntry, AuditPosition, AuditStore, AuthCode,
     Changes, Commit, CommitOutcome, CredentialStore, CursorReport, Device, Email, MemoryMetadata,
     MetadataStore, NamespaceHead, NodePage, OneTimeLink, PieceOutcome, RefreshToken, Result, SecondFactor,
-    Session, TokenHash, UnverifiedContent, Upload, UploadId, UploadPiece, UploadStore, Written,
+    Session, TokenHash, UnverifiedContent, Upload, UploadId, UploadPiece, UploadStore, Wipe, Written,
 };
 
 use crate::spawner::Life;
@@ -162,6 +162,7 @@ gated! {
             token: &AccessToken,
             now: Timestamp
         ) -> Result<bool>;
+        write ask_wipe(account: AccountId, device: DeviceId, wipe: Wipe) -> Result<bool>;
         write put_app(app: &App) -> Result<()>;
         write remove_app(key: &AppKey) -> Result<bool>;
         write add_code(code: &AuthCode, now: Timestamp) -> Result<()>;

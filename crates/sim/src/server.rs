@@ -289,6 +289,7 @@ fn invent(entropy: &dyn Entropy, clock: &dyn Clock, devices: usize) -> (Setup, V
             last_seen_at: now,
             kind: LinkKind::Device,
             app: None,
+            wipe: None,
         };
         profiles.push(Profile {
             server: ADDRESS.to_owned(),

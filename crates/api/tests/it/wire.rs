@@ -135,7 +135,7 @@ fn every_error_code_has_a_status_that_is_an_error() {
     arrives(&error);
     // Codes are numbered without a gap: reading one after another finds them all.
     let codes: Vec<ErrorCode> = (0u8..).map_while(|tag| from_cbor(&[tag]).ok()).collect();
-    assert_eq!(codes.len(), 17);
+    assert_eq!(codes.len(), 18);
     assert!(codes.iter().all(|code| (400..600).contains(&code.status())));
 }
 
@@ -158,6 +158,7 @@ fn a_login_without_a_code_is_that_of_before() {
         created_at: Timestamp::from_millis(1),
         last_seen_at: Timestamp::from_millis(1),
         kind: kind.map(str::to_owned),
+        is_to_be_wiped: kind.map(|_| true),
     };
     assert_eq!(to_cbor(&row(None))[0], 0x84);
     arrives(&row(Some("app")));

@@ -1,5 +1,6 @@
 //! `cairn devices`: the devices, apps and tokens that are linked to the account.
 
+use cairn_api::sync::AskWipe;
 use cairn_core::ids::DeviceId;
 use clap::Subcommand;
 use serde_json::json;
@@ -18,21 +19,39 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Unlink a device, an app or a token; files on a device's disk stay
+    /// Unlink a device, an app or a token; files on a device's disk stay unless --wipe is given
     Unlink {
         /// Its id, as listed
         #[arg(value_name = "ID")]
         id: DeviceId,
+        /// Have the device delete what it keeps on its next contact: its state, its token, and of its synced folder all files
+        /// that the server has as they are there
+        #[arg(long)]
+        wipe: bool,
+        /// With --wipe: also the files that the server does not have; for a device that was stolen
+        #[arg(long, requires = "wipe")]
+        everything: bool,
     },
 }
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let session = Session::open(app)?;
-    let Some(Action::Unlink { id }) = args.action else {
+    let Some(Action::Unlink { id, wipe, everything }) = args.action else {
         return list(app, &session).await;
     };
     if id == session.profile.device {
         return Err(CliError::refused("that is this device").next("unlink it with \"cairn logout\""));
+    }
+    if wipe {
+        let request = AskWipe {
+            device: id,
+            everything,
+        };
+        session.remote.ask_wipe(request).await?;
+        return app.ui.outcome(
+            format!("{id} is unlinked, and deletes what it keeps on its next contact."),
+            &json!({ "id": id.to_string(), "wipe": true, "everything": everything }),
+        );
     }
     session.remote.unlink(id).await?;
     app.ui
@@ -50,6 +69,7 @@ async fn list(app: &App, session: &Session) -> CliResult {
                     "name": device.name,
                     "created_at_ms": device.created_at.as_millis(),
                     "last_seen_at_ms": device.last_seen_at.as_millis(),
+                    "is_to_be_wiped": device.is_to_be_wiped.unwrap_or(false),
                     "kind": device.kind.as_deref().unwrap_or("device"),
                     "is_this": device.id == session.profile.device,
                 })
@@ -64,6 +84,9 @@ async fn list(app: &App, session: &Session) -> CliResult {
             match device.kind.as_deref() {
                 Some("app") => "  (app)",
                 Some("token") => "  (token)",
+                _ if device.is_to_be_wiped == Some(true) => {
+                    "  (unlinked; deletes what it keeps on its next contact)"
+                }
                 _ => "",
             }
         };

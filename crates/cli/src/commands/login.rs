@@ -7,6 +7,7 @@ use cairn_api::sync::{Login, LoginReply};
 use cairn_client::profile::{Profile, Token};
 use cairn_client::remote::RemoteError;
 use cairn_client::remote::http::{self, CertificateFingerprint, Trust};
+use cairn_client::wipe;
 use cairn_core::ids::DeviceId;
 use cairn_core::limits::DEVICE_NAME_CHARS;
 use serde::Serialize;
@@ -100,6 +101,7 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         folder: before.and_then(|profile| profile.folder),
     };
     app.home.make()?;
+    wipe::forget(app.home.path())?;
     profile.save(app.home.path())?;
     let linked = LinkedDevice {
         server: &profile.server,

@@ -12,6 +12,7 @@ use crate::App;
 use crate::daemon_link::word;
 use crate::error::{CliError, CliResult};
 use crate::ui::format;
+use crate::wiping;
 
 /// Options of `cairn status`.
 #[derive(Debug, clap::Args)]
@@ -51,6 +52,9 @@ pub(crate) async fn ask(app: &App) -> CliResult<Status> {
         }
         Err(error @ ControlError::NotRunning { .. }) => {
             app.home.profile()?;
+            if wiping::is_begun(app.home.path())? {
+                return Err(wiping::under_way());
+            }
             Err(error.into())
         }
         Err(error) => Err(error.into()),

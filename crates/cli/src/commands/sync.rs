@@ -68,7 +68,7 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         ));
         return Box::pin(daemon_link::follow(app, status, running.run(stop))).await;
     }
-    let end = daemon_link::show_while(app, status, running.once(stop)).await?;
+    let end = Box::pin(daemon_link::show_while(app, status, running.once(stop))).await?;
     if app.ui.json {
         return app.ui.json(&to_json(&end));
     }

@@ -131,6 +131,18 @@ impl Applier {
     /// # Errors
     /// As the filesystem and the state say; what is left is looked at by the next call.
     pub async fn look_again(&self) -> ApplyResult<Vec<DiskPath>> {
+        self.look_again_at(false).await
+    }
+
+    /// The same for all that was displaced, however lately: nothing will be left to look at.
+    ///
+    /// # Errors
+    /// As [`Self::look_again`].
+    pub async fn look_again_at_all(&self) -> ApplyResult<Vec<DiskPath>> {
+        self.look_again_at(true).await
+    }
+
+    async fn look_again_at(&self, all: bool) -> ApplyResult<Vec<DiskPath>> {
         let mut copies = Vec::new();
         loop {
             let total = self.state.displaced_total(self.namespace).await?;
@@ -143,7 +155,7 @@ impl Applier {
             let mut batch = StateBatch::default();
             let count = oldest.len();
             for displaced in oldest {
-                let is_spare = spare_files > 0 || spare_bytes > 0;
+                let is_spare = all || spare_files > 0 || spare_bytes > 0;
                 if !is_spare && !self.is_due(displaced.since) {
                     break;
                 }

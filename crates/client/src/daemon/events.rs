@@ -27,6 +27,8 @@ pub(super) enum News {
     Head(Seq),
     /// The journal is to be asked whatever is known: the stream is new, and so the server may be, or it fell silent.
     Ask,
+    /// The device was unlinked and is to delete what it keeps.
+    Leave,
 }
 
 /// The newest news, and a bell.
@@ -39,7 +41,12 @@ struct Inbox {
 impl Inbox {
     fn put(&self, news: News) {
         let mut waiting = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        if *waiting != Some(News::Ask) {
+        let is_less = match *waiting {
+            Some(News::Leave) => true,
+            Some(News::Ask) => matches!(news, News::Head(_)),
+            Some(News::Head(_)) | None => false,
+        };
+        if !is_less {
             *waiting = Some(news);
         }
         drop(waiting);
@@ -111,7 +118,12 @@ impl Follower {
             let pause = match self.read(&mut backoff, &mut heard).await {
                 Ok(()) => backoff.next_pause(),
                 // A refusal for good is told by the next pass; the stream asks again all the same, rarely.
-                Err(error) => backoff.after(&error).unwrap_or(super::POLL_EVERY),
+                Err(error) => {
+                    if error.asks_wipe() {
+                        self.inbox.put(News::Leave);
+                    }
+                    backoff.after(&error).unwrap_or(super::POLL_EVERY)
+                }
             };
             if heard.elapsed() > DEAF_AFTER {
                 self.set_deaf(true);

@@ -167,8 +167,13 @@ impl Daemon {
         let mut work = Work::everything();
         let mut is_introduced = false;
         let mut is_reread = false;
+        let mut is_leaving = false;
         let mut timetable = Timetable::new(self.engine.fs.timestamp_step_ns());
         loop {
+            if is_leaving {
+                // Also when it is paused.
+                self.leave().await?;
+            }
             // Before anything is sent that a loss of power may have damaged.
             is_reread = is_reread || self.reread_after_start().await;
             self.look_again(&mut work).await?;
@@ -189,7 +194,9 @@ impl Daemon {
             }
             // Whatever else has come is done in the same pass, so that no source can keep another waiting.
             work.add(hints.take());
-            work.must_sync |= self.has_moved(events.take()).await?;
+            let news = events.take();
+            is_leaving |= news == Some(News::Leave);
+            work.must_sync |= self.has_moved(news).await?;
             timetable.remind(&mut work, is_troubled);
         }
     }
@@ -198,7 +205,7 @@ impl Daemon {
     async fn has_moved(&self, news: Option<News>) -> Result<bool, DaemonError> {
         match news {
             None => Ok(false),
-            Some(News::Ask) => Ok(true),
+            Some(News::Ask | News::Leave) => Ok(true),
             Some(News::Head(head)) => {
                 let cursor = self.engine.state.cursor(self.engine.namespace).await?;
                 Ok(cursor.is_none_or(|cursor| cursor.seq != head))
@@ -236,6 +243,10 @@ impl Daemon {
             }
             Err(error) => {
                 work.must_sync = true;
+                let error = self.ask_order(error).await;
+                if matches!(error, DaemonError::WipeAsked { .. }) {
+                    return Err(error);
+                }
                 self.tell(&error);
                 let pause = match &error {
                     DaemonError::Remote(remote) => backoff.after(remote),

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod listing;
+mod wipe;
 
 use std::io::ErrorKind;
 use std::sync::mpsc;

@@ -221,6 +221,14 @@ impl Filesystem for FaultyFilesystem {
         })
     }
 
+    fn clear(&self) -> FsResult<()> {
+        self.run("clear", &DiskPath::root(), || self.inner.clear())
+    }
+
+    fn disown(&self) -> FsResult<()> {
+        self.run("disown", &DiskPath::root(), || self.inner.disown())
+    }
+
     fn rename(&self, from: &DiskPath, to: &DiskPath) -> FsResult<()> {
         self.run("rename", from, || self.inner.rename(from, to))
     }

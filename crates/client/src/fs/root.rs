@@ -355,6 +355,14 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
         self.below("empty", &own::trash_path(), |at| trash::empty(at, before))
     }
 
+    fn clear(&self) -> FsResult<()> {
+        self.below("empty", &DiskPath::root(), own::clear)
+    }
+
+    fn disown(&self) -> FsResult<()> {
+        self.below("let go of", &DiskPath::root(), own::disown)
+    }
+
     fn rename(&self, from: &DiskPath, to: &DiskPath) -> FsResult<()> {
         self.at("move", from, |at, from_folder, from_name| {
             let (to_folder, to_name) = walk::open_parent(at, to)?;

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::{
-    ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CommitRequest, CursorReply, CursorReport,
-    Devices, Event, Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, Have, MakeToken, MakeTokenReply,
-    NodesReply, NodesRequest, Resolve, ResolveReply, SecondFactor, SecondFactorReply, Signatures,
-    TreeHashReply, TreeHashRequest, Whoami, from_cbor,
+    AskWipe, ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CommitRequest, CursorReply,
+    CursorReport, Devices, Event, Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, Have, MakeToken,
+    MakeTokenReply, NodesReply, NodesRequest, Resolve, ResolveReply, SecondFactor, SecondFactorReply,
+    Signatures, TreeHashReply, TreeHashRequest, Whoami, WipeOrder, Wiped, from_cbor,
 };
 use cairn_codec::{EncodedChunk, decode_chunk, decode_delta, encode_chunk, encode_patch};
 use cairn_core::change::{GroupOutcome, Op, Refusal};
@@ -393,6 +393,18 @@ impl Remote for FakeRemote {
     }
 
     async fn unlink(&self, _: DeviceId) -> RemoteResult<()> {
+        Err(Self::unreachable())
+    }
+
+    async fn ask_wipe(&self, _: AskWipe) -> RemoteResult<()> {
+        Err(Self::unreachable())
+    }
+
+    async fn wipe_order(&self) -> RemoteResult<WipeOrder> {
+        Err(Self::unreachable())
+    }
+
+    async fn wiped(&self, _: Wiped) -> RemoteResult<()> {
         Err(Self::unreachable())
     }
 

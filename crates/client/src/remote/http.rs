@@ -13,10 +13,11 @@ use bytes::Bytes;
 use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::frame::Frame;
 use cairn_api::sync::{
-    CBOR, ChangesReply, ChangesRequest, ChildrenRequest, ChunksReply, CommitReply, CursorReply, CursorReport,
-    Devices, Event, FRAMES, Fetch, Have, HaveReply, Hello, Login, LoginReply, MakeToken, MakeTokenReply,
-    NodesReply, NodesRequest, PROTOCOL_VERSION, Resolve, ResolveReply, SecondFactor, SecondFactorReply,
-    Signatures, SignaturesReply, TreeHashReply, TreeHashRequest, Unlink, Whoami, from_cbor, to_cbor,
+    AskWipe, CBOR, ChangesReply, ChangesRequest, ChildrenRequest, ChunksReply, CommitReply, CursorReply,
+    CursorReport, Devices, Event, FRAMES, Fetch, Have, HaveReply, Hello, Login, LoginReply, MakeToken,
+    MakeTokenReply, NodesReply, NodesRequest, PROTOCOL_VERSION, Resolve, ResolveReply, SecondFactor,
+    SecondFactorReply, Signatures, SignaturesReply, TreeHashReply, TreeHashRequest, Unlink, Whoami,
+    WipeOrder, Wiped, from_cbor, to_cbor,
 };
 use cairn_core::ids::{DeviceId, NamespaceId};
 use cairn_core::limits::HEARTBEAT_SECONDS;
@@ -236,6 +237,11 @@ impl Caller {
         call::message(&self.server, response, SILENCE, &self.progress).await
     }
 
+    /// Posts a message that is answered by nothing.
+    async fn tell<M: Encode<()>>(&self, route: Route, message: &M) -> RemoteResult<()> {
+        self.post_message(route, message, CBOR, SILENCE).await.map(drop)
+    }
+
     /// Posts frames with an end frame behind them.
     async fn post_frames<T: for<'b> Decode<'b, ()>>(
         &self,
@@ -360,10 +366,19 @@ impl Remote for HttpRemote {
     }
 
     async fn unlink(&self, device: DeviceId) -> RemoteResult<()> {
-        let request = self.caller.request(Method::POST, Route::Unlink.path());
-        let request = Caller::whole(request, to_cbor(&Unlink { device }));
-        self.caller.send(Route::Unlink, request, SILENCE).await?;
-        Ok(())
+        self.caller.tell(Route::Unlink, &Unlink { device }).await
+    }
+
+    async fn ask_wipe(&self, request: AskWipe) -> RemoteResult<()> {
+        self.caller.tell(Route::Wipe, &request).await
+    }
+
+    async fn wipe_order(&self) -> RemoteResult<WipeOrder> {
+        self.caller.get(Route::Wipe).await
+    }
+
+    async fn wiped(&self, done: Wiped) -> RemoteResult<()> {
+        self.caller.tell(Route::Wiped, &done).await
     }
 
     async fn make_token(&self, request: MakeToken) -> RemoteResult<MakeTokenReply> {

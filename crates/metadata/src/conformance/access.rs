@@ -8,7 +8,7 @@ use cairn_core::time::Timestamp;
 use super::fixture::account;
 use crate::{
     AccessToken, Account, App, AppKey, AuthCode, CODES_PER_ACCOUNT, Challenge, ChallengeMethod, Device,
-    LinkKind, MetadataStore, RefreshToken, Scope, Scopes, TOKENS_PER_LINK, TokenHash,
+    LinkKind, MetadataStore, RefreshToken, Scope, Scopes, TOKENS_PER_LINK, TokenHash, Wipe,
 };
 
 const READ: Scopes = Scopes::NONE.with(Scope::FilesContentRead);
@@ -44,6 +44,7 @@ fn link(account: AccountId, id: i64, app: Option<&AppKey>) -> Device {
             LinkKind::Token
         },
         app: app.cloned(),
+        wipe: None,
     }
 }
 
@@ -63,6 +64,44 @@ async fn add(store: &dyn MetadataStore, to: &Device, token: AccessToken, now: i6
 
 fn key(text: &str) -> AppKey {
     AppKey::new(text).expect("a legal key")
+}
+
+pub(super) async fn a_device_is_to_be_wiped(store: Arc<dyn MetadataStore>) {
+    let owner = owner(store.as_ref()).await;
+    let script = link(owner.id, 7, None);
+    let laptop = Device {
+        kind: LinkKind::Device,
+        ..link(owner.id, 8, None)
+    };
+    for (device, number) in [(&script, 1), (&laptop, 2)] {
+        let token = token(number, Scopes::ALL, None);
+        store.link_device(device, &token, None).await.expect("a link");
+    }
+    let ask = async |device: &Device, wipe| {
+        let asked = store.ask_wipe(owner.id, device.id, wipe);
+        asked.await.expect("an order")
+    };
+    let order = async || {
+        let session = store.session(&hash(2)).await.expect("reads");
+        session.expect("a session").wipe
+    };
+    assert!(!ask(&script, Wipe::Synced).await, "a token keeps nothing");
+    assert!(!ask(&link(owner.id, 9, None), Wipe::Synced).await);
+    assert_eq!(order().await, None);
+    for wipe in [Wipe::Synced, Wipe::Everything] {
+        assert!(ask(&laptop, wipe).await);
+        assert_eq!(order().await, Some(wipe));
+        let listed = store.devices(owner.id).await.expect("reads");
+        assert_eq!(listed.iter().find_map(|device| device.wipe), Some(wipe));
+    }
+    // Who links it again has the password.
+    let again = Device {
+        wipe: Some(Wipe::Everything),
+        ..laptop.clone()
+    };
+    let token = token(2, Scopes::ALL, None);
+    store.link_device(&again, &token, None).await.expect("a link");
+    assert_eq!(order().await, None);
 }
 
 pub(super) async fn a_link_has_many_tokens_and_loses_all_at_once(store: Arc<dyn MetadataStore>) {

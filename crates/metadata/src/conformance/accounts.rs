@@ -65,6 +65,7 @@ pub(super) async fn devices_and_tokens_follow_each_other(store: Arc<dyn Metadata
         last_seen_at: Timestamp::from_millis(10),
         kind: LinkKind::Device,
         app: None,
+        wipe: None,
     };
     let token = |hash: &TokenHash, expires_at| AccessToken {
         hash: hash.clone(),

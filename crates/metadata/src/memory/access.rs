@@ -6,8 +6,8 @@ use cairn_core::time::Timestamp;
 
 use super::MemoryMetadata;
 use crate::{
-    AccessStore, AccessToken, App, AppKey, AppLink, AuthCode, CODES_PER_ACCOUNT, Result, TOKENS_PER_LINK,
-    TokenHash,
+    AccessStore, AccessToken, App, AppKey, AppLink, AuthCode, CODES_PER_ACCOUNT, LinkKind, Result,
+    TOKENS_PER_LINK, TokenHash, Wipe,
 };
 
 /// When a token goes; those that do not expire go last.
@@ -50,6 +50,16 @@ impl AccessStore for MemoryMetadata {
         state
             .tokens
             .insert(token.hash.clone(), ((account, device), token.clone()));
+        Ok(true)
+    }
+
+    async fn ask_wipe(&self, account: AccountId, device: DeviceId, wipe: Wipe) -> Result<bool> {
+        let mut state = self.lock();
+        let link = state.links.get_mut(&(account, device));
+        let Some(link) = link.filter(|link| link.device.kind == LinkKind::Device) else {
+            return Ok(false);
+        };
+        link.device.wipe = Some(wipe);
         Ok(true)
     }
 

@@ -90,6 +90,7 @@ impl MetadataStore for MemoryMetadata {
         if let Some(known) = state.unlink(key) {
             device.created_at = known.created_at;
         }
+        device.wipe = None;
         state.tokens.insert(token.hash.clone(), (key, token.clone()));
         if let (Some(refresh), Some(app)) = (refresh, &device.app) {
             let link = AppLink {
@@ -122,6 +123,10 @@ impl MetadataStore for MemoryMetadata {
             expires_at: token.expires_at,
             is_disabled: known.is_disabled,
             scopes: token.scopes,
+            wipe: state
+                .links
+                .get(&(*account, *device))
+                .and_then(|link| link.device.wipe),
         }))
     }
 

@@ -8,12 +8,12 @@ use sqlx::sqlite::SqliteRow;
 use super::SqliteMetadata;
 use super::decode::Columns;
 use super::error::corrupt;
-use super::links::{self, AddToken};
+use super::links::{self, AddToken, AskWipe};
 use super::statement::{Session, query};
 use super::writer::Write;
 use crate::{
     AccessStore, AccessToken, App, AppKey, AppLink, AuthCode, CODES_PER_ACCOUNT, Challenge, ChallengeMethod,
-    Result, Scopes, TokenHash,
+    Result, Scopes, TokenHash, Wipe,
 };
 
 #[async_trait]
@@ -30,6 +30,15 @@ impl AccessStore for SqliteMetadata {
             device,
             token: token.clone(),
             now,
+        })
+        .await
+    }
+
+    async fn ask_wipe(&self, account: AccountId, device: DeviceId, wipe: Wipe) -> Result<bool> {
+        self.write(AskWipe {
+            account,
+            device,
+            wipe,
         })
         .await
     }

@@ -14,7 +14,7 @@ use super::statement::{Session, query};
 use super::writer::Write;
 use crate::{
     AccessToken, AppKey, AppLink, Device, LinkKind, MetadataError, RefreshToken, Result, Scopes,
-    Session as Bearer, TOKENS_PER_LINK, TokenHash,
+    Session as Bearer, TOKENS_PER_LINK, TokenHash, Wipe,
 };
 
 /// What `device_token.kind` holds.
@@ -26,6 +26,22 @@ const fn number_of(kind: LinkKind) -> i64 {
         LinkKind::Device => 0,
         LinkKind::App => 1,
         LinkKind::Token => 2,
+    }
+}
+
+const fn number_of_wipe(wipe: Wipe) -> i64 {
+    match wipe {
+        Wipe::Synced => 1,
+        Wipe::Everything => 2,
+    }
+}
+
+fn wipe_of(number: Option<i64>) -> Result<Option<Wipe>> {
+    match number {
+        None => Ok(None),
+        Some(1) => Ok(Some(Wipe::Synced)),
+        Some(2) => Ok(Some(Wipe::Everything)),
+        Some(_) => Err(corrupt("what a device is to delete is unknown")),
     }
 }
 
@@ -59,7 +75,7 @@ impl Write for LinkDevice {
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (account_id, device_id) DO UPDATE SET
                  name = excluded.name, token_hash = excluded.token_hash, last_seen_at = excluded.last_seen_at,
-                 kind = excluded.kind, app_key = excluded.app_key",
+                 kind = excluded.kind, app_key = excluded.app_key, wipe = excluded.wipe",
         )
         .bind(device.account.get())
         .bind(device.id.get())
@@ -218,6 +234,28 @@ impl Write for UnlinkDevice {
     }
 }
 
+pub(super) struct AskWipe {
+    pub(super) account: AccountId,
+    pub(super) device: DeviceId,
+    pub(super) wipe: Wipe,
+}
+
+#[async_trait]
+impl Write for AskWipe {
+    type Output = bool;
+
+    async fn run(&self, session: &mut Session<'_>) -> Result<bool> {
+        let statement = query(
+            "UPDATE device SET wipe = $3
+             WHERE account_id = $1 AND device_id = $2 AND (kind IS NULL OR kind = 0)",
+        )
+        .bind(self.account.get())
+        .bind(self.device.get())
+        .bind(number_of_wipe(self.wipe));
+        Ok(session.execute(statement).await? > 0)
+    }
+}
+
 pub(super) struct AddToken {
     pub(super) account: AccountId,
     pub(super) device: DeviceId,
@@ -300,7 +338,7 @@ impl Write for TouchDevice {
 
 pub(super) async fn devices(session: &mut Session<'_>, account: AccountId) -> Result<Vec<Device>> {
     let statement = query(
-        "SELECT account_id, device_id, name, created_at, last_seen_at, kind, app_key FROM device
+        "SELECT account_id, device_id, name, created_at, last_seen_at, kind, app_key, wipe FROM device
          WHERE account_id = $1 ORDER BY device_id",
     )
     .bind(account.get());
@@ -316,6 +354,7 @@ pub(super) async fn devices(session: &mut Session<'_>, account: AccountId) -> Re
                 last_seen_at: columns.timestamp()?,
                 kind: kind_of(columns.optional()?)?,
                 app: columns.optional_text()?.and_then(AppKey::new),
+                wipe: wipe_of(columns.optional()?)?,
             })
         })
         .collect()
@@ -345,12 +384,20 @@ pub(super) async fn bearer(session: &mut Session<'_>, token: &TokenHash) -> Resu
     let Some(is_disabled) = is_disabled(session, owner).await? else {
         return Ok(None);
     };
+    let statement = query("SELECT wipe FROM device WHERE account_id = $1 AND device_id = $2")
+        .bind(owner.get())
+        .bind(device.get());
+    let wipe = match session.optional(statement).await? {
+        Some(row) => wipe_of(Columns::of(&row).optional()?)?,
+        None => None,
+    };
     Ok(Some(Bearer {
         account: owner,
         device,
         expires_at,
         is_disabled,
         scopes,
+        wipe,
     }))
 }
 

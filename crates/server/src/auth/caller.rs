@@ -7,7 +7,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use cairn_core::ids::{AccountId, DeviceId};
 use cairn_core::time::Timestamp;
-use cairn_metadata::{Scope, Scopes, TokenHash};
+use cairn_metadata::{Scope, Scopes, TokenHash, Wipe};
 
 use super::tokens;
 use crate::error::ServiceError;
@@ -48,6 +48,14 @@ impl Caller {
 
     /// Finds whom a request's token speaks for.
     pub(crate) async fn authenticate(parts: &Parts, state: &State) -> Result<Self, ServiceError> {
+        match Self::identify(parts, state).await? {
+            (caller, None) => Ok(caller),
+            (_, Some(_)) => Err(ServiceError::WipeAsked),
+        }
+    }
+
+    /// Finds whom a request's token speaks for, and what that device is to delete.
+    async fn identify(parts: &Parts, state: &State) -> Result<(Self, Option<Wipe>), ServiceError> {
         let bearer = parts
             .headers
             .get(header::AUTHORIZATION)
@@ -62,10 +70,12 @@ impl Caller {
         let session = state.auth.sessions.find(state.metadata.as_ref(), &token).await?;
         let session = session.ok_or(ServiceError::NotAuthenticated)?;
         let now = state.runtime.clock.now();
-        if session.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        // A device is wiped also when its link has expired or its account is locked since.
+        let is_leaving = session.wipe.is_some();
+        if !is_leaving && session.expires_at.is_some_and(|expires_at| expires_at <= now) {
             return Err(ServiceError::TokenExpired);
         }
-        if session.is_disabled {
+        if !is_leaving && session.is_disabled {
             return Err(ServiceError::AccountLocked);
         }
         let caller = Self {
@@ -82,7 +92,7 @@ impl Caller {
         let limited = |retry_after| ServiceError::RateLimited { retry_after };
         state.auth.requests.take(&caller.device, 1).map_err(limited)?;
         touch(state, &caller, now).await;
-        Ok(caller)
+        Ok((caller, session.wipe))
     }
 
     /// Refuses a token that may not do this.
@@ -101,7 +111,26 @@ impl Caller {
             .sessions
             .find(state.metadata.as_ref(), &self.token)
             .await?;
-        Ok(session.is_some_and(|session| !session.is_disabled))
+        Ok(session.is_some_and(|session| !session.is_disabled && session.wipe.is_none()))
+    }
+}
+
+/// A device that was unlinked and is to delete what it keeps.
+pub(crate) struct Leaver {
+    pub(crate) caller: Caller,
+    /// What it is to delete.
+    pub(crate) wipe: Wipe,
+}
+
+/// For the two routes that are left to it.
+impl FromRequestParts<Arc<State>> for Leaver {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, ServiceError> {
+        let (caller, wipe) = Caller::identify(parts, state).await?;
+        caller.require(Scope::Sync)?;
+        let wipe = wipe.ok_or(ServiceError::NotFound("an order to delete anything"))?;
+        Ok(Self { caller, wipe })
     }
 }
 

@@ -85,7 +85,9 @@ fn text_response(status: StatusCode, text: String) -> Response {
 pub(crate) fn failure_response(error: &ServiceError, request_id: &str) -> Response {
     let api = error.to_api(request_id.to_owned());
     let mut response = match error {
-        ServiceError::NotAuthenticated => shaped(StatusCode::UNAUTHORIZED, &tag("invalid_access_token")),
+        ServiceError::NotAuthenticated | ServiceError::WipeAsked => {
+            shaped(StatusCode::UNAUTHORIZED, &tag("invalid_access_token"))
+        }
         ServiceError::TokenExpired => shaped(StatusCode::UNAUTHORIZED, &tag("expired_access_token")),
         ServiceError::AccountLocked => shaped(StatusCode::UNAUTHORIZED, &tag("user_suspended")),
         ServiceError::MissingScope(scope) => shaped(

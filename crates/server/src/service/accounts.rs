@@ -161,6 +161,7 @@ async fn link(
         last_seen_at: now,
         kind: LinkKind::Device,
         app: None,
+        wipe: None,
     };
     let expires_at =
         lifetime.map(|lifetime| now.plus_millis(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX)));

@@ -31,6 +31,14 @@ pub(crate) enum Event {
     AppLinked,
     /// A device, app or token was unlinked.
     Unlinked,
+    /// A device was unlinked that deletes what it keeps.
+    WipeAsked,
+    /// It has done so.
+    Wiped,
+    /// It has done so, and kept what the server does not have.
+    WipedButUnsent,
+    /// It has done so, also with what the server does not have.
+    WipedWithUnsent,
     /// A token for scripts was made.
     TokenMade,
     /// A second factor was turned on.
@@ -55,6 +63,10 @@ impl Event {
             Self::AppAllowed => "app-allowed",
             Self::AppLinked => "app-linked",
             Self::Unlinked => "unlinked",
+            Self::WipeAsked => "wipe-asked",
+            Self::Wiped => "wiped",
+            Self::WipedButUnsent => "wiped-but-unsent",
+            Self::WipedWithUnsent => "wiped-with-unsent",
             Self::TokenMade => "token-made",
             Self::SecondFactorOn => "second-factor-on",
             Self::SecondFactorOff => "second-factor-off",

@@ -22,6 +22,7 @@ pub(super) async fn devices(Shared(state): Shared<Arc<State>>, caller: Caller) -
         created_at: device.created_at,
         last_seen_at: device.last_seen_at,
         kind: Some(kind(device.kind).to_owned()),
+        is_to_be_wiped: Some(device.wipe.is_some()),
     };
     Ok(Reply(Devices {
         devices: devices.into_iter().map(row).collect(),

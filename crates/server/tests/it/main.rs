@@ -22,3 +22,4 @@ mod support;
 mod tokens;
 mod tree_hash;
 mod upload;
+mod wipe;

@@ -20,3 +20,4 @@ mod up_command;
 mod verify;
 mod walk;
 mod why;
+mod wipe;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 
-use super::{At, walk};
+use super::{At, trash, walk};
 use crate::fs::disk::{Access, Disk, RenameMode};
 use crate::fs::{DiskPath, OWN_FOLDER};
 
@@ -61,6 +61,38 @@ pub(super) fn adopt<D: Disk>(at: At<'_, D>, id: &str) -> io::Result<()> {
     disk.rename(&own, fresh, &own, OsStr::new(MARKER), RenameMode::Replace)?;
     disk.sync_folder(&own)?;
     disk.sync_folder(&walk::open_folder(at, &[])?)
+}
+
+/// Removes everything from the root but what is ours. Goes on after what cannot be removed, which is the error then.
+pub(super) fn clear<D: Disk>(at: At<'_, D>) -> io::Result<()> {
+    let root = walk::open_folder(at, &[])?;
+    let cleared = remove_all(at.disk, &root, OWN_FOLDER);
+    at.disk.sync_folder(&root)?;
+    cleared
+}
+
+/// Removes what is ours, the marker last: until then a crash leaves a root that is known.
+pub(super) fn disown<D: Disk>(at: At<'_, D>) -> io::Result<()> {
+    let disk = at.disk;
+    let root = walk::open_folder(at, &[])?;
+    let own = disk.open_folder(at.root, &[OWN_FOLDER])?;
+    remove_all(disk, &own, MARKER)?;
+    disk.sync_folder(&own)?;
+    disk.unlink(&own, OsStr::new(MARKER))?;
+    disk.remove_folder(&root, OsStr::new(OWN_FOLDER))?;
+    disk.sync_folder(&root)
+}
+
+fn remove_all<D: Disk>(disk: &D, folder: &D::Folder, but: &str) -> io::Result<()> {
+    let mut failure = None;
+    for name in disk.names(folder)? {
+        if name != but
+            && let Err(error) = trash::remove_tree(disk, folder, &name)
+        {
+            failure = Some(error);
+        }
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 fn make_folder<D: Disk>(disk: &D, parent: &D::Folder, name: &str) -> io::Result<()> {

@@ -184,6 +184,7 @@ async fn link(
         last_seen_at: now,
         kind: LinkKind::App,
         app: Some(code.app.clone()),
+        wipe: None,
     };
     let (access_token, hash) = draw(state)?;
     let access = AccessToken {

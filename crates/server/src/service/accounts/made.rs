@@ -50,6 +50,7 @@ pub(crate) async fn make(
         last_seen_at: now,
         kind: LinkKind::Token,
         app: None,
+        wipe: None,
     };
     let token = tokens::new_token(runtime.entropy.as_ref());
     let access = AccessToken {

@@ -46,6 +46,7 @@ pub(super) async fn confined_since(world: &World, scopes: Scopes, created_at: Ti
         last_seen_at: created_at,
         kind: LinkKind::App,
         app: Some(key),
+        wipe: None,
     };
     world.metadata.link_device(&link, &access, None).await.unwrap();
     App { world, token }
