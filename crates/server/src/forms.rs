@@ -48,6 +48,12 @@ pub(crate) async fn body(state: &State, request: Request) -> Result<Vec<u8>, Ser
     Ok(bytes.to_vec())
 }
 
+/// Reads the fields of a form.
+pub(crate) async fn read(state: &State, request: Request) -> Result<Fields, ServiceError> {
+    let body = body(state, request).await?;
+    Fields::parse(&body).ok_or(ServiceError::bad("a field comes twice"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

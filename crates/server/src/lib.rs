@@ -6,9 +6,11 @@
 //! To add a route to `/sync/1`: its messages and path in `cairn_api::sync`, a file in `sync/`, its use case in
 //! `service/`, a line in [`Server::router`]'s table and in `docs/protocol.md`, a test in `tests/it`.
 
+mod account;
 mod auth;
 mod body;
 mod config;
+mod cookies;
 mod data_folder;
 mod error;
 mod forms;
@@ -25,6 +27,7 @@ mod public;
 mod request;
 mod serve;
 pub mod service;
+mod sign_in;
 mod state;
 mod sync;
 pub mod tls;
@@ -73,6 +76,7 @@ impl Server {
             .merge(public::routes())
             .merge(oauth::routes())
             .merge(people::routes())
+            .merge(account::routes())
             .merge(web::routes())
             .fallback(web::not_found);
         routes

@@ -4,7 +4,6 @@
 
 mod answer;
 mod authorize;
-mod cookies;
 mod pages;
 mod token;
 mod wish;
@@ -15,7 +14,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::state::State;
-pub(crate) use answer::broken;
+pub(crate) use answer::{broken, seconds};
 
 /// Where people are asked.
 pub(crate) const AUTHORIZE: &str = "/oauth2/authorize";

@@ -13,12 +13,12 @@ use axum::routing::get;
 use cairn_metadata::LinkPurpose;
 
 use crate::config::SignUp;
-use crate::error::ServiceError;
 use crate::forms::{self, Fields};
 use crate::html::{escaped, message, noted, page};
 use crate::oauth;
 use crate::request::Peer;
 use crate::service::accounts::invited;
+use crate::sign_in::failed;
 use crate::state::State;
 
 /// Where an account is made.
@@ -69,7 +69,7 @@ async fn join(
 ) -> Response {
     let peer = peer.map_or(Peer::UNKNOWN, |Extension(peer)| peer);
     let secret = secret(&request);
-    let form = match form(&state, request).await {
+    let form = match forms::read(&state, request).await {
         Ok(form) => form,
         Err(error) => return failed(&error),
     };
@@ -117,7 +117,7 @@ async fn reset(
 ) -> Response {
     let peer = peer.map_or(Peer::UNKNOWN, |Extension(peer)| peer);
     let secret = secret(&request);
-    let form = match form(&state, request).await {
+    let form = match forms::read(&state, request).await {
         Ok(form) => form,
         Err(error) => return failed(&error),
     };
@@ -160,21 +160,6 @@ fn unmailed() -> Response {
         "A forgotten password",
         "Ask the server's administrator for a link by which you can choose another password.",
     )
-}
-
-async fn form(state: &State, request: Request) -> Result<Fields, ServiceError> {
-    let body = forms::body(state, request).await?;
-    Fields::parse(&body).ok_or(ServiceError::bad("a field comes twice"))
-}
-
-fn failed(error: &ServiceError) -> Response {
-    let status = oauth::broken(error);
-    let text = if status.is_server_error() {
-        "The server cannot answer now. Please try again later.".to_owned()
-    } else {
-        error.to_string()
-    };
-    message(status, "That did not work", &text)
 }
 
 fn join_form(status: StatusCode, secret: Option<&str>, email: &str, note: &str) -> Response {

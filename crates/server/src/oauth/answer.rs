@@ -33,7 +33,7 @@ pub(super) fn api_error(status: StatusCode, tag: &str) -> Response {
 }
 
 /// Whole seconds to wait, at least one.
-pub(super) fn seconds(wait: Duration) -> u64 {
+pub(crate) fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + 1
 }
 

@@ -4,57 +4,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use cairn_metadata::{Account, Scope};
 
-use super::AUTHORIZE;
 use super::wish::Asked;
-use crate::html::{escaped, noted, page};
+use crate::html::{escaped, page};
 use crate::service::accounts::apps::redirect_origin;
-
-/// The start of a form that comes back with the same query.
-fn form(query: &str, form_token: &str) -> String {
-    format!(
-        "<form method=\"post\" action=\"{AUTHORIZE}?{}\">\n\
-         <input type=\"hidden\" name=\"form_token\" value=\"{}\">\n",
-        escaped(query),
-        escaped(form_token)
-    )
-}
-
-/// Asks who somebody is.
-pub(super) fn sign_in(
-    status: StatusCode,
-    asked: &Asked,
-    query: &str,
-    form_token: &str,
-    note: &str,
-) -> Response {
-    let note = noted(note);
-    let body = format!(
-        "<p>{} wants to use your files. Sign in to see what it asks for.</p>\n{note}{}\
-         <label>E-mail address <input type=\"email\" name=\"email\" autocomplete=\"username\" required autofocus></label>\n\
-         <label>Password <input type=\"password\" name=\"password\" autocomplete=\"current-password\" required></label>\n\
-         <button name=\"action\" value=\"sign-in\">Sign in</button>\n</form>\n",
-        escaped(&asked.wish.client.name()),
-        form(query, form_token)
-    );
-    page(status, "Sign in", &body, None)
-}
-
-/// Asks for a code, after the password was right.
-pub(super) fn code_of_authenticator(
-    status: StatusCode,
-    query: &str,
-    form_token: &str,
-    note: &str,
-) -> Response {
-    let body = format!(
-        "{}{}<label>Code of your authenticator, or a recovery code \
-         <input name=\"code\" autocomplete=\"one-time-code\" required autofocus></label>\n\
-         <button name=\"action\" value=\"code\">Sign in</button>\n</form>\n",
-        noted(note),
-        form(query, form_token)
-    );
-    page(status, "One more step", &body, None)
-}
+use crate::sign_in::Door;
 
 const fn words(scope: Scope) -> &'static str {
     match scope {
@@ -75,7 +28,7 @@ const fn words(scope: Scope) -> &'static str {
 }
 
 /// Asks whether the app may.
-pub(super) fn consent(asked: &Asked, account: &Account, query: &str, form_token: &str) -> Response {
+pub(super) fn consent(asked: &Asked, account: &Account, door: &Door, form_token: &str) -> Response {
     let wish = &asked.wish;
     let name = escaped(&wish.client.name());
     let wanted = Scope::ALL
@@ -107,7 +60,7 @@ pub(super) fn consent(asked: &Asked, account: &Account, query: &str, form_token:
          <button name=\"action\" value=\"deny\">Deny</button>\n\
          <button name=\"action\" value=\"sign-out\">Use another account</button>\n</form>\n",
         escaped(account.email.as_str()),
-        form(query, form_token)
+        door.form(form_token)
     );
     let origin = wish.redirect_uri.as_deref().and_then(redirect_origin);
     page(

@@ -13,39 +13,45 @@ const NAME: &str = "__Host-cairn-session";
 const PLAIN_NAME: &str = "cairn-session";
 
 /// A browser as its request shows it.
-pub(super) struct Visitor {
+pub(crate) struct Visitor {
     is_encrypted: bool,
+    /// Whether the browser says that another site sent it here.
+    is_foreign: bool,
     cookie: Option<String>,
 }
 
 impl Visitor {
-    pub(super) fn of(parts: &Parts, state: &State) -> Self {
+    pub(crate) fn of(parts: &Parts, state: &State) -> Self {
         let is_encrypted = is_encrypted(parts, state);
         let name = if is_encrypted { NAME } else { PLAIN_NAME };
         Self {
             is_encrypted,
+            is_foreign: is_foreign(&parts.headers),
             cookie: cookie(&parts.headers, name),
         }
     }
 
     /// What the cookie holds, if it can be one of ours.
-    pub(super) fn cookie(&self) -> Option<&str> {
+    pub(crate) fn cookie(&self) -> Option<&str> {
         self.cookie
             .as_deref()
             .filter(|cookie| tokens::hash(cookie).is_some())
     }
 
     /// Whether a form came from a page that this browser was shown.
-    pub(super) fn sent(&self, token: Option<&str>) -> bool {
+    pub(crate) fn sent(&self, token: Option<&str>) -> bool {
         let (Some(cookie), Some(token)) = (self.cookie(), token) else {
             return false;
         };
+        if self.is_foreign {
+            return false;
+        }
         form_token(cookie).as_bytes().ct_eq(token.as_bytes()).into()
     }
 
     /// The header that sets the cookie. `Lax`: it comes along when an app opens the page, and never with a form or a
     /// frame of another site.
-    pub(super) fn set(&self, cookie: &str) -> Option<HeaderValue> {
+    pub(crate) fn set(&self, cookie: &str) -> Option<HeaderValue> {
         let (name, secure) = if self.is_encrypted {
             (NAME, "; Secure")
         } else {
@@ -57,8 +63,13 @@ impl Visitor {
     }
 }
 
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    site.is_some_and(|site| site != "same-origin" && site != "none")
+}
+
 /// What a form carries, so that no other site can send it: nobody but the browser and the server knows the cookie.
-pub(super) fn form_token(cookie: &str) -> String {
+pub(crate) fn form_token(cookie: &str) -> String {
     let digest = tokens::sha256(format!("cairn form {cookie}").as_bytes());
     let digest = digest.unwrap_or_default();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
