@@ -17,13 +17,16 @@ const PATIENCE_MS = 60_000;
 const HOSTS = /^https:\/\/(api|content|notify)\.dropboxapi\.com/;
 
 class Server {
-  static async start() {
+  // With `config` the server has that text as its configuration; `listen` is an address that is free.
+  static async start({ config = '', listen = '127.0.0.1:0' } = {}) {
     const server = new Server();
     server.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cairn-clients-'));
     server.data = path.join(server.folder, 'data');
     server.environment = { ...process.env, CAIRN_HOME: path.join(server.folder, 'home') };
     const log = fs.openSync(path.join(server.folder, 'server.log'), 'a');
-    const words = ['serve', '--data', server.data, '--listen', '127.0.0.1:0'];
+    const file = path.join(server.folder, 'server.toml');
+    fs.writeFileSync(file, config);
+    const words = ['serve', '--data', server.data, '--listen', listen, '--config', file];
     server.process = spawn(process.env.CAIRN_BIN, words, {
       stdio: ['ignore', 'pipe', log],
       env: server.environment,

@@ -1,4 +1,4 @@
-//! Clients that others wrote for Dropbox, against the real program: `clients/`.
+//! Clients that others wrote for Dropbox, and an OpenID provider, against the real program: `clients/`.
 //!
 //! What they need from the registries of Python and JavaScript lies below cargo's target folder. It is fetched once, and
 //! again when a suite's list of it changes.
@@ -51,6 +51,11 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "javascript",
+        runner: Runner::Node,
+        packages: &[],
+    },
+    Suite {
+        name: "oidc",
         runner: Runner::Node,
         packages: &[],
     },

@@ -32,9 +32,12 @@ pub(crate) struct ConfigFile {
     pub(crate) accounts: AccountsSection,
     /// How mail is sent.
     pub(crate) mail: mail::MailSection,
+    /// By whom people sign in.
+    pub(crate) oidc: oidc::OidcSection,
 }
 
 mod mail;
+mod oidc;
 
 /// `[apps]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -193,6 +196,11 @@ impl ConfigFile {
     }
 }
 
+/// What stands in a file of its own.
+fn read(path: &Path) -> CliResult<Vec<u8>> {
+    std::fs::read(path).map_err(|error| CliError::io("read", path, error))
+}
+
 fn set<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *slot = value;
@@ -234,6 +242,10 @@ mod tests {
             config.mail_config().is_err(),
             "the file with the password is missing"
         );
+        assert!(
+            config.oidc_config().is_err(),
+            "the file with the secret is missing"
+        );
         let debugged = format!("{config:?}");
         let unset = debugged.matches("None").count();
         assert_eq!(unset, 0, "the example lacks a key: {debugged}");
@@ -243,7 +255,7 @@ mod tests {
     fn an_empty_file_is_the_defaults() {
         let config = ConfigFile::parse("").unwrap();
         assert_eq!(config, ConfigFile::default());
-        assert!(config.mail_config().unwrap().is_none());
+        assert!(config.mail_config().unwrap().is_none() && config.oidc_config().unwrap().is_none());
         let (ours, defaults) = (config.server_config(), ServerConfig::default());
         assert_eq!(format!("{ours:?}"), format!("{defaults:?}"));
     }
@@ -252,7 +264,7 @@ mod tests {
     fn what_is_not_known_is_refused() {
         let refused = |text| ConfigFile::parse(text).unwrap_err().message().to_owned();
         expect![[
-            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`, `accounts`, `mail`"
+            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`, `accounts`, `mail`, `oidc`"
         ]]
         .assert_eq(&refused("lissten = \"x\""));
         expect!["invalid value: integer `0`, expected a nonzero u32"]

@@ -41,6 +41,7 @@ where
     uploads::concurrent_pieces_come_in_any_order(make().await).await;
     uploads::uploads_are_forgotten_in_their_time(make().await).await;
     audit::entries_are_read_in_order_and_go_with_age(make().await).await;
+    credentials::an_identity_has_one_account(make().await).await;
     credentials::a_link_works_once(make().await).await;
     credentials::codes_of_a_second_factor_are_used_once(make().await).await;
     for case in [Case::Groups, Case::Trees, Case::Journal, Case::Chunks] {

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use cairn_core::ids::AccountId;
+use cairn_core::ids::{AccountId, Incarnation};
 use cairn_core::time::Timestamp;
 
-use crate::{Email, Result, TokenHash};
+use crate::{Account, Email, Result, TokenHash};
 
 /// The secret that an account shares with an authenticator (RFC 6238).
 #[derive(Clone, PartialEq, Eq)]
@@ -25,6 +25,17 @@ impl fmt::Debug for SecondFactor {
         f.debug_struct("SecondFactor")
             .field("is_active", &self.is_active)
             .finish_non_exhaustive()
+    }
+}
+
+/// SHA-256 of who somebody is elsewhere: of the issuer's address and the subject that it names.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct IdentityHash(pub [u8; 32]);
+
+/// Prints nothing of the hash: subjects can be guessed.
+impl fmt::Debug for IdentityHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdentityHash(..)")
     }
 }
 
@@ -78,6 +89,27 @@ pub trait CredentialStore: Send + Sync + 'static {
 
     /// Takes a recovery code away; false when the account has none such.
     async fn use_recovery_code(&self, account: AccountId, code: &TokenHash) -> Result<bool>;
+
+    /// The account of who is somebody elsewhere.
+    async fn identity(&self, identity: &IdentityHash) -> Result<Option<AccountId>>;
+
+    /// Lets who is somebody elsewhere sign in to an account; false when that is another account's already.
+    ///
+    /// # Errors
+    /// [`crate::MetadataError::AccountNotFound`].
+    async fn link_identity(&self, identity: &IdentityHash, account: AccountId) -> Result<bool>;
+
+    /// Makes an account, as [`crate::MetadataStore::create_account`] does, for who is somebody elsewhere; false, and nothing
+    /// is made, when that is an account's already.
+    ///
+    /// # Errors
+    /// [`crate::MetadataError::EmailTaken`].
+    async fn create_account_of(
+        &self,
+        identity: &IdentityHash,
+        account: &Account,
+        incarnation: Incarnation,
+    ) -> Result<bool>;
 
     /// Keeps a link. It goes when it is taken, or with [`crate::MetadataStore::remove_expired`].
     async fn add_link(&self, link: &OneTimeLink) -> Result<()>;

@@ -25,7 +25,7 @@ pub use access::{
     LinkKind, RefreshToken, TOKENS_PER_LINK, Wipe,
 };
 pub use audit::{AuditEntry, AuditPosition, AuditStore};
-pub use credentials::{CredentialStore, LinkPurpose, OneTimeLink, SecondFactor};
+pub use credentials::{CredentialStore, IdentityHash, LinkPurpose, OneTimeLink, SecondFactor};
 pub use error::MetadataError;
 pub use memory::MemoryMetadata;
 pub use scopes::{Scope, Scopes};

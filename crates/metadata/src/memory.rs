@@ -17,8 +17,8 @@ use cairn_core::ids::{AccountId, DeviceId, NamespaceId};
 use cairn_core::time::Timestamp;
 
 use crate::{
-    AccessToken, Account, App, AppKey, AppLink, AuditEntry, AuthCode, Device, Email, MetadataError,
-    OneTimeLink, Result, SecondFactor, TokenHash, UploadId,
+    AccessToken, Account, App, AppKey, AppLink, AuditEntry, AuthCode, Device, Email, IdentityHash,
+    MetadataError, OneTimeLink, Result, SecondFactor, TokenHash, UploadId,
 };
 use namespace::Namespace;
 
@@ -58,6 +58,7 @@ struct State {
     apps: BTreeMap<AppKey, App>,
     codes: HashMap<TokenHash, AuthCode>,
     audit: BTreeMap<(Option<AccountId>, Timestamp, i64), AuditEntry>,
+    identities: HashMap<IdentityHash, AccountId>,
     links_once: HashMap<TokenHash, OneTimeLink>,
     /// Second factors, with the recovery codes that are left.
     factors: HashMap<AccountId, (SecondFactor, HashSet<TokenHash>)>,

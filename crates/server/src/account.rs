@@ -15,13 +15,14 @@ use cairn_metadata::{Account, Device, LinkKind, Wipe};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::auth;
+use crate::auth::{self, passwords};
 use crate::cookies::{Visitor, form_token};
 use crate::error::ServiceError;
 use crate::forms::{self, Fields};
 use crate::html::{escaped, noted, page};
+use crate::oidc;
 use crate::request::Peer;
-use crate::service::accounts::made::NOT_LINKED;
+use crate::service::accounts::{self, made::NOT_LINKED};
 use crate::service::audit::{self, Event};
 use crate::sign_in::{self, Door, Known};
 use crate::state::State;
@@ -83,6 +84,16 @@ async fn press(state: &State, peer: Peer, head: &Parts, form: &Fields) -> Result
             note,
         ));
     };
+    match form.get("action") {
+        Some("connect") => return Ok(oidc::begin_link(state, peer, &visitor, &account).await),
+        Some("password") => {
+            let password = form.get("password").unwrap_or("").to_owned();
+            let account = accounts::choose_password(state, peer, account, password).await?;
+            state.auth.browsers.sign_out(cookie);
+            return sign_in::signed_in(state, peer, &visitor, &account, ACCOUNT, true).await;
+        }
+        _ => {}
+    }
     let device = form.get("device").and_then(|text| text.parse::<DeviceId>().ok());
     let device = device.ok_or(NOT_LINKED)?;
     let wipe = match form.get("action") {
@@ -120,13 +131,36 @@ async fn shown(
         false => list,
     };
     let body = format!(
-        "{}<p>You are signed in as {}.</p>\n<h2>What is linked</h2>\n{list}{}\
+        "{}<p>You are signed in as {}.</p>\n{}<h2>What is linked</h2>\n{list}{}\
          <button name=\"action\" value=\"sign-out\">Sign out</button>\n</form>\n",
         noted(note),
         escaped(account.email.as_str()),
+        ways_in(state, account, &form_token),
         door().form(&form_token)
     );
     Ok(page(status, "Your account", &body, None))
+}
+
+/// Other ways to sign in: by a provider, and with a password where there is none.
+fn ways_in(state: &State, account: &Account, form_token: &str) -> String {
+    let mut ways = String::new();
+    if account.password_hash == passwords::NONE {
+        ways.push_str(&format!(
+            "{}<p>This account has no password yet. With one you can link devices by \"cairn login\".</p>\n\
+             <label>Password, 8 characters at least \
+             <input type=\"password\" name=\"password\" autocomplete=\"new-password\" minlength=\"8\" required></label>\n\
+             <button name=\"action\" value=\"password\">Set the password</button>\n</form>\n",
+            door().form(form_token)
+        ));
+    }
+    if let Some(name) = oidc::name(state) {
+        ways.push_str(&format!(
+            "{}<button name=\"action\" value=\"connect\">Sign in with {} from now on</button>\n</form>\n",
+            door().form(form_token),
+            escaped(name)
+        ));
+    }
+    ways
 }
 
 /// One thing that is linked, with what can be done about it.

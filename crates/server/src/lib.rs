@@ -22,6 +22,7 @@ mod memory;
 mod metrics;
 mod notify;
 mod oauth;
+mod oidc;
 mod people;
 mod public;
 mod request;
@@ -45,6 +46,7 @@ pub use config::{LoginLimits, ServerConfig, SignUp};
 pub use data_folder::{DataFolder, DataFolderError};
 pub use error::ServiceError;
 pub use mail::{Letter, MailConfig, MailEncryption, MailError};
+pub use oidc::{OidcConfig, OidcError};
 #[cfg(any(fuzzing, test))]
 pub use public::fuzzing;
 pub use serve::{ServeError, serve};
@@ -77,6 +79,7 @@ impl Server {
             .merge(oauth::routes())
             .merge(people::routes())
             .merge(account::routes())
+            .merge(oidc::routes())
             .merge(web::routes())
             .fallback(web::not_found);
         routes
@@ -102,6 +105,17 @@ impl Server {
         let mailer = mail::Mailer::new(config)?;
         // Whoever sets it first has set it.
         let _ = self.state.mailer.set(mailer);
+        Ok(())
+    }
+
+    /// Lets people sign in by an OpenID provider from now on, besides the password.
+    ///
+    /// # Errors
+    /// [`OidcError`]; the provider is not asked yet.
+    pub fn use_oidc(&self, config: OidcConfig) -> Result<(), OidcError> {
+        let provider = oidc::Provider::new(config)?;
+        // Whoever sets it first has set it.
+        let _ = self.state.oidc.set(provider);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::error::ServiceError;
 use crate::forms::Fields;
 use crate::html::{self, escaped, noted, page};
 use crate::oauth;
+use crate::oidc;
 use crate::request::Peer;
 use crate::service::accounts::{self, second};
 use crate::service::audit::{self, About, Event};
@@ -61,11 +62,12 @@ pub(crate) async fn who(state: &State, visitor: &Visitor) -> Result<Known, Servi
 
 /// The sign-in page, with a cookie that nobody knows yet where the browser has none.
 pub(crate) fn ask(state: &State, visitor: &Visitor, status: StatusCode, door: &Door, note: &str) -> Response {
+    let other = oidc::sign_in_link(state, &door.address);
     if let Some(cookie) = visitor.cookie() {
-        return password_page(status, door, &form_token(cookie), note);
+        return password_page(status, door, &form_token(cookie), note, &other);
     }
     let cookie = tokens::new_token(state.runtime.entropy.as_ref());
-    let mut response = password_page(status, door, &form_token(&cookie), note);
+    let mut response = password_page(status, door, &form_token(&cookie), note, &other);
     set_cookie(&mut response, visitor, &cookie);
     response
 }
@@ -83,12 +85,12 @@ pub(crate) fn ask_code(visitor: &Visitor, status: StatusCode, door: &Door, note:
     page(status, "One more step", &body, None)
 }
 
-fn password_page(status: StatusCode, door: &Door, form_token: &str, note: &str) -> Response {
+fn password_page(status: StatusCode, door: &Door, form_token: &str, note: &str, other: &str) -> Response {
     let body = format!(
         "<p>{}</p>\n{}{}\
          <label>E-mail address <input type=\"email\" name=\"email\" autocomplete=\"username\" required autofocus></label>\n\
          <label>Password <input type=\"password\" name=\"password\" autocomplete=\"current-password\" required></label>\n\
-         <button name=\"action\" value=\"sign-in\">Sign in</button>\n</form>\n",
+         <button name=\"action\" value=\"sign-in\">Sign in</button>\n</form>\n{other}",
         escaped(&door.why),
         noted(note),
         door.form(form_token)

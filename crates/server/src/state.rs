@@ -22,6 +22,7 @@ use crate::mail::Mailer;
 use crate::memory::BodyMemory;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
+use crate::oidc::Provider;
 use crate::service::files::ThumbnailKey;
 use crate::service::tree_hash::TreeHashes;
 
@@ -46,6 +47,8 @@ pub(crate) struct State {
     pub(crate) auth: Auth,
     /// Sends mail, where that is configured.
     pub(crate) mailer: OnceLock<Mailer>,
+    /// Says who people are, where another provider does.
+    pub(crate) oidc: OnceLock<Provider>,
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) metrics: Metrics,
     pub(crate) body_memory: BodyMemory,
@@ -82,6 +85,7 @@ impl State {
         Self {
             auth: Auth::new(&config),
             mailer: OnceLock::new(),
+            oidc: OnceLock::new(),
             notifier: Arc::new(Notifier::default()),
             metrics: Metrics::new(),
             body_memory: BodyMemory::new(config.body_memory_bytes),

@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ServerConfig};
+use rustls_platform_verifier::Verifier;
 
 use crate::auth::tokens::sha256;
 use crate::data_folder::make_private_folder;
@@ -65,6 +66,26 @@ pub enum TlsError {
     /// No certificate could be made.
     #[error("cannot make a certificate")]
     Generate(#[source] rcgen::Error),
+}
+
+/// How this server knows those that it asks something of: by the system's certificates, and by `authority` (PEM) beside them.
+///
+/// # Errors
+/// What is wrong with the certificates, in words.
+pub fn outgoing(authority: Option<&[u8]>) -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let more = authority.map_or(Ok(Vec::new()), |pem| {
+        CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>()
+    });
+    let more = more.map_err(|error| format!("the certificates cannot be read: {error}"))?;
+    let setup = |error: rustls::Error| format!("TLS cannot be set up: {error}");
+    let verifier = Verifier::new_with_extra_roots(more, Arc::clone(&provider)).map_err(setup)?;
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
 }
 
 impl Tls {

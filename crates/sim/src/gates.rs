@@ -21,9 +21,10 @@ use cairn_core::time::Timestamp;
 use cairn_core::tree::{Entry, Neighbourhood};
 use cairn_metadata::{
     AccessStore, AccessToken, Account, App, AppKey, AppLink, AuditEntry, AuditPosition, AuditStore, AuthCode,
-    Changes, Commit, CommitOutcome, CredentialStore, CursorReport, Device, Email, MemoryMetadata,
-    MetadataStore, NamespaceHead, NodePage, OneTimeLink, PieceOutcome, RefreshToken, Result, SecondFactor,
-    Session, TokenHash, UnverifiedContent, Upload, UploadId, UploadPiece, UploadStore, Wipe, Written,
+    Changes, Commit, CommitOutcome, CredentialStore, CursorReport, Device, Email, IdentityHash,
+    MemoryMetadata, MetadataStore, NamespaceHead, NodePage, OneTimeLink, PieceOutcome, RefreshToken, Result,
+    SecondFactor, Session, TokenHash, UnverifiedContent, Upload, UploadId, UploadPiece, UploadStore, Wipe,
+    Written,
 };
 
 use crate::spawner::Life;
@@ -188,7 +189,14 @@ gated! {
 gated! {
     CredentialStore, MemoryMetadata {
         read second_factor(account: AccountId) -> Result<Option<SecondFactor>>;
+        read identity(identity: &IdentityHash) -> Result<Option<AccountId>>;
         read link(hash: &TokenHash) -> Result<Option<OneTimeLink>>;
+        write link_identity(identity: &IdentityHash, account: AccountId) -> Result<bool>;
+        write create_account_of(
+            identity: &IdentityHash,
+            account: &Account,
+            incarnation: Incarnation
+        ) -> Result<bool>;
         write add_link(link: &OneTimeLink) -> Result<()>;
         write take_link(hash: &TokenHash) -> Result<Option<OneTimeLink>>;
         write set_second_factor(

@@ -62,6 +62,7 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
         }
     };
     let mail = config.mail_config()?;
+    let oidc = config.oidc_config()?;
 
     let stop = signals::stop_token()?;
     let stores = Stores::open(&data, &app.runtime).await?;
@@ -83,6 +84,10 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     if let Some(mail) = mail {
         let used = server.use_mail(&mail);
         used.map_err(|error| CliError::usage(error.to_string()).next("see [mail] in docs/cli.md"))?;
+    }
+    if let Some(oidc) = oidc {
+        let used = server.use_oidc(oidc);
+        used.map_err(|error| CliError::usage(error.to_string()).next("see [oidc] in docs/cli.md"))?;
     }
     let served = hosting::serve(&stores, server, listener, tls, &app.runtime, stop).await;
     served.and(stores.close().await)

@@ -1,12 +1,12 @@
 //! `[mail]`
 
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cairn_server::{MailConfig, MailEncryption};
 use serde::Deserialize;
 
-use super::ConfigFile;
+use super::{ConfigFile, read};
 use crate::error::{CliError, CliResult};
 
 /// How mail is sent; nothing is without `server`.
@@ -71,8 +71,4 @@ impl ConfigFile {
             public_url: needed(&mail.public_url, "public_url")?,
         }))
     }
-}
-
-fn read(path: &Path) -> CliResult<Vec<u8>> {
-    std::fs::read(path).map_err(|error| CliError::io("read", path, error))
 }

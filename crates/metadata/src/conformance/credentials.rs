@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use cairn_core::ids::AccountId;
+use cairn_core::ids::{AccountId, Incarnation};
 use cairn_core::time::Timestamp;
 
-use crate::{Email, LinkPurpose, MetadataStore, OneTimeLink, SecondFactor, TokenHash};
+use super::fixture::account;
+use crate::{
+    Account, Email, IdentityHash, LinkPurpose, MetadataError, MetadataStore, OneTimeLink, SecondFactor,
+    TokenHash,
+};
 
 pub(super) async fn codes_of_a_second_factor_are_used_once(store: Arc<dyn MetadataStore>) {
     let [ada, eve] = [1, 2].map(|id| AccountId::new(id).expect("positive"));
@@ -86,4 +90,37 @@ pub(super) async fn a_link_works_once(store: Arc<dyn MetadataStore>) {
         .expect("a removal");
     assert_eq!(store.link(&links[0].hash).await.expect("reads"), None);
     assert!(store.link(&links[2].hash).await.expect("reads").is_some());
+}
+
+pub(super) async fn an_identity_has_one_account(store: Arc<dyn MetadataStore>) {
+    let life = Incarnation::new([1; 16]);
+    let identity = |number: u8| IdentityHash([number; 32]);
+    let (ada, bob) = (account(0x1000, "a@example.org"), account(0x2000, "b@example.org"));
+    store.create_account(&ada, life).await.expect("an account");
+    let owner = async |number| store.identity(&identity(number)).await.expect("reads");
+    let link = async |number, account: &Account| {
+        let identity = identity(number);
+        let linked = store.link_identity(&identity, account.id).await;
+        linked.expect("a link")
+    };
+    assert_eq!(owner(1).await, None);
+    assert!(link(1, &ada).await && link(1, &ada).await && link(2, &ada).await);
+    let unknown = store.link_identity(&identity(3), bob.id).await;
+    assert!(matches!(unknown, Err(MetadataError::AccountNotFound(id)) if id == bob.id));
+
+    let create = async |number, new: &Account| {
+        let identity = identity(number);
+        store.create_account_of(&identity, new, life).await
+    };
+    assert!(!create(1, &bob).await.expect("an answer"), "it is taken");
+    assert_eq!(store.account(bob.id).await.expect("reads"), None);
+    let same_address = account(0x3000, "a@example.org");
+    let refused = create(3, &same_address).await;
+    assert!(matches!(refused, Err(MetadataError::EmailTaken)));
+    assert_eq!(owner(3).await, None, "nothing is left of it");
+    assert!(create(3, &bob).await.expect("an answer"));
+    assert_eq!((owner(3).await, owner(1).await), (Some(bob.id), Some(ada.id)));
+    assert_eq!(store.account(bob.id).await.expect("reads").as_ref(), Some(&bob));
+    assert!(!link(1, &bob).await, "nobody takes it away");
+    assert_eq!(owner(1).await, Some(ada.id));
 }

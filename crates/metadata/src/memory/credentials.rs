@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use cairn_core::ids::AccountId;
+use cairn_core::ids::{AccountId, Incarnation};
 
 use super::MemoryMetadata;
-use crate::{CredentialStore, OneTimeLink, Result, SecondFactor, TokenHash};
+use crate::{
+    Account, CredentialStore, IdentityHash, MetadataError, MetadataStore, OneTimeLink, Result, SecondFactor,
+    TokenHash,
+};
 
 #[async_trait]
 impl CredentialStore for MemoryMetadata {
@@ -48,6 +51,33 @@ impl CredentialStore for MemoryMetadata {
         let mut state = self.lock();
         let codes = state.factors.get_mut(&account).map(|(_, codes)| codes);
         Ok(codes.is_some_and(|codes| codes.remove(code)))
+    }
+
+    async fn identity(&self, identity: &IdentityHash) -> Result<Option<AccountId>> {
+        Ok(self.lock().identities.get(identity).copied())
+    }
+
+    async fn link_identity(&self, identity: &IdentityHash, account: AccountId) -> Result<bool> {
+        let mut state = self.lock();
+        if !state.accounts.contains_key(&account) {
+            return Err(MetadataError::AccountNotFound(account));
+        }
+        let owner = *state.identities.entry(identity.clone()).or_insert(account);
+        Ok(owner == account)
+    }
+
+    async fn create_account_of(
+        &self,
+        identity: &IdentityHash,
+        account: &Account,
+        incarnation: Incarnation,
+    ) -> Result<bool> {
+        // Accounts are never removed, so nobody sees one without its identity but for this moment.
+        if self.lock().identities.contains_key(identity) {
+            return Ok(false);
+        }
+        self.create_account(account, incarnation).await?;
+        self.link_identity(identity, account.id).await
     }
 
     async fn add_link(&self, link: &OneTimeLink) -> Result<()> {

@@ -1,15 +1,19 @@
 //! Second factors and links that work once.
 
 use async_trait::async_trait;
-use cairn_core::ids::AccountId;
+use cairn_core::ids::{AccountId, Incarnation};
 use cairn_core::time::Timestamp;
 
 use super::SqliteMetadata;
+use super::accounts::{self, CreateAccount};
 use super::decode::Columns;
 use super::error::corrupt;
 use super::statement::{Session, query};
 use super::writer::Write;
-use crate::{CredentialStore, Email, LinkPurpose, OneTimeLink, Result, SecondFactor, TokenHash};
+use crate::{
+    Account, CredentialStore, Email, IdentityHash, LinkPurpose, MetadataError, OneTimeLink, Result,
+    SecondFactor, TokenHash,
+};
 
 #[async_trait]
 impl CredentialStore for SqliteMetadata {
@@ -54,6 +58,34 @@ impl CredentialStore for SqliteMetadata {
         .await
     }
 
+    async fn identity(&self, identity: &IdentityHash) -> Result<Option<AccountId>> {
+        identity_owner(&mut self.reader().await?.session(), identity).await
+    }
+
+    async fn link_identity(&self, identity: &IdentityHash, account: AccountId) -> Result<bool> {
+        self.write(LinkIdentity {
+            identity: identity.clone(),
+            account,
+        })
+        .await
+    }
+
+    async fn create_account_of(
+        &self,
+        identity: &IdentityHash,
+        account: &Account,
+        incarnation: Incarnation,
+    ) -> Result<bool> {
+        self.write(CreateAccountOf {
+            identity: identity.clone(),
+            create: CreateAccount {
+                account: account.clone(),
+                incarnation,
+            },
+        })
+        .await
+    }
+
     async fn add_link(&self, link: &OneTimeLink) -> Result<()> {
         self.write(AddLink(link.clone())).await
     }
@@ -64,6 +96,60 @@ impl CredentialStore for SqliteMetadata {
 
     async fn take_link(&self, hash: &TokenHash) -> Result<Option<OneTimeLink>> {
         self.write(TakeLink(hash.clone())).await
+    }
+}
+
+async fn identity_owner(session: &mut Session<'_>, identity: &IdentityHash) -> Result<Option<AccountId>> {
+    let statement =
+        query("SELECT account_id FROM identity WHERE identity_hash = $1").bind(identity.0.to_vec());
+    match session.optional(statement).await? {
+        Some(row) => Columns::of(&row).account().map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Gives an identity to an account; false when it is another's.
+async fn claim(session: &mut Session<'_>, identity: &IdentityHash, account: AccountId) -> Result<bool> {
+    let insert = query(
+        "INSERT INTO identity (identity_hash, account_id) VALUES ($1, $2) ON CONFLICT (identity_hash) DO NOTHING",
+    )
+    .bind(identity.0.to_vec())
+    .bind(account.get());
+    Ok(session.execute(insert).await? > 0 || identity_owner(session, identity).await? == Some(account))
+}
+
+struct LinkIdentity {
+    identity: IdentityHash,
+    account: AccountId,
+}
+
+#[async_trait]
+impl Write for LinkIdentity {
+    type Output = bool;
+
+    async fn run(&self, session: &mut Session<'_>) -> Result<bool> {
+        if accounts::account(session, self.account).await?.is_none() {
+            return Err(MetadataError::AccountNotFound(self.account));
+        }
+        claim(session, &self.identity, self.account).await
+    }
+}
+
+struct CreateAccountOf {
+    identity: IdentityHash,
+    create: CreateAccount,
+}
+
+#[async_trait]
+impl Write for CreateAccountOf {
+    type Output = bool;
+
+    async fn run(&self, session: &mut Session<'_>) -> Result<bool> {
+        if !claim(session, &self.identity, self.create.account.id).await? {
+            return Ok(false);
+        }
+        self.create.run(session).await?;
+        Ok(true)
     }
 }
 

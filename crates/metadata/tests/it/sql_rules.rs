@@ -7,7 +7,7 @@
 use std::path::Path;
 
 /// Tables with the column that they are distributed by.
-const TABLES: [(&str, &str); 32] = [
+const TABLES: [(&str, &str); 33] = [
     ("namespace", "ns_id"),
     ("node", "ns_id"),
     ("place_history", "ns_id"),
@@ -36,6 +36,7 @@ const TABLES: [(&str, &str); 32] = [
     ("auth_code", "code_hash"),
     ("refresh_token", "token_hash"),
     ("account_email", "email"),
+    ("identity", "identity_hash"),
     ("token", "token_hash"),
     ("upload", "account_id"),
     ("upload_piece", "account_id"),

@@ -16,6 +16,9 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
+/// What accounts have in place of a hash that have no password.
+pub(crate) const NONE: &str = "";
+
 /// A hash that no password has (its digest is all zeros), checked for accounts that do not exist, so that they take as
 /// long as those that do.
 const NOBODY: &str =
@@ -54,8 +57,8 @@ pub(crate) async fn hash(runtime: &Runtime, password: String) -> Result<String, 
         .await
 }
 
-/// Whether the password is the one that was hashed; `None` for an account that does not exist does the same work and
-/// says no. The comparison takes the same time wherever the hashes differ.
+/// Whether the password is the one that was hashed; for an account that does not exist (`None`) or has no password it does the
+/// same work and says no. The comparison takes the same time wherever the hashes differ.
 pub(crate) async fn verify(
     runtime: &Runtime,
     password: String,
@@ -63,6 +66,7 @@ pub(crate) async fn verify(
 ) -> Result<bool, ServiceError> {
     runtime
         .blocking(move || {
+            let stored = stored.filter(|stored| stored != NONE);
             let exists = stored.is_some();
             let stored = stored.unwrap_or_else(|| NOBODY.to_owned());
             let stored = PasswordHash::new(&stored).map_err(|error| ServiceError::Password {

@@ -197,6 +197,26 @@ pub(crate) async fn log_in(state: &State, peer: Peer, login: Login) -> Result<Lo
     Ok(reply)
 }
 
+/// Gives an account a password that has none: its owner has signed in by a provider.
+pub(crate) async fn choose_password(
+    state: &State,
+    peer: Peer,
+    mut account: Account,
+    password: String,
+) -> Result<Account, ServiceError> {
+    if account.password_hash != passwords::NONE {
+        return Err(ServiceError::bad("this account has a password already"));
+    }
+    passwords::check_new(&password)?;
+    state.auth.throttle.attempt(peer, &account.email)?;
+    let turn = memory::acquire(&state.auth.hashing, 1, HASHING_WAIT).await?;
+    account.password_hash = passwords::hash(&state.runtime, password).await?;
+    drop(turn);
+    state.metadata.update_account(&account).await?;
+    audit::record(state, peer, account.id, Event::PasswordChosen, About::default()).await;
+    Ok(account)
+}
+
 /// Finds the account that an address and a password are of. An address that no account has, a wrong password and a wrong
 /// password of a locked account cannot be told apart, neither by the answer nor by its time.
 pub(crate) async fn check_password(

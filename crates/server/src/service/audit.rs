@@ -39,6 +39,10 @@ pub(crate) enum Event {
     WipedButUnsent,
     /// It has done so, also with what the server does not have.
     WipedWithUnsent,
+    /// Who is somebody elsewhere may sign in to the account from now on.
+    IdentityLinked,
+    /// A password was chosen where there was none.
+    PasswordChosen,
     /// A token for scripts was made.
     TokenMade,
     /// A second factor was turned on.
@@ -67,6 +71,8 @@ impl Event {
             Self::Wiped => "wiped",
             Self::WipedButUnsent => "wiped-but-unsent",
             Self::WipedWithUnsent => "wiped-with-unsent",
+            Self::IdentityLinked => "identity-linked",
+            Self::PasswordChosen => "password-chosen",
             Self::TokenMade => "token-made",
             Self::SecondFactorOn => "second-factor-on",
             Self::SecondFactorOff => "second-factor-off",

@@ -15,6 +15,7 @@ mod fetch;
 mod mail;
 mod oauth_pages;
 mod oauth_token;
+mod oidc;
 mod people;
 mod public;
 mod second_factor;
