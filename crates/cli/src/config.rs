@@ -34,6 +34,18 @@ pub(crate) struct ConfigFile {
     pub(crate) mail: mail::MailSection,
     /// By whom people sign in.
     pub(crate) oidc: oidc::OidcSection,
+    /// Where traces go.
+    pub(crate) telemetry: TelemetrySection,
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TelemetrySection {
+    /// The collector's address; spans are posted to `/v1/traces` below it.
+    pub(crate) otlp_endpoint: Option<String>,
+    /// What they call this server.
+    pub(crate) service_name: Option<String>,
 }
 
 mod mail;
@@ -264,7 +276,7 @@ mod tests {
     fn what_is_not_known_is_refused() {
         let refused = |text| ConfigFile::parse(text).unwrap_err().message().to_owned();
         expect![[
-            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`, `accounts`, `mail`, `oidc`"
+            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`, `accounts`, `mail`, `oidc`, `telemetry`"
         ]]
         .assert_eq(&refused("lissten = \"x\""));
         expect!["invalid value: integer `0`, expected a nonzero u32"]

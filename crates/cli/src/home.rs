@@ -101,6 +101,20 @@ pub(crate) fn log_filter() -> Option<String> {
     variable("CAIRN_LOG").and_then(|text| text.into_string().ok())
 }
 
+/// Whether the environment says where traces go. *Source:* OpenTelemetry, "OTLP Exporter Configuration".
+pub(crate) fn has_otlp_endpoint() -> bool {
+    let names = [
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    ];
+    names.into_iter().any(|name| variable(name).is_some())
+}
+
+/// Whether the environment says what traces call this program.
+pub(crate) fn has_otel_service_name() -> bool {
+    variable("OTEL_SERVICE_NAME").is_some()
+}
+
 /// Whether colours are unwanted (no-color.org).
 pub(crate) fn no_color() -> bool {
     variable("NO_COLOR").is_some()

@@ -18,6 +18,7 @@ mod remote_path;
 mod runtime;
 mod session;
 mod signals;
+mod telemetry;
 mod ui;
 mod wiping;
 

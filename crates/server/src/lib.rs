@@ -49,6 +49,7 @@ pub use mail::{Letter, MailConfig, MailEncryption, MailError};
 pub use oidc::{OidcConfig, OidcError};
 #[cfg(any(fuzzing, test))]
 pub use public::fuzzing;
+pub use request::SPANS;
 pub use serve::{ServeError, serve};
 
 use state::State;

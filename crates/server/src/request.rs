@@ -10,10 +10,14 @@ use axum::response::{IntoResponse, Response};
 use cairn_api::error::ErrorCode;
 use cairn_api::sync::{self, CBOR};
 use cairn_core::ids::DeviceId;
+use tracing::Instrument;
 
 use crate::error::{Failure, ServiceError};
 use crate::public;
 use crate::state::State;
+
+/// The target of spans: for traces, beside the lines of the log.
+pub const SPANS: &str = "cairn::spans";
 
 /// Header that carries the request's id back.
 const REQUEST_ID: &str = "x-request-id";
@@ -38,8 +42,8 @@ pub(crate) struct Encrypted(pub(crate) bool);
 #[derive(Clone, Default)]
 pub(crate) struct Who(pub(crate) Arc<OnceLock<DeviceId>>);
 
-/// Gives the request an id, answers errors in one form and writes one line about it, without path, name, address or
-/// token.
+/// Gives the request an id, answers errors in one form and writes one line about it, and one span where traces are sent,
+/// without path, name, address or token.
 pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Request, next: Next) -> Response {
     let started = tokio::time::Instant::now();
     let request_id = new_request_id(&state);
@@ -49,10 +53,22 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Requ
     let who = Who::default();
     request.extensions_mut().insert(who.clone());
 
+    let span = tracing::debug_span!(
+        target: SPANS,
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        request.id = %request_id,
+        http.request.method = %method,
+        http.route = route,
+        http.response.status_code = tracing::field::Empty,
+        device.id = tracing::field::Empty,
+    );
     let is_preflight = is_public && method == Method::OPTIONS;
     let mut response = match is_preflight {
         true => StatusCode::NO_CONTENT.into_response(),
-        false => next.run(request).await,
+        false => next.run(request).instrument(span.clone()).await,
     };
     let failure = response.extensions_mut().remove::<Failure>();
     if let Some(Failure(error)) = &failure {
@@ -74,6 +90,13 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Requ
     state
         .metrics
         .answered(&route, response.status(), started.elapsed());
+    span.record("http.response.status_code", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    if let Some(device) = who.0.get() {
+        span.record("device.id", tracing::field::display(device));
+    }
     tracing::info!(
         request.id = %request_id,
         %method,

@@ -9,6 +9,7 @@ use crate::home::DEFAULT_LISTEN;
 use crate::hosting::{self, Stores};
 use crate::logging::{self, LogFormat};
 use crate::signals;
+use crate::telemetry::Telemetry;
 
 /// Options of `cairn serve`.
 #[derive(Debug, clap::Args)]
@@ -34,11 +35,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
-    logging::start("info", args.log_format)?;
-    let mut config = match &args.config {
+    let config = match &args.config {
         Some(path) => ConfigFile::read(path)?,
         None => ConfigFile::default(),
     };
+    let (telemetry, spans) = Telemetry::start(&config.telemetry)?.unzip();
+    logging::start_beside("info", args.log_format, spans)?;
+    let served = Box::pin(serve(app, args, config)).await;
+    if let Some(telemetry) = telemetry {
+        telemetry.end().await;
+    }
+    served
+}
+
+async fn serve(app: &App, args: Args, mut config: ConfigFile) -> CliResult {
     if args.tls_cert.is_some() {
         config.tls.cert = args.tls_cert;
         config.tls.key = args.tls_key;

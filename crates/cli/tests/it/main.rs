@@ -3,3 +3,4 @@
 mod failures;
 mod mail;
 mod support;
+mod telemetry;
