@@ -88,6 +88,11 @@ impl Applier {
         let set = self.set_on_disk(&path, attributes).await;
         if let Err(error) = set {
             if is_of_disk(&error) && row.entry.substance == entry.substance {
+                // Nor are the attributes there for good. With the old ones back the next pass sets them once more, and syncs that;
+                // where they stood as wanted they would count as agreed upon, and a loss of power would look like a change.
+                if let Err(error) = self.set_on_disk(&path, row.entry.attributes).await {
+                    tracing::debug!(%error, "the old attributes cannot be put back");
+                }
                 row.is_unsure = true;
                 row.entry.substance = Substance::File {
                     file_id: UNKNOWN,

@@ -58,7 +58,10 @@ async fn bytes_that_a_disk_may_have_forgotten_do_not_replace_the_servers() {
         let is_known = side.local(node).await.entry.substance == base.substance;
         assert_ne!(is_known, is_in_doubt);
         side.device.scan().await;
-        assert_eq!(side.local(node).await.entry.substance, base.substance);
+        let seen = side.local(node).await.entry;
+        assert_eq!(seen.substance, base.substance);
+        // So that they are set and synced once more.
+        assert_eq!(seen.attributes == base.attributes, is_in_doubt);
     }
 }
 
