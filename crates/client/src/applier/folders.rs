@@ -50,6 +50,18 @@ impl Applier {
         if self.state.local_at(self.namespace, path.names()).await?.is_some() {
             return Ok(false);
         }
+        // A disk that folds names finds a folder under one that is not its own byte for byte.
+        let Some(found) = self.look(path).await? else {
+            return Ok(false);
+        };
+        let inode = found.fingerprint.inode;
+        let known = self.state.local_by_inode(self.namespace, inode).await?;
+        if known
+            .iter()
+            .any(|row| row.fingerprint.is_same_file(&found.fingerprint))
+        {
+            return Ok(false);
+        }
         let at = path.clone();
         let listed = self.on_disk(move |fs| fs.list(&at)).await;
         Ok(listed.is_ok_and(|entries| entries.is_empty()))

@@ -287,6 +287,27 @@ async fn a_name_kept_on_this_disk_alone_gives_way_to_who_comes_with_it() {
 }
 
 #[tokio::test]
+async fn a_folder_that_the_disk_spells_otherwise_is_not_taken_for_another_node() {
+    let side = Side::new();
+    let node = side.node();
+    side.applier()
+        .create_folder(node, &entry("\u{c9}t\u{e9}").folder())
+        .await
+        .unwrap();
+    // As a disk lists it that keeps names decomposed.
+    let mut row = side.local(node).await;
+    row.disk_name = Some("E\u{301}te\u{301}".to_owned());
+    row.entry.place.name = name("\u{c9}t\u{e9} (case conflict)");
+    side.device.put_row(row).await;
+    let newcomer = side.node();
+    let made = side
+        .applier()
+        .create_folder(newcomer, &entry("\u{c9}t\u{e9}").folder())
+        .await;
+    assert!(matches!(made, Err(ApplyError::Changed { .. })), "{made:?}");
+}
+
+#[tokio::test]
 async fn attributes_that_somebody_sets_meanwhile_are_seen() {
     let side = Side::new();
     let (node, _) = side.synced_file("a", "1").await;
