@@ -39,6 +39,10 @@ const RULES: &[Rule] = &[
         may_use: &["cairn-core", "cairn-codec"],
     },
     Rule {
+        package: "cairn-text",
+        may_use: &[],
+    },
+    Rule {
         package: "cairn-server",
         may_use: &[
             "cairn-metadata",
@@ -59,6 +63,7 @@ const RULES: &[Rule] = &[
             "cairn-client",
             "cairn-metadata",
             "cairn-chunks",
+            "cairn-text",
             "cairn-api",
             "cairn-core",
             "cairn-codec",

@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    activity, admin, cat, completions, conflicts, cp, daemon, devices, exclude, get, limit, login, logout,
-    ls, man, mkdir, mv, pause, put, rm, second_factor, serve, start, status, sync, token, up, verify, wait,
-    why,
+    activity, admin, cat, completions, conflicts, cp, daemon, devices, exclude, extract_text, get, limit,
+    login, logout, ls, man, mkdir, mv, pause, put, rm, second_factor, serve, start, status, sync, token, up,
+    verify, wait, why,
 };
 
 /// Your files on every device, on a server of your own.
@@ -99,6 +99,9 @@ pub(crate) enum Command {
     /// The process behind `start`
     #[command(hide = true)]
     Daemon(daemon::Args),
+    /// The process in which the server reads a document
+    #[command(hide = true)]
+    ExtractText(extract_text::Args),
 }
 
 impl Command {

@@ -10,6 +10,7 @@ pub(crate) mod daemon;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod exclude;
+pub(crate) mod extract_text;
 pub(crate) mod get;
 pub(crate) mod limit;
 pub(crate) mod login;
@@ -81,6 +82,7 @@ pub(crate) async fn run(app: &App, command: Command) -> CliResult {
         Command::Completions(args) => Box::pin(completions::run(app, args)),
         Command::Man(args) => Box::pin(man::run(app, args)),
         Command::Daemon(args) => Box::pin(daemon::run(app, args)),
+        Command::ExtractText(args) => Box::pin(std::future::ready(extract_text::run(args))),
     };
     running.await
 }

@@ -30,6 +30,8 @@ pub(crate) struct ConfigFile {
     pub(crate) apps: AppsSection,
     /// Accounts of people's own making.
     pub(crate) accounts: AccountsSection,
+    /// What is searched.
+    pub(crate) search: SearchSection,
     /// How mail is sent.
     pub(crate) mail: mail::MailSection,
     /// By whom people sign in.
@@ -56,6 +58,20 @@ mod oidc;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AppsSection {
     admit_unregistered: Option<bool>,
+}
+
+/// `[search]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SearchSection {
+    contents: Option<bool>,
+}
+
+impl SearchSection {
+    /// Whether files are found by what they hold.
+    pub(crate) fn indexes_texts(&self) -> bool {
+        self.contents.unwrap_or(true)
+    }
 }
 
 /// `[accounts]`
@@ -276,7 +292,7 @@ mod tests {
     fn what_is_not_known_is_refused() {
         let refused = |text| ConfigFile::parse(text).unwrap_err().message().to_owned();
         expect![[
-            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`, `accounts`, `mail`, `oidc`, `telemetry`"
+            "unknown field `lissten`, expected one of `data`, `listen`, `tls`, `limits`, `login`, `apps`, `accounts`, `search`, `mail`, `oidc`, `telemetry`"
         ]]
         .assert_eq(&refused("lissten = \"x\""));
         expect!["invalid value: integer `0`, expected a nonzero u32"]

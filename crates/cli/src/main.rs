@@ -19,6 +19,7 @@ mod runtime;
 mod session;
 mod signals;
 mod telemetry;
+mod texts;
 mod ui;
 mod wiping;
 
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::Cli;
+use crate::args::{Cli, Command};
 use crate::error::{CliError, CliResult};
 use crate::home::Home;
 use crate::ui::Ui;
@@ -56,6 +57,10 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli, ui: Ui) -> CliResult {
+    // It needs nothing of what follows, and is to have nothing of it.
+    if let Command::ExtractText(args) = &cli.command {
+        return commands::extract_text::run(*args);
+    }
     let app = App {
         ui,
         home: Home::find()?,

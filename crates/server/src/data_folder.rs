@@ -80,6 +80,11 @@ impl DataFolder {
         self.path.join("chunks")
     }
 
+    /// Where the index of what files hold is. It can be made anew, and needs no backup.
+    pub fn texts_folder(&self) -> PathBuf {
+        self.path.join("texts")
+    }
+
     /// Where the self-signed certificate and its key are.
     pub fn tls_folder(&self) -> PathBuf {
         self.path.join("tls")

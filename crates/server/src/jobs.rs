@@ -3,12 +3,14 @@
 mod audit;
 mod content_hashes;
 mod expired;
+pub(crate) mod texts;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cairn_core::ids::NamespaceId;
+use tokio::time::Instant;
 
 use crate::state::State;
 
@@ -46,6 +48,24 @@ impl DirtyNamespaces {
     }
 }
 
+/// How often the delay of [`when_quiet`] is begun anew because of another commit.
+const LONGEST_DELAYS: u32 = 12;
+
+/// Waits for commits, then until none has come for a while: what was committed is what devices fetch now, and reading all of
+/// it at the same time would make them wait. Those who never stop committing are not waited for.
+async fn when_quiet(state: &State, dirty: &DirtyNamespaces) -> BTreeSet<NamespaceId> {
+    let delay = state.config.content_hash_delay;
+    let mut namespaces = dirty.take().await;
+    let since = Instant::now();
+    while since.elapsed() < delay * LONGEST_DELAYS {
+        match tokio::time::timeout(delay, dirty.take()).await {
+            Ok(more) => namespaces.extend(more),
+            Err(_quiet) => break,
+        }
+    }
+    namespaces
+}
+
 /// Starts the jobs, once in a server's life. They end when the server drains.
 pub(crate) fn start(state: &Arc<State>) {
     if state.jobs_started.swap(true, Ordering::SeqCst) {
@@ -62,5 +82,6 @@ pub(crate) fn start(state: &Arc<State>) {
         job(Box::pin(content_hashes::run(Arc::clone(state)))),
     );
     state.spawn("audit", job(Box::pin(audit::run(Arc::clone(state)))));
+    state.spawn("texts", job(Box::pin(texts::run(Arc::clone(state)))));
     state.spawn("expired", job(Box::pin(expired::run(Arc::clone(state)))));
 }

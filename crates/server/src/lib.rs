@@ -31,9 +31,12 @@ pub mod service;
 mod sign_in;
 mod state;
 mod sync;
+mod text_index;
 pub mod tls;
 mod web;
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -51,8 +54,10 @@ pub use oidc::{OidcConfig, OidcError};
 pub use public::fuzzing;
 pub use request::SPANS;
 pub use serve::{ServeError, serve};
+pub use text_index::TextExtractor;
 
 use state::State;
+use text_index::TextIndex;
 
 /// The services over one pair of stores, ready to be served. Clones share everything.
 #[derive(Clone)]
@@ -118,6 +123,29 @@ impl Server {
         // Whoever sets it first has set it.
         let _ = self.state.oidc.set(provider);
         Ok(())
+    }
+
+    /// Indexes what files hold from now on, in a folder that holds nothing else, and finds them by it. To be called before the
+    /// jobs are started: one of them fills the index. Whoever removes the folder between two runs has it made anew.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read.
+    pub fn index_texts(&self, folder: &Path, extractor: Arc<dyn TextExtractor>) -> io::Result<()> {
+        let index = TextIndex::open(folder, extractor)?;
+        // Whoever sets it first has set it.
+        let _ = self.state.texts.set(Arc::new(index));
+        Ok(())
+    }
+
+    /// Brings the index of what files hold up to all that was committed, which the job does some seconds later; for tests.
+    ///
+    /// # Errors
+    /// Those of the metadata store.
+    pub async fn catch_up_texts(&self) -> Result<(), ServiceError> {
+        match self.state.texts.get() {
+            Some(index) => jobs::texts::full_round(&self.state, index).await,
+            None => Ok(()),
+        }
     }
 
     /// Sends a letter; false where no mail is configured.

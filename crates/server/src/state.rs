@@ -25,6 +25,7 @@ use crate::notify::Notifier;
 use crate::oidc::Provider;
 use crate::service::files::ThumbnailKey;
 use crate::service::tree_hash::TreeHashes;
+use crate::text_index::TextIndex;
 
 /// Bytes of decoded manifest pages that are kept: about 1,600 pages, the manifests of some 20 GiB of files.
 const PAGE_CACHE_BYTES: u64 = 16 << 20;
@@ -64,6 +65,8 @@ pub(crate) struct State {
     pub(crate) thumbnailing: Arc<Semaphore>,
     /// Hashes of folders, and walks that will go on.
     pub(crate) tree_hashes: TreeHashes,
+    /// What files hold, where that is indexed.
+    pub(crate) texts: OnceLock<Arc<TextIndex>>,
     /// Namespaces in which content hashes wait to be checked.
     pub(crate) dirty: DirtyNamespaces,
     /// Cancelled when the server begins to stop: nobody starts to wait any more.
@@ -97,6 +100,7 @@ impl State {
             thumbnails: cache(THUMBNAIL_CACHE_BYTES),
             thumbnailing: Arc::new(Semaphore::new(THUMBNAILERS)),
             tree_hashes: TreeHashes::default(),
+            texts: OnceLock::new(),
             dirty: DirtyNamespaces::default(),
             draining: CancellationToken::new(),
             killed: CancellationToken::new(),

@@ -10,6 +10,7 @@ use crate::hosting::{self, Stores};
 use crate::logging::{self, LogFormat};
 use crate::signals;
 use crate::telemetry::Telemetry;
+use crate::texts;
 
 /// Options of `cairn serve`.
 #[derive(Debug, clap::Args)]
@@ -99,6 +100,7 @@ async fn serve(app: &App, args: Args, mut config: ConfigFile) -> CliResult {
         let used = server.use_oidc(oidc);
         used.map_err(|error| CliError::usage(error.to_string()).next("see [oidc] in docs/cli.md"))?;
     }
+    texts::index(&stores, &server, config.search.indexes_texts())?;
     let served = hosting::serve(&stores, server, listener, tls, &app.runtime, stop).await;
     served.and(stores.close().await)
 }

@@ -23,6 +23,7 @@ use crate::logging::{self, LogFormat};
 use crate::password;
 use crate::session::Session;
 use crate::signals;
+use crate::texts;
 
 /// Options of `cairn up`.
 #[derive(Debug, clap::Args)]
@@ -143,6 +144,7 @@ async fn open(app: &App, args: &Args) -> CliResult<Embedded> {
     let tls = hosting::certificate(&stores.folder, address, None, false)?;
     let url = hosting::local_url(address, tls.is_some());
     let server = stores.server(ServerConfig::default(), &app.runtime);
+    texts::index(&stores, &server, true)?;
     Ok(Embedded {
         stores,
         server,

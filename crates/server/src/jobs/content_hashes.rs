@@ -3,7 +3,7 @@
 //! What the server computed is recorded even where the claim was wrong; the metadata store repairs it. A content whose
 //! chunks cannot be read, or are not as long as its manifest says, stays unverified and is named in the log.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use cairn_core::ids::{ContentHash, NamespaceId, NodeId};
 use cairn_core::manifest::ChunkEntry;
 use cairn_core::node::{Content, FileContent};
 use cairn_core::rev::Seq;
-use tokio::time::Instant;
 
 use crate::error::ServiceError;
 use crate::service::contents::{ChunkWalk, damaged};
@@ -25,8 +24,6 @@ const CONTENTS_PAGE: usize = 256;
 const BATCH_CHUNKS: usize = 16;
 /// Namespaces in one page of a full round.
 const NAMESPACES_PAGE: usize = 500;
-/// How often the delay is begun anew because of another commit.
-const LONGEST_DELAYS: u32 = 12;
 /// Time between full rounds. Commits are followed at once; a full round finds what an earlier process left.
 const FULL_ROUND_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 
@@ -42,7 +39,7 @@ pub(super) async fn run(state: Arc<State>) {
             tokio::select! {
                 biased;
                 () = &mut next_round => break,
-                namespaces = when_quiet(&state) => {
+                namespaces = super::when_quiet(&state, &state.dirty) => {
                     for namespace in namespaces {
                         check(&state, namespace).await;
                     }
@@ -50,21 +47,6 @@ pub(super) async fn run(state: Arc<State>) {
             }
         }
     }
-}
-
-/// Waits for commits, then until none has come for a while: what was committed is what devices fetch now, and reading all of
-/// it at the same time would make them wait. Those who never stop committing are not waited for.
-async fn when_quiet(state: &State) -> BTreeSet<NamespaceId> {
-    let delay = state.config.content_hash_delay;
-    let mut namespaces = state.dirty.take().await;
-    let since = Instant::now();
-    while since.elapsed() < delay * LONGEST_DELAYS {
-        match tokio::time::timeout(delay, state.dirty.take()).await {
-            Ok(more) => namespaces.extend(more),
-            Err(_quiet) => break,
-        }
-    }
-    namespaces
 }
 
 async fn full_round(state: &State) -> Result<(), ServiceError> {

@@ -142,6 +142,9 @@ async fn apply(state: &Arc<State>, commit: Commit) -> Result<CommitOutcome, Serv
         if let Ok(outcome) = &outcome {
             owner.notifier.head(namespace, outcome.cursor.seq);
             owner.dirty.add(namespace);
+            if let Some(texts) = owner.texts.get() {
+                texts.dirty.add(namespace);
+            }
         }
         // Nobody may be listening any more.
         drop(sender.send(outcome));

@@ -51,6 +51,23 @@ impl ChunkWalk {
     }
 }
 
+/// The beginning of a content, at most so many bytes of it.
+pub(crate) async fn read(state: &State, file: &FileContent, most: usize) -> Result<Vec<u8>, ServiceError> {
+    let mut walk = ChunkWalk::from_chunk(file, 0).map_err(|error| ServiceError::bad(error.to_string()))?;
+    let mut bytes = Vec::new();
+    while bytes.len() < most
+        && let Some(entry) = walk.next(state).await?
+    {
+        let chunk = state.chunks.get(&entry.hash).await?;
+        let chunk = chunk.ok_or_else(|| damaged(entry.hash, &"it is not in the chunk store"))?;
+        let decode = move || decode_chunk(&chunk, &entry.hash);
+        let plaintext = state.runtime.blocking(decode).await;
+        bytes.extend_from_slice(&plaintext.map_err(|error| damaged(entry.hash, &error))?);
+    }
+    bytes.truncate(most);
+    Ok(bytes)
+}
+
 /// Every page of a manifest, each before those below it, from left to right. None for an inline manifest.
 pub(crate) async fn pages_of(state: &State, file: &FileContent) -> Result<Vec<ChunkHash>, ServiceError> {
     let mut pages = Vec::new();

@@ -13,6 +13,7 @@ mod pressure;
 mod protocol;
 mod search;
 mod sessions;
+mod texts;
 mod tree_hash;
 mod zip;
 

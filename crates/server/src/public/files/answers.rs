@@ -84,6 +84,16 @@ impl Matches {
 pub(crate) struct Match {
     pub(crate) metadata: Found,
     pub(crate) match_type: MatchType,
+    /// A passage of what it holds, where that was asked for and is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) highlight_spans: Option<Vec<HighlightSpan>>,
+}
+
+/// A piece of a passage.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct HighlightSpan {
+    pub(crate) highlight_str: String,
+    pub(crate) is_highlighted: bool,
 }
 
 /// What was found.
@@ -98,6 +108,8 @@ pub(crate) enum Found {
 #[serde(tag = ".tag", rename_all = "snake_case")]
 pub(crate) enum MatchType {
     Filename,
+    FileContent,
+    FilenameAndContent,
 }
 
 /// An address that gives a file.

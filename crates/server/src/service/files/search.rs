@@ -1,6 +1,6 @@
-//! Finds by name: every word of the query must stand in the name, wherever.
+//! Finds by name, where every word of the query must stand in it, wherever; and by what files hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use cairn_core::ids::NodeId;
 use cairn_core::limits;
@@ -8,9 +8,12 @@ use cairn_core::name::NodeName;
 use cairn_core::node::{Content, Node};
 use cairn_core::rev::Seq;
 
+mod texts;
+
 use super::list::Ways;
 use super::{FileError, FileResult, Files, Located};
 use crate::service::browse;
+use crate::text_index::Hit;
 
 /// Words of a query that count.
 const MOST_WORDS: usize = 32;
@@ -20,11 +23,50 @@ const LOOKED_AT: usize = 200_000;
 const ORDERED: usize = 1_000_000;
 
 /// What is looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Search {
     words: Vec<String>,
     /// With a dot in front; none: files and folders of every name.
     extensions: Vec<String>,
+    /// Files that held the words when they were indexed.
+    holders: HashMap<NodeId, Hit>,
+}
+
+/// By what something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FoundBy {
+    /// Its name.
+    Name,
+    /// What it holds.
+    Content,
+    /// Either.
+    Both,
+}
+
+/// What is looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Among {
+    /// What stands in the tree and was not told by [`Files::found_texts`].
+    There,
+    /// What was deleted itself; what a deleted folder held is not looked at.
+    Deleted,
+}
+
+/// What was found.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most of them are the large one")]
+pub(crate) enum Found {
+    /// Something that is there.
+    There(Located, FoundBy),
+    /// The names of something that stood there until it was deleted.
+    Deleted(Vec<NodeName>),
+}
+
+/// What lies below a folder at one position.
+struct Below {
+    at: Seq,
+    ways: Ways,
+    within: Vec<NodeName>,
 }
 
 impl Search {
@@ -39,16 +81,36 @@ impl Search {
             .iter()
             .filter_map(|extension| key(extension.trim_start_matches('.')));
         let extensions = extensions.map(|extension| format!(".{extension}")).collect();
-        (!words.is_empty()).then_some(Self { words, extensions })
+        (!words.is_empty()).then_some(Self {
+            words,
+            extensions,
+            holders: HashMap::new(),
+        })
     }
 
-    fn finds(&self, node: &Node) -> bool {
+    /// By what a node is found, if it is.
+    pub(crate) fn finds(&self, node: &Node) -> Option<FoundBy> {
         let key = node.place.name.key();
         let name = key.as_str();
         let is_wanted = self.extensions.is_empty()
             || (node.content != Content::Directory
                 && self.extensions.iter().any(|extension| name.ends_with(extension)));
-        is_wanted && self.words.iter().all(|word| name.contains(word))
+        if !is_wanted {
+            return None;
+        }
+        let by_name = self.words.iter().all(|word| name.contains(word));
+        match (by_name, self.holds(node)) {
+            (true, true) => Some(FoundBy::Both),
+            (true, false) => Some(FoundBy::Name),
+            (false, true) => Some(FoundBy::Content),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether a node holds the words as it is now.
+    fn holds(&self, node: &Node) -> bool {
+        let hit = self.holders.get(&node.id);
+        hit.is_some_and(|hit| matches!(&node.content, Content::File(file) if hit.is_of(file)))
     }
 }
 
@@ -58,7 +120,118 @@ fn key(text: &str) -> Option<String> {
     Some(name.key().as_str().to_owned())
 }
 
+impl Below {
+    async fn of(files: &Files<'_>, folder: NodeId) -> FileResult<Self> {
+        let at = browse::head(files.state, files.namespace).await?.seq;
+        let mut ways = Ways::new(files.home, at);
+        let within = ways.find(files, folder).await?.unwrap_or_default();
+        Ok(Self { at, ways, within })
+    }
+
+    async fn page(
+        &self,
+        files: &Files<'_>,
+        among: Among,
+        after: Option<NodeId>,
+    ) -> FileResult<cairn_metadata::NodePage> {
+        let metadata = &files.state.metadata;
+        let limit = limits::LISTING_PAGE;
+        let page = match among {
+            Among::There => metadata.nodes_at(files.namespace, self.at, after, limit).await,
+            Among::Deleted => metadata.trashed(files.namespace, after, limit).await,
+        };
+        Ok(page?)
+    }
+
+    /// A node with its way, if it lies below the folder and is found.
+    async fn find(
+        &mut self,
+        files: &Files<'_>,
+        search: &Search,
+        node: Node,
+    ) -> FileResult<Option<(Located, FoundBy)>> {
+        let Some(by) = search.finds(&node) else {
+            return Ok(None);
+        };
+        let way = self.ways.find(files, node.place.parent).await?;
+        let way = way.filter(|way| way.starts_with(&self.within));
+        Ok(way.map(|way| {
+            let folders = Some(way);
+            (Located { node, folders }, by)
+        }))
+    }
+
+    /// Where something stood before it was deleted, if it is found and that was below the folder.
+    async fn find_deleted(
+        &self,
+        files: &Files<'_>,
+        search: &Search,
+        node: &Node,
+    ) -> FileResult<Option<Vec<NodeName>>> {
+        if search.finds(node).is_none() {
+            return Ok(None);
+        }
+        let metadata = &files.state.metadata;
+        let change = metadata
+            .entries_before(files.namespace, Some(node.place_seq.next()), 1)
+            .await?;
+        let place = change.first().and_then(|entry| entry.place_before.as_ref());
+        let (Some(place), Some(oldest)) = (place, change.last()) else {
+            return Ok(None);
+        };
+        // Before the change that deleted it.
+        let at = Seq::new(oldest.seq.get() - 1).unwrap_or(Seq::ZERO);
+        let mut names = Ways::new(files.home, at).find(files, place.parent).await?;
+        if let Some(names) = &mut names {
+            names.push(place.name.clone());
+        }
+        Ok(names.filter(|names| names.starts_with(&self.within)))
+    }
+}
+
 impl Files<'_> {
+    /// Looks through a part of the tree, or of what was deleted, behind `after` in the order of ids. What is found below a
+    /// folder, at most `limit`, and where it goes on, if it does.
+    pub(crate) async fn search(
+        &self,
+        folder: NodeId,
+        search: &Search,
+        among: Among,
+        after: Option<NodeId>,
+        limit: usize,
+    ) -> FileResult<(Vec<Found>, Option<NodeId>)> {
+        let mut below = Below::of(self, folder).await?;
+        let (mut found, mut after, mut looked_at) = (Vec::new(), after, 0);
+        loop {
+            let page = below.page(self, among, after).await?;
+            looked_at += page.nodes.len();
+            for node in page.nodes {
+                after = Some(node.id);
+                let one = match among {
+                    Among::There if search.holds(&node) => None,
+                    Among::There => {
+                        let one = below.find(self, search, node).await?;
+                        one.map(|(located, by)| Found::There(located, by))
+                    }
+                    Among::Deleted => {
+                        let names = below.find_deleted(self, search, &node).await?;
+                        names.map(Found::Deleted)
+                    }
+                };
+                found.extend(one);
+                if found.len() == limit {
+                    return Ok((found, after));
+                }
+            }
+            if !page.has_more {
+                return Ok((found, None));
+            }
+            if looked_at >= LOOKED_AT {
+                return Ok((found, after));
+            }
+        }
+    }
+
     /// The newest of what is found below a folder that were written before a position, newest first, at most `limit`; and where
     /// it goes on, if it does. The whole tree is looked at each time.
     pub(crate) async fn search_newest(
@@ -67,18 +240,13 @@ impl Files<'_> {
         search: &Search,
         before: Option<Seq>,
         limit: usize,
-    ) -> FileResult<(Vec<Located>, Option<Seq>)> {
-        let at = browse::head(self.state, self.namespace).await?.seq;
-        let mut ways = Ways::new(self.home, at);
-        let within = ways.find(self, folder).await?.unwrap_or_default();
+    ) -> FileResult<(Vec<Found>, Option<Seq>)> {
+        let mut below = Below::of(self, folder).await?;
         // By the positions that wrote them, which are in the order of time.
-        let mut newest: BTreeMap<Seq, Located> = BTreeMap::new();
+        let mut newest: BTreeMap<Seq, (Located, FoundBy)> = BTreeMap::new();
         let (mut after, mut looked_at) = (None, 0);
         loop {
-            let metadata = &self.state.metadata;
-            let page = metadata
-                .nodes_at(self.namespace, at, after, limits::LISTING_PAGE)
-                .await?;
+            let page = below.page(self, Among::There, after).await?;
             looked_at += page.nodes.len();
             after = page.nodes.last().map(|node| node.id);
             for node in page.nodes {
@@ -87,13 +255,11 @@ impl Files<'_> {
                     && newest
                         .first_key_value()
                         .is_some_and(|(oldest, _)| written < *oldest);
-                if is_late || before.is_some_and(|before| written >= before) || !search.finds(&node) {
+                if is_late || before.is_some_and(|before| written >= before) {
                     continue;
                 }
-                let way = ways.find(self, node.place.parent).await?;
-                if let Some(way) = way.filter(|way| way.starts_with(&within)) {
-                    let folders = Some(way);
-                    newest.insert(written, Located { node, folders });
+                if let Some(found) = below.find(self, search, node).await? {
+                    newest.insert(written, found);
                 }
                 if newest.len() > limit + 1 {
                     newest.pop_first();
@@ -107,114 +273,11 @@ impl Files<'_> {
             }
         }
         let has_more = newest.len() > limit;
-        let found: Vec<Located> = newest.into_values().rev().take(limit).collect();
-        let next = found.last().map(|last| last.node.content_seq);
-        Ok((found, next.filter(|_| has_more)))
-    }
-
-    /// Looks through what was deleted, behind `after` in the order of ids: what stood below a folder when it was. What a
-    /// deleted folder held is not looked at.
-    pub(crate) async fn search_deleted(
-        &self,
-        folder: NodeId,
-        search: &Search,
-        after: Option<NodeId>,
-        limit: usize,
-    ) -> FileResult<(Vec<Vec<NodeName>>, Option<NodeId>)> {
-        let at = browse::head(self.state, self.namespace).await?.seq;
-        let within = Ways::new(self.home, at)
-            .find(self, folder)
-            .await?
-            .unwrap_or_default();
-        let (mut found, mut after, mut looked_at) = (Vec::new(), after, 0);
-        loop {
-            let metadata = &self.state.metadata;
-            let page = metadata
-                .trashed(self.namespace, after, limits::LISTING_PAGE)
-                .await?;
-            looked_at += page.nodes.len();
-            for node in page.nodes {
-                after = Some(node.id);
-                if !search.finds(&node) {
-                    continue;
-                }
-                let stood = self.stood_last(&node).await?;
-                found.extend(stood.filter(|names| names.starts_with(&within)));
-                if found.len() == limit {
-                    return Ok((found, after));
-                }
-            }
-            if !page.has_more {
-                return Ok((found, None));
-            }
-            if looked_at >= LOOKED_AT {
-                return Ok((found, after));
-            }
-        }
-    }
-
-    /// Where something stood before it was deleted.
-    async fn stood_last(&self, node: &Node) -> FileResult<Option<Vec<NodeName>>> {
-        let metadata = &self.state.metadata;
-        let change = metadata
-            .entries_before(self.namespace, Some(node.place_seq.next()), 1)
-            .await?;
-        let place = change.first().and_then(|entry| entry.place_before.as_ref());
-        let (Some(place), Some(oldest)) = (place, change.last()) else {
-            return Ok(None);
-        };
-        // Before the change that deleted it.
-        let at = Seq::new(oldest.seq.get() - 1).unwrap_or(Seq::ZERO);
-        let mut names = Ways::new(self.home, at).find(self, place.parent).await?;
-        if let Some(names) = &mut names {
-            names.push(place.name.clone());
-        }
-        Ok(names)
-    }
-
-    /// Looks through what is below a folder, behind `after` in the order of ids. What is found, at most `limit`, and where
-    /// it goes on, if it does.
-    pub(crate) async fn search(
-        &self,
-        folder: NodeId,
-        search: &Search,
-        after: Option<NodeId>,
-        limit: usize,
-    ) -> FileResult<(Vec<Located>, Option<NodeId>)> {
-        let at = browse::head(self.state, self.namespace).await?.seq;
-        let mut ways = Ways::new(self.home, at);
-        let within = ways.find(self, folder).await?.unwrap_or_default();
-        let (mut found, mut after, mut looked_at) = (Vec::new(), after, 0);
-        loop {
-            let metadata = &self.state.metadata;
-            let page = metadata
-                .nodes_at(self.namespace, at, after, limits::LISTING_PAGE)
-                .await?;
-            looked_at += page.nodes.len();
-            for node in page.nodes {
-                after = Some(node.id);
-                if !search.finds(&node) {
-                    continue;
-                }
-                let Some(way) = ways.find(self, node.place.parent).await? else {
-                    continue;
-                };
-                if !way.starts_with(&within) {
-                    continue;
-                }
-                let folders = Some(way);
-                found.push(Located { node, folders });
-                if found.len() == limit {
-                    return Ok((found, after));
-                }
-            }
-            if !page.has_more {
-                return Ok((found, None));
-            }
-            if looked_at >= LOOKED_AT {
-                return Ok((found, after));
-            }
-        }
+        let found = newest.into_values().rev().take(limit);
+        let found: Vec<(Located, FoundBy)> = found.collect();
+        let next = found.last().map(|(last, _)| last.node.content_seq);
+        let found = found.into_iter().map(|(located, by)| Found::There(located, by));
+        Ok((found.collect(), next.filter(|_| has_more)))
     }
 }
 
@@ -227,6 +290,6 @@ mod tests {
         let search = Search::new("  Été   B/x ", &[".TXT".to_owned(), "md".to_owned()]).unwrap();
         assert_eq!(search.words, ["été", "bx"]);
         assert_eq!(search.extensions, [".txt", ".md"]);
-        assert_eq!(Search::new("  / ", &[]), None);
+        assert!(Search::new("  / ", &[]).is_none());
     }
 }
