@@ -7,6 +7,7 @@ mod activity;
 mod atomic;
 mod changes;
 mod delta;
+mod each;
 mod find;
 mod history;
 mod ingest;
@@ -36,6 +37,7 @@ pub(crate) use changes::{News, PAGE, Scope, Step};
 pub(crate) use delta::{
     BLOCK_MAX_BYTES, BLOCK_MIN_BYTES, DeltaError, Patch, signature, signature_len, usual_block,
 };
+pub(crate) use each::Each;
 pub(crate) use find::{Located, Spot, Target};
 pub(crate) use ingest::{Ingest, Ingested};
 pub(crate) use list::{Listing, Walk};
@@ -144,6 +146,17 @@ impl Files<'_> {
         ops: Vec<Op>,
         lens: &BTreeMap<ChunkHash, u32>,
     ) -> Result<GroupOutcome, ServiceError> {
+        let mut outcomes = self.commit_groups(vec![ops], lens).await?;
+        outcomes.pop().ok_or_else(no_answer)
+    }
+
+    /// Commits groups, each judged by itself, in one transaction. One answer for each.
+    async fn commit_groups(
+        &self,
+        groups: Vec<Vec<Op>>,
+        lens: &BTreeMap<ChunkHash, u32>,
+    ) -> Result<Vec<GroupOutcome>, ServiceError> {
+        let count = groups.len();
         let mut request_hash = [0; 32];
         self.state.runtime.entropy.fill(&mut request_hash);
         let op_id = OpId::random(self.state.runtime.entropy.as_ref());
@@ -151,12 +164,18 @@ impl Files<'_> {
             namespace: self.namespace,
             op_id,
             request_hash,
-            groups: vec![ops],
+            groups,
         };
-        let mut reply = commit::run(self.state, self.author, request, lens).await?;
-        let outcome = reply.groups.pop();
-        outcome.ok_or_else(|| ServiceError::bad("the commit has no answer"))
+        let reply = commit::run(self.state, self.author, request, lens).await?;
+        match reply.groups.len() == count {
+            true => Ok(reply.groups),
+            false => Err(no_answer()),
+        }
     }
+}
+
+fn no_answer() -> ServiceError {
+    ServiceError::bad("the commit has no answer")
 }
 
 fn refused(refusal: Refusal) -> FileResult<Attempt> {

@@ -3,6 +3,7 @@
 mod activity;
 mod apps;
 mod atomic;
+mod batches;
 mod changes;
 mod delta;
 mod document;

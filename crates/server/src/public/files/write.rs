@@ -1,5 +1,6 @@
 //! Puts, makes, moves, copies and deletes.
 
+use cairn_core::rev::Rev;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -11,7 +12,7 @@ use super::super::{metadata, path, users};
 use super::answers::{File, Wrapped};
 use crate::body::BodyReader;
 use crate::error::ServiceError;
-use crate::service::files::{FileError, Ingest, Located, Mode, Put, Relocation};
+use crate::service::files::{FileError, Guarded, Ingest, Located, Mode, Put, Relocation, Side, Target};
 
 /// How a file is put where it goes; the same for an upload and for the end of a session.
 #[derive(Deserialize, JsonSchema)]
@@ -142,15 +143,25 @@ pub(in super::super) struct CreateFolder {
 
 /// `files/create_folder_v2`
 pub(in super::super) async fn create_folder(call: Call, argument: CreateFolder) -> ApiResult<Wrapped> {
-    make_folder(&call, argument).await
+    let made = make_folder(&call, &argument).await?;
+    wrapped(&call, &made).await
 }
 
 /// Makes a folder.
-pub(super) async fn make_folder(call: &Call, argument: CreateFolder) -> ApiResult<Wrapped> {
-    let shape = |error| error::write("path", error);
-    let target = path::parse_new(&argument.path, call.namespace()).map_err(|error| error.or(shape))?;
+pub(super) async fn make_folder(call: &Call, argument: &CreateFolder) -> ApiResult<Located> {
+    let target = folder_target(call, argument)?;
     let made = call.files().make_folder(&target, argument.autorename).await;
-    wrapped(call, &made.map_err(shape)?).await
+    made.map_err(folder_error)
+}
+
+/// Where a folder is to be made.
+pub(super) fn folder_target(call: &Call, argument: &CreateFolder) -> ApiResult<Target> {
+    path::parse_new(&argument.path, call.namespace()).map_err(|error| error.or(folder_error))
+}
+
+/// Why a folder was not made.
+pub(super) fn folder_error(error: FileError) -> ApiError {
+    error::write("path", error)
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -163,19 +174,27 @@ pub(in super::super) struct Delete {
 
 /// `files/delete_v2`
 pub(in super::super) async fn delete(call: Call, argument: Delete) -> ApiResult<Wrapped> {
-    remove(&call, argument).await
+    let deleted = remove(&call, &argument).await?;
+    wrapped(&call, &deleted).await
 }
 
-/// Deletes.
-pub(super) async fn remove(call: &Call, argument: Delete) -> ApiResult<Wrapped> {
+/// Deletes; what it was.
+pub(super) async fn remove(call: &Call, argument: &Delete) -> ApiResult<Located> {
+    let (target, rev) = delete_target(call, argument)?;
+    let deleted = call.files().delete(&target, rev.as_ref()).await;
+    deleted.map_err(delete_error)
+}
+
+/// What is to be deleted, and in which state alone.
+pub(super) fn delete_target(call: &Call, argument: &Delete) -> ApiResult<(Target, Option<Rev>)> {
     let target = path::parse(&argument.path, call.namespace()).map_err(|error| error.or(delete_error))?;
     let rev = argument.parent_rev.as_deref().map(path::parse_rev).transpose();
     let rev = rev.map_err(|error| error.or(delete_error))?;
-    let deleted = call.files().delete(&target, rev.as_ref()).await;
-    wrapped(call, &deleted.map_err(delete_error)?).await
+    Ok((target, rev))
 }
 
-fn delete_error(error: FileError) -> ApiError {
+/// Why something was not deleted.
+pub(super) fn delete_error(error: FileError) -> ApiError {
     match error {
         FileError::NotFound | FileError::NotFile | FileError::NotFolder | FileError::Malformed(_) => {
             error::lookup("path_lookup", error)
@@ -205,51 +224,60 @@ impl Relocate {
             autorename: self.autorename,
         })
     }
+
+    /// The same for one of several.
+    pub(super) fn guarded(&self, call: &Call) -> ApiResult<Guarded> {
+        let wanted = self.wanted(call)?;
+        Ok(Guarded { wanted, rev: None })
+    }
 }
 
 /// `files/move_v2`
 pub(in super::super) async fn move_to(call: Call, argument: Relocate) -> ApiResult<Wrapped> {
-    relocate_by_move(&call, &argument).await
+    let moved = relocate_by_move(&call, &argument).await?;
+    wrapped(&call, &moved).await
 }
 
 /// `files/copy_v2`
 pub(in super::super) async fn copy_to(call: Call, argument: Relocate) -> ApiResult<Wrapped> {
-    relocate_by_copy(&call, &argument).await
+    let copied = relocate_by_copy(&call, &argument).await?;
+    wrapped(&call, &copied).await
 }
 
 /// Moves.
-pub(super) async fn relocate_by_move(call: &Call, argument: &Relocate) -> ApiResult<Wrapped> {
+pub(super) async fn relocate_by_move(call: &Call, argument: &Relocate) -> ApiResult<Located> {
     let wanted = argument.wanted(call)?;
     let source = source(call, &wanted).await?;
     let moved = call.files().move_to(source, &wanted).await;
-    let into_itself = "cant_move_folder_into_itself";
-    wrapped(
-        call,
-        &moved.map_err(|error| relocation_error(error, into_itself))?,
-    )
-    .await
+    moved.map_err(|error| move_error(Side::Target, error))
 }
 
 /// Copies.
-pub(super) async fn relocate_by_copy(call: &Call, argument: &Relocate) -> ApiResult<Wrapped> {
+pub(super) async fn relocate_by_copy(call: &Call, argument: &Relocate) -> ApiResult<Located> {
     let wanted = argument.wanted(call)?;
     let source = source(call, &wanted).await?;
     let copied = call.files().copy_to(source, &wanted).await;
-    let into_itself = "duplicated_or_nested_paths";
-    wrapped(
-        call,
-        &copied.map_err(|error| relocation_error(error, into_itself))?,
-    )
-    .await
+    copied.map_err(|error| copy_error(Side::Target, error))
+}
+
+/// Why something was not moved.
+pub(super) fn move_error(side: Side, error: FileError) -> ApiError {
+    relocation_error(side, error, "cant_move_folder_into_itself")
+}
+
+/// Why something was not copied.
+pub(super) fn copy_error(side: Side, error: FileError) -> ApiError {
+    relocation_error(side, error, "duplicated_or_nested_paths")
 }
 
 async fn source(call: &Call, wanted: &Relocation) -> ApiResult<Located> {
     let found = call.files().source(wanted).await;
-    found.map_err(|error| error::lookup("from_lookup", error))
+    found.map_err(|error| move_error(Side::Source, error))
 }
 
-fn relocation_error(error: FileError, into_itself: &str) -> ApiError {
+fn relocation_error(side: Side, error: FileError, into_itself: &str) -> ApiError {
     match error {
+        error if side == Side::Source => error::lookup("from_lookup", error),
         FileError::IntoItself => ApiError::Route(tag(into_itself)),
         FileError::TooManyFiles => ApiError::Route(tag("too_many_files")),
         FileError::Contended => ApiError::Route(tag("too_many_write_operations")),

@@ -99,7 +99,8 @@ impl From<ServiceError> for NotDone {
     }
 }
 
-type Failed = (Side, FileError);
+/// Why an operation cannot be done.
+pub(super) type Failed = (Side, FileError);
 
 impl Files<'_> {
     /// Does all of it or nothing.
@@ -137,7 +138,8 @@ impl Files<'_> {
         Err(NotDone::Contended)
     }
 
-    async fn one(
+    /// Sees one operation; it leaves nothing behind when it fails, but when there are too many files.
+    pub(super) async fn one(
         &self,
         overlay: &mut Overlay<'_>,
         index: usize,
@@ -227,8 +229,8 @@ impl Files<'_> {
 }
 
 /// What an operation was about.
-struct Trace {
-    located: Located,
+pub(super) struct Trace {
+    pub(super) located: Located,
     is_deletion: bool,
 }
 
@@ -311,7 +313,7 @@ impl NotDone {
 }
 
 /// The chunks that have come for the contents.
-fn lens(operations: &[Operation]) -> Result<BTreeMap<ChunkHash, u32>, NotDone> {
+pub(super) fn lens(operations: &[Operation]) -> Result<BTreeMap<ChunkHash, u32>, NotDone> {
     let mut lens = BTreeMap::new();
     for operation in operations {
         if let Operation::Put { ingested, .. } = operation {

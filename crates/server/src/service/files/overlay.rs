@@ -41,6 +41,7 @@ pub(super) struct Overlay<'f> {
     touched: BTreeMap<NodeId, Touched>,
     /// Names that were given or taken away.
     names: HashMap<(NodeId, NameKey), Option<NodeId>>,
+    has_changed_twice: bool,
 }
 
 impl<'f> Overlay<'f> {
@@ -50,12 +51,26 @@ impl<'f> Overlay<'f> {
             at,
             touched: BTreeMap::new(),
             names: HashMap::new(),
+            has_changed_twice: false,
         }
     }
 
     /// How many nodes differ from the store's.
     pub(super) fn len(&self) -> usize {
         self.touched.len()
+    }
+
+    /// Whether one operation has changed what another one had made or changed.
+    pub(super) const fn has_changed_twice(&self) -> bool {
+        self.has_changed_twice
+    }
+
+    /// Gives a node the positions at which it was written.
+    pub(super) fn settle(&self, node: &mut Node) {
+        let touched = self.touched.get(&node.id);
+        if let Some(after) = touched.and_then(|touched| touched.after.as_ref()) {
+            node.clone_from(after);
+        }
     }
 
     /// Finds what a path, an id or a revision names.
@@ -390,6 +405,7 @@ impl<'f> Overlay<'f> {
     }
 
     fn touch(&mut self, node: &Node) -> &mut Touched {
+        self.has_changed_twice |= self.touched.contains_key(&node.id);
         self.touched.entry(node.id).or_insert_with(|| Touched {
             before: Some(node.clone()),
             after: None,
