@@ -44,6 +44,18 @@ class Listing(ClientCase):
         namespace = self.client.users_get_current_account().root_info.root_namespace_id
         self.assertEqual(sorted(self.paths(self.client.files_list_folder(f"ns:{namespace}"))), ["/a", "/three"])
 
+    def test_what_has_gone(self):
+        self.client.files_upload(b"x", "/gone/file")
+        self.client.files_upload(b"y", "/gone/kept")
+        self.client.files_delete_v2("/gone/file")
+        page = self.client.files_list_folder("/gone", include_deleted=True, limit=1)
+        found = page.entries
+        while page.has_more:
+            page = self.client.files_list_folder_continue(page.cursor)
+            found += page.entries
+        kinds = {entry.name: type(entry) for entry in found}
+        self.assertEqual(kinds, {"file": files.DeletedMetadata, "kept": files.FileMetadata})
+
     def test_pages(self):
         page = self.client.files_list_folder("", recursive=True, limit=1)
         found = self.paths(page)

@@ -78,6 +78,7 @@ where
             trees::listings_page_by_key(fresh().await).await;
             trees::names_lead_to_what_had_them_last(fresh().await).await;
             trees::names_lead_to_what_had_them_then(fresh().await).await;
+            trees::names_that_were_given_up_are_listed(fresh().await).await;
             trees::the_past_can_be_listed(fresh().await).await;
             trees::revisions_are_kept(fresh().await).await;
         }

@@ -39,7 +39,7 @@ use cairn_core::change::{GroupOutcome, JournalEntry, Op};
 use cairn_core::ids::{
     AccountId, ChainHash, ChunkHash, ContentHash, DeviceId, Incarnation, NamespaceId, NodeId, OpId,
 };
-use cairn_core::name::NameKey;
+use cairn_core::name::{NameKey, NodeName};
 use cairn_core::node::Node;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
@@ -390,6 +390,17 @@ pub trait MetadataStore: AccessStore + AuditStore + CredentialStore + UploadStor
     /// trash or below it.
     async fn last_child(&self, namespace: NamespaceId, parent: NodeId, key: &NameKey)
     -> Result<Option<Node>>;
+
+    /// Lists the names that something had in a folder before `at` and nothing had after it, each as it was spelled last, by name key,
+    /// after `after`; of a folder that stood in the tree then. One more than `limit` says that there is more.
+    async fn vacated(
+        &self,
+        namespace: NamespaceId,
+        parent: NodeId,
+        at: Seq,
+        after: Option<&NameKey>,
+        limit: usize,
+    ) -> Result<Vec<NodeName>>;
 
     /// Lists a folder as it was after `at` (`None`: as it is now), by name key, after `after`. Keyset paging: a page
     /// costs the same however long the folder is.

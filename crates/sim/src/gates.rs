@@ -84,6 +84,13 @@ gated! {
             key: &NameKey,
             at: Seq
         ) -> Result<Option<Node>>;
+        read vacated(
+            namespace: NamespaceId,
+            parent: NodeId,
+            at: Seq,
+            after: Option<&NameKey>,
+            limit: usize
+        ) -> Result<Vec<NodeName>>;
         read last_child(namespace: NamespaceId, parent: NodeId, key: &NameKey) -> Result<Option<Node>>;
         read children_at(
             namespace: NamespaceId,

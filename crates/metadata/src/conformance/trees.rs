@@ -93,6 +93,58 @@ pub(super) async fn names_lead_to_what_had_them_last(at: Fixture) {
     assert_eq!(last(folder, "in").await, Some(inner), "below the trash");
 }
 
+pub(super) async fn names_that_were_given_up_are_listed(at: Fixture) {
+    let vacated = async |parent: NodeId, seq: Seq, limit: usize| {
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = at
+                .store
+                .vacated(at.namespace, parent, seq, after.as_ref(), limit)
+                .await
+                .expect("an answer");
+            assert!(page.len() <= limit + 1);
+            listed.extend(page.iter().take(limit).map(ToString::to_string));
+            after = page.iter().take(limit).next_back().map(|name| name.key());
+            if page.len() <= limit {
+                return listed;
+            }
+        }
+    };
+    let folder = at.folder(ROOT, "folder").await;
+    let mut nodes = Vec::new();
+    for text in ["a", "B", "c", "d", "e"] {
+        nodes.push(at.folder(folder, text).await);
+    }
+    let full = at.head().await.seq;
+    assert!(vacated(folder, full, 9).await.is_empty());
+    for (node, to) in [(nodes[0], "A"), (nodes[1], "x")] {
+        let rename = at.move_op(node, folder, to).await;
+        at.apply(vec![rename]).await;
+    }
+    for node in [nodes[2], nodes[3]] {
+        let delete = at.delete_op(node, None).await;
+        at.apply(vec![delete]).await;
+    }
+    let less = at.head().await.seq;
+    for limit in [1, 2, 3, 9] {
+        assert_eq!(vacated(folder, less, limit).await, ["B", "c", "d"]);
+    }
+    // Taken again, spelled anew and given up again; and moved elsewhere with a folder.
+    let next = at.folder(folder, "C").await;
+    at.folder(folder, "D").await;
+    let away = at.move_op(next, ROOT, "C").await;
+    at.apply(vec![away]).await;
+    let last = at.head().await.seq;
+    assert_eq!(vacated(folder, last, 9).await, ["B", "C"]);
+    assert_eq!(vacated(folder, less, 9).await, ["B", "c", "d"], "as it was then");
+    assert!(vacated(ROOT, last, 9).await.is_empty());
+    let delete = at.delete_op(folder, None).await;
+    at.apply(vec![delete]).await;
+    let end = at.head().await.seq;
+    assert_eq!(vacated(ROOT, end, 9).await, ["folder"]);
+    assert!(vacated(folder, end, 9).await.is_empty(), "it is not there");
+}
+
 pub(super) async fn names_lead_to_what_had_them_then(at: Fixture) {
     let child = async |parent: NodeId, name: &str, seq: Seq| {
         let key = place(parent, name).name.key();

@@ -1,11 +1,12 @@
 //! One namespace in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cairn_core::change::{GroupOutcome, JournalEntry};
 use cairn_core::ids::{
     AccountId, ChainHash, ChunkHash, ContentHash, DeviceId, Incarnation, NamespaceId, NodeId, OpId,
 };
+use cairn_core::name::NodeName;
 use cairn_core::node::{Content, NodeKind};
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
@@ -168,6 +169,28 @@ impl Namespace {
         let left = places.filter(|past| past.parent == parent && past.key == key);
         let id = holder.or_else(|| left.max_by_key(|past| past.to).map(|past| past.node))?;
         self.nodes.get(&id).cloned()
+    }
+
+    /// The names that were given up in a folder until a position and are free there, by key, after `after`.
+    pub(super) fn vacated(&self, parent: NodeId, at: Seq, after: &str) -> Vec<NodeName> {
+        if !self.is_live_folder(parent, Some(at)) {
+            return Vec::new();
+        }
+        let taken: BTreeSet<String> = self
+            .children(parent, Some(at), "")
+            .into_iter()
+            .map(|row| row.key)
+            .collect();
+        let mut left: BTreeMap<&str, &PastPlace> = BTreeMap::new();
+        let places = self.past_places.values().flatten();
+        for past in places.filter(|past| past.parent == parent && past.to <= at) {
+            let is_free = past.key.as_str() > after && !taken.contains(&past.key);
+            let last = left.get(past.key.as_str());
+            if is_free && last.is_none_or(|last| last.to < past.to) {
+                left.insert(&past.key, past);
+            }
+        }
+        left.into_values().map(|past| past.name.clone()).collect()
     }
 
     /// The nodes of a folder, by key, after `after`.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use cairn_core::change::JournalEntry;
 use cairn_core::ids::{AccountId, ChunkHash, ContentHash, DeviceId, Incarnation, NamespaceId, NodeId};
-use cairn_core::name::NameKey;
+use cairn_core::name::{NameKey, NodeName};
 use cairn_core::node::Node;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
@@ -202,6 +202,22 @@ impl MetadataStore for MemoryMetadata {
         let namespace = state.namespaces.get(&namespace);
         let child = namespace.and_then(|namespace| namespace.last_child(parent, key.as_str()));
         Ok(child.map(|row| row.to_node()))
+    }
+
+    async fn vacated(
+        &self,
+        namespace: NamespaceId,
+        parent: NodeId,
+        at: Seq,
+        after: Option<&NameKey>,
+        limit: usize,
+    ) -> Result<Vec<NodeName>> {
+        let state = self.lock();
+        let after = after.map_or("", NameKey::as_str);
+        let namespace = state.namespaces.get(&namespace);
+        let mut names = namespace.map_or_else(Vec::new, |namespace| namespace.vacated(parent, at, after));
+        names.truncate(limit.saturating_add(1));
+        Ok(names)
     }
 
     async fn children_at(

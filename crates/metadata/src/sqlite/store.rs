@@ -7,7 +7,7 @@ use cairn_core::change::JournalEntry;
 use cairn_core::ids::{
     AccountId, ChainHash, ChunkHash, ContentHash, DeviceId, Incarnation, NamespaceId, NodeId,
 };
-use cairn_core::name::NameKey;
+use cairn_core::name::{NameKey, NodeName};
 use cairn_core::node::Node;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
@@ -148,6 +148,21 @@ impl MetadataStore for SqliteMetadata {
         let mut session = snapshot.session();
         Tree::new(&mut session, namespace, None)
             .last_child(parent, key)
+            .await
+    }
+
+    async fn vacated(
+        &self,
+        namespace: NamespaceId,
+        parent: NodeId,
+        at: Seq,
+        after: Option<&NameKey>,
+        limit: usize,
+    ) -> Result<Vec<NodeName>> {
+        let mut snapshot = self.snapshot().await?;
+        let mut session = snapshot.session();
+        Tree::new(&mut session, namespace, Some(at))
+            .vacated(parent, after, limit)
             .await
     }
 

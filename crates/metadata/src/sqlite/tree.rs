@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cairn_core::ids::{NamespaceId, NodeId};
-use cairn_core::name::NameKey;
+use cairn_core::name::{NameKey, NodeName};
 use cairn_core::node::{Node, NodeKind};
 use cairn_core::rev::Seq;
 
@@ -292,6 +292,39 @@ impl<'s, 'c> Tree<'s, 'c> {
             Some(row) => Ok(Some(Columns::of(&row).node()?.to_node())),
             None => Ok(None),
         }
+    }
+
+    /// Names that were given up in a folder until the position and were free then; one more than `limit`.
+    pub(super) async fn vacated(
+        &mut self,
+        parent: NodeId,
+        after: Option<&NameKey>,
+        limit: usize,
+    ) -> Result<Vec<NodeName>> {
+        if !self.is_live_folder(parent).await? {
+            return Ok(Vec::new());
+        }
+        // The last one who gave a name up spelled it last: the index holds them in that order.
+        let statement = query(
+            "SELECT h.name FROM place_history h
+             WHERE h.ns_id = $1 AND h.parent_id = $2 AND h.key > $3 AND h.seq_to <= $4
+                 AND NOT EXISTS (SELECT 1 FROM place_history l WHERE l.ns_id = $1
+                     AND l.parent_id = h.parent_id AND l.key = h.key AND l.seq_to > h.seq_to
+                     AND l.seq_from <= $4)
+                 AND NOT EXISTS (SELECT 1 FROM node n WHERE n.ns_id = $1
+                     AND n.parent_id = h.parent_id AND n.key = h.key AND n.place_seq <= $4)
+             ORDER BY h.key LIMIT $5",
+        )
+        .bind(self.namespace.get())
+        .bind(parent.get())
+        .bind(after.map_or("", NameKey::as_str).to_owned())
+        .bind(self.at)
+        .bind(one_more(limit));
+        let mut names = Vec::new();
+        for row in self.session.all(statement).await? {
+            names.push(Columns::of(&row).name()?);
+        }
+        Ok(names)
     }
 
     pub(super) async fn children(

@@ -26,6 +26,8 @@ pub(crate) struct ListCursor {
     /// The app or device that it was made for.
     pub(crate) device: DeviceId,
     pub(crate) scope: Scope,
+    /// Whether the listing has what has gone, too.
+    pub(crate) deleted: bool,
     /// Entries of a page.
     pub(crate) limit: u32,
     pub(crate) stage: Stage,
@@ -95,13 +97,16 @@ struct Wire {
     index: u32,
     #[n(9)]
     device: i64,
+    // What those of earlier versions lack is missing at the end.
+    #[n(10)]
+    deleted: Option<bool>,
 }
 
 #[derive(Encode, Decode)]
 struct WirePosition(#[n(0)] i64, #[n(1)] ByteArray<32>);
 
 #[derive(Encode, Decode)]
-struct WireWalk(#[n(0)] i64, #[n(1)] Option<String>);
+struct WireWalk(#[n(0)] i64, #[n(1)] Option<String>, #[n(2)] Option<bool>);
 
 /// The namespace that a text claims to be a cursor of, before anything of it is believed.
 pub(crate) fn claimed_namespace(text: &str) -> Option<NamespaceId> {
@@ -122,7 +127,7 @@ impl ListCursor {
             |position: Position| WirePosition(position.seq.get(), (*position.chain.as_bytes()).into());
         let walk = |walk: &Walk| {
             let after = walk.after.as_ref().map(|name| name.as_str().to_owned());
-            WireWalk(walk.folder.get(), after)
+            WireWalk(walk.folder.get(), after, walk.deleted.then_some(true))
         };
         let mut wire = Wire {
             version: VERSION,
@@ -135,6 +140,7 @@ impl ListCursor {
             walk: None,
             index: 0,
             device: self.device.get(),
+            deleted: self.deleted.then_some(true),
         };
         match &self.stage {
             Stage::Listing { at, walk: next } => {
@@ -174,6 +180,7 @@ impl ListCursor {
                     Some(name) => Some(NodeName::new(name).ok()?),
                     None => None,
                 },
+                deleted: walk.2.unwrap_or(false),
             })
         };
         let stage = match (wire.after, wire.at, wire.walk) {
@@ -199,6 +206,7 @@ impl ListCursor {
                 folder: NodeId::new(wire.folder).ok()?,
                 recursive: wire.recursive,
             },
+            deleted: wire.deleted.unwrap_or(false),
             limit: wire.limit,
             stage,
         })
@@ -217,6 +225,7 @@ mod tests {
                 folder: NodeId::new(1_000).unwrap(),
                 recursive: true,
             },
+            deleted: true,
             limit: 7,
             stage,
         }
@@ -230,11 +239,41 @@ mod tests {
     }
 
     #[test]
+    fn a_listing_without_what_has_gone_has_the_cursors_that_it_always_had() {
+        let life = Incarnation::new([7; 16]);
+        let walk = Walk::of(NodeId::new(2_000).unwrap());
+        let at = position(5);
+        let cursor = ListCursor {
+            deleted: false,
+            ..cursor(Stage::Listing { at, walk })
+        };
+        // Of a version that knew nothing of it.
+        let chain = ByteArray::from([9; 32]);
+        let place: (i64, Option<String>) = (2_000, None);
+        let none: Option<u8> = None;
+        let wire = (
+            1_u8,
+            42_i64,
+            1_000_i64,
+            true,
+            7_u32,
+            none,
+            (5_i64, chain),
+            place,
+            0_u32,
+            43_i64,
+        );
+        let bytes = minicbor::to_vec(wire).unwrap();
+        assert_eq!(ListCursor::open(&signed(&bytes, &life), &life), Some(cursor));
+    }
+
+    #[test]
     fn cursors_are_read_back_and_no_others() {
         let life = Incarnation::new([7; 16]);
         let walk = Walk {
             folder: NodeId::new(2_000).unwrap(),
             after: Some(NodeName::new("é".repeat(255)).unwrap()),
+            deleted: true,
         };
         for stage in [
             Stage::Listing {

@@ -195,6 +195,7 @@ pub(in super::super) async fn list(call: Call, argument: ListAt) -> ApiResult<Pa
         listing: Listing {
             folder,
             recursive: argument.recursive,
+            deleted: false,
             at,
         },
         limit,
@@ -301,12 +302,14 @@ impl Cursor {
             listing: Listing {
                 folder: NodeId::new(wire.folder).ok()?,
                 recursive: wire.recursive,
+                deleted: false,
                 at: Seq::new(wire.at)?,
             },
             limit: wire.limit,
             walk: Walk {
                 folder: NodeId::new(wire.walk_folder).ok()?,
                 after,
+                deleted: false,
             },
         })
     }

@@ -25,6 +25,9 @@ pub(in super::super) struct ListFolder {
     recursive: bool,
     #[schemars(range(min = 1, max = PAGE))]
     limit: Option<u32>,
+    /// Whether what has gone from a folder is listed with it.
+    #[serde(default)]
+    include_deleted: bool,
     /// There are none yet.
     #[schemars(with = "()")]
     #[serde(default)]
@@ -92,6 +95,8 @@ async fn begin(call: &Call, argument: &ListFolder) -> ApiResult<(ListCursor, Nam
         namespace: call.namespace(),
         device: call.caller.device,
         scope,
+        // What its owner has taken away before the app was let in is none of its business.
+        deleted: argument.include_deleted && !call.is_confined(),
         limit,
         stage: Stage::Listing {
             at: Position::of(&head.cursor()),
@@ -155,15 +160,16 @@ pub(super) async fn advance(
             let listing = Listing {
                 folder: scope.folder,
                 recursive: scope.recursive,
+                deleted: cursor.deleted,
                 at: at.seq,
             };
-            let (found, next) = files.list(&listing, walk.clone(), limit).await?;
+            let (found, next) = files.list_all(&listing, walk.clone(), limit).await?;
             let has_more = next.is_some();
             let stage = match next {
                 Some(walk) => Stage::Listing { at: *at, walk },
                 None => Stage::Following { after: *at },
             };
-            Ok(Some((here(found), stage, has_more)))
+            Ok(Some((found, stage, has_more)))
         }
         Stage::Following { after } => {
             let from = after.cursor(&head.cursor());

@@ -134,6 +134,7 @@ impl Files<'_> {
             let listing = Listing {
                 folder: *folder,
                 recursive: true,
+                deleted: false,
                 at,
             };
             let mut next = Some(walk.take().unwrap_or_else(|| Walk::of(*folder)));

@@ -11,7 +11,7 @@ use cairn_core::name::{NameKey, NodeName};
 use cairn_core::node::{Content, Node};
 use cairn_core::rev::Seq;
 
-use super::{FileError, FileResult, Files, Located};
+use super::{FileError, FileResult, Files, Located, News};
 
 /// What is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) struct Listing {
     pub(crate) folder: NodeId,
     /// Whether what is below its folders is listed too.
     pub(crate) recursive: bool,
+    /// Whether the names of what has gone from a folder are listed behind what is there.
+    pub(crate) deleted: bool,
     /// As of this position.
     pub(crate) at: Seq,
 }
@@ -29,25 +31,46 @@ pub(crate) struct Listing {
 pub(crate) struct Walk {
     /// In this folder,
     pub(crate) folder: NodeId,
-    /// behind this name.
+    /// behind this name,
     pub(crate) after: Option<NodeName>,
+    /// among what has gone from it.
+    pub(crate) deleted: bool,
 }
 
 impl Walk {
     /// From the beginning of a folder.
     pub(crate) const fn of(folder: NodeId) -> Self {
-        Self { folder, after: None }
+        Self {
+            folder,
+            after: None,
+            deleted: false,
+        }
     }
 }
 
 impl Files<'_> {
-    /// The next part of a listing, at least `limit` nodes if there are as many, and where it goes on.
+    /// As [`Files::list_all`], of what is there.
     pub(crate) async fn list(
         &self,
         listing: &Listing,
         walk: Walk,
         limit: usize,
     ) -> FileResult<(Vec<Located>, Option<Walk>)> {
+        let (news, next) = self.list_all(listing, walk, limit).await?;
+        let here = news.into_iter().filter_map(|news| match news {
+            News::Here(located) => Some(located),
+            News::Gone(_) => None,
+        });
+        Ok((here.collect(), next))
+    }
+
+    /// The next part of a listing, at least `limit` entries if there are as many, and where it goes on.
+    pub(crate) async fn list_all(
+        &self,
+        listing: &Listing,
+        walk: Walk,
+        limit: usize,
+    ) -> FileResult<(Vec<News>, Option<Walk>)> {
         let mut found = Vec::new();
         let mut ways = Ways::new(self.home, listing.at);
         let mut walk = walk;
@@ -55,21 +78,47 @@ impl Files<'_> {
             let way = ways.of(self, walk.folder).await?;
             let key = walk.after.as_ref().map(NodeName::key);
             let wanted = (limit - found.len()).clamp(1, limits::LISTING_PAGE);
-            let page = self
-                .children(walk.folder, listing.at, key.as_ref(), wanted)
-                .await?;
-            let last = page.0.last().map(|node| node.place.name.clone());
-            found.extend(page.0.into_iter().map(|node| Located {
-                node,
-                folders: Some(way.clone()),
-            }));
-            let next = match (page.1, last) {
-                (true, Some(last)) => Some(Walk {
-                    folder: walk.folder,
+            let last = match walk.deleted {
+                false => {
+                    let (nodes, has_more) = self
+                        .children(walk.folder, listing.at, key.as_ref(), wanted)
+                        .await?;
+                    let last = nodes.last().map(|node| node.place.name.clone());
+                    found.extend(nodes.into_iter().map(|node| {
+                        News::Here(Located {
+                            node,
+                            folders: Some(way.clone()),
+                        })
+                    }));
+                    last.filter(|_| has_more)
+                }
+                true => {
+                    let metadata = &self.state.metadata;
+                    let mut names = metadata
+                        .vacated(self.namespace, walk.folder, listing.at, key.as_ref(), wanted)
+                        .await?;
+                    let has_more = names.len() > wanted;
+                    names.truncate(wanted);
+                    let last = names.last().cloned();
+                    found.extend(names.into_iter().map(|name| {
+                        let mut path = way.clone();
+                        path.push(name);
+                        News::Gone(path)
+                    }));
+                    last.filter(|_| has_more)
+                }
+            };
+            let next = match last {
+                Some(last) => Some(Walk {
                     after: Some(last),
+                    ..walk
                 }),
-                _ if listing.recursive => self.next_folder(listing, walk.folder).await?.map(Walk::of),
-                _ => None,
+                None if listing.deleted && !walk.deleted => Some(Walk {
+                    deleted: true,
+                    ..Walk::of(walk.folder)
+                }),
+                None if listing.recursive => self.next_folder(listing, walk.folder).await?.map(Walk::of),
+                None => None,
             };
             match next {
                 Some(next) if found.len() < limit => walk = next,

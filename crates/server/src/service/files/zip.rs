@@ -66,6 +66,7 @@ impl Files<'_> {
         let listing = Listing {
             folder: folder.node.id,
             recursive: true,
+            deleted: false,
             at,
         };
         let mut walk = Some(Walk::of(folder.node.id));

@@ -332,3 +332,51 @@ async fn cursors_of_others_and_nonsense_are_refused() {
         assert_eq!(raw.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn what_has_gone_is_listed_where_it_is_wanted() {
+    let world = World::new();
+    let device = world.device("ada@example.com").await;
+    let app = App::of(&world, &device);
+    for path in ["/a/1", "/a/2", "/a/3", "/a/in/4", "/b/5", "/kept"] {
+        app.put(path, path.as_bytes()).await;
+    }
+    for path in ["/a/1", "/a/in/4", "/b"] {
+        app.rpc("files/delete_v2", json!({ "path": path })).await;
+    }
+    let go = json!({ "from_path": "/a/2", "to_path": "/elsewhere" });
+    app.rpc("files/move_v2", go).await;
+    // Gone and there again, under the same key.
+    app.rpc("files/delete_v2", json!({ "path": "/a/3" })).await;
+    app.put("/a/3", b"new").await;
+    for limit in [1, 2, 3, 100] {
+        let below = json!({ "path": "/a", "include_deleted": true, "limit": limit });
+        let (mut found, _) = listed(&app, below).await;
+        found.sort();
+        assert_eq!(found, ["-/a/1", "-/a/2", "/a/3", "/a/in/"], "{limit}");
+        let all = json!({ "path": "", "include_deleted": true, "recursive": true, "limit": limit });
+        let (mut found, cursor) = listed(&app, all).await;
+        found.sort();
+        let expected = [
+            "-/a/1",
+            "-/a/2",
+            "-/a/in/4",
+            "-/b",
+            "/a/",
+            "/a/3",
+            "/a/in/",
+            "/elsewhere",
+            "/kept",
+        ];
+        assert_eq!(found, expected, "{limit}");
+        // It goes on with the journal as any other.
+        let mut mirror = Mirror::default();
+        mirror.catch_up(&app, cursor).await;
+        assert!(mirror.paths().is_empty());
+    }
+    let confined = super::apps::confined(&world, cairn_metadata::Scopes::APP).await;
+    confined.put("/x", b"x").await;
+    confined.rpc("files/delete_v2", json!({ "path": "/x" })).await;
+    let (found, _) = listed(&confined, json!({ "path": "", "include_deleted": true })).await;
+    assert!(found.is_empty(), "{found:?}");
+}
