@@ -165,5 +165,23 @@ class Jobs(ClientCase):
                 self.assertTrue(self.refusal(check, "job").is_invalid_async_job_id())
 
 
+class Tags(ClientCase):
+    def tags(self, path):
+        (told,) = self.client.files_tags_get([path]).paths_to_tags
+        return [tag.get_user_generated_tag().tag_text for tag in told.tags]
+
+    def test_they_are_given_and_taken_away(self):
+        self.client.files_create_folder_v2("/tagged")
+        self.client.files_tags_add("/tagged", "Red")
+        self.client.files_tags_add("/tagged", "blue")
+        self.assertEqual(self.tags("/tagged"), ["blue", "red"])
+        self.client.files_tags_remove("/tagged", "red")
+        self.assertEqual(self.tags("/tagged"), ["blue"])
+        error = self.refusal(self.client.files_tags_remove, "/tagged", "red")
+        self.assertTrue(error.is_tag_not_present())
+        error = self.refusal(self.client.files_tags_add, "/none", "red")
+        self.assertTrue(error.get_path().is_not_found())
+
+
 if __name__ == "__main__":
     unittest.main()

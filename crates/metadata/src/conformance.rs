@@ -10,6 +10,7 @@ mod credentials;
 mod fixture;
 mod groups;
 mod journal;
+mod tags;
 mod trees;
 mod uploads;
 
@@ -81,6 +82,7 @@ where
             trees::names_that_were_given_up_are_listed(fresh().await).await;
             trees::the_past_can_be_listed(fresh().await).await;
             trees::revisions_are_kept(fresh().await).await;
+            tags::tags_stay_with_their_node(fresh().await).await;
         }
         Case::Journal => {
             journal::a_repeated_request_is_applied_once(fresh().await).await;

@@ -18,6 +18,7 @@ mod row;
 mod rules;
 mod scopes;
 pub mod sqlite;
+mod tags;
 mod uploads;
 
 pub use access::{
@@ -30,6 +31,7 @@ pub use error::MetadataError;
 pub use memory::MemoryMetadata;
 pub use scopes::{Scope, Scopes};
 pub use sqlite::SqliteMetadata;
+pub use tags::TagStore;
 pub use uploads::{PieceOutcome, UPLOADS_PER_ACCOUNT, Upload, UploadId, UploadPiece, UploadStore};
 
 use std::fmt;
@@ -312,7 +314,7 @@ pub enum CursorReport {
 
 /// Who has what, in which order. See the crate's documentation for what every verb promises.
 #[async_trait]
-pub trait MetadataStore: AccessStore + AuditStore + CredentialStore + UploadStore {
+pub trait MetadataStore: AccessStore + AuditStore + CredentialStore + TagStore + UploadStore {
     // Accounts and devices.
 
     /// Makes an account with an empty root namespace of the given incarnation.

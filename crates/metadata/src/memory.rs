@@ -8,12 +8,13 @@ mod audit;
 mod credentials;
 mod namespace;
 mod store;
+mod tags;
 mod uploads;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use cairn_core::ids::{AccountId, DeviceId, NamespaceId};
+use cairn_core::ids::{AccountId, DeviceId, NamespaceId, NodeId};
 use cairn_core::time::Timestamp;
 
 use crate::{
@@ -57,6 +58,7 @@ struct State {
     refreshes: HashMap<TokenHash, AppLink>,
     apps: BTreeMap<AppKey, App>,
     codes: HashMap<TokenHash, AuthCode>,
+    tags: BTreeMap<(NamespaceId, NodeId), BTreeSet<String>>,
     audit: BTreeMap<(Option<AccountId>, Timestamp, i64), AuditEntry>,
     identities: HashMap<IdentityHash, AccountId>,
     links_once: HashMap<TokenHash, OneTimeLink>,

@@ -20,6 +20,7 @@ mod links;
 mod prefetch;
 mod statement;
 mod store;
+mod tags;
 mod tree;
 mod uploads;
 mod writer;

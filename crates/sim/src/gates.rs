@@ -23,8 +23,8 @@ use cairn_metadata::{
     AccessStore, AccessToken, Account, App, AppKey, AppLink, AuditEntry, AuditPosition, AuditStore, AuthCode,
     Changes, Commit, CommitOutcome, CredentialStore, CursorReport, Device, Email, IdentityHash,
     MemoryMetadata, MetadataStore, NamespaceHead, NodePage, OneTimeLink, PieceOutcome, RefreshToken, Result,
-    SecondFactor, Session, TokenHash, UnverifiedContent, Upload, UploadId, UploadPiece, UploadStore, Wipe,
-    Written,
+    SecondFactor, Session, TagStore, TokenHash, UnverifiedContent, Upload, UploadId, UploadPiece,
+    UploadStore, Wipe, Written,
 };
 
 use crate::spawner::Life;
@@ -213,6 +213,14 @@ gated! {
         ) -> Result<()>;
         write use_step(account: AccountId, step: i64) -> Result<bool>;
         write use_recovery_code(account: AccountId, code: &TokenHash) -> Result<bool>;
+    }
+}
+
+gated! {
+    TagStore, MemoryMetadata {
+        read tags(namespace: NamespaceId, nodes: &[NodeId]) -> Result<Vec<Vec<String>>>;
+        write add_tag(namespace: NamespaceId, node: NodeId, tag: &str, most: usize) -> Result<bool>;
+        write remove_tag(namespace: NamespaceId, node: NodeId, tag: &str) -> Result<bool>;
     }
 }
 

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 /// Tables with the column that they are distributed by.
-const TABLES: [(&str, &str); 33] = [
+const TABLES: [(&str, &str); 34] = [
     ("namespace", "ns_id"),
     ("node", "ns_id"),
     ("place_history", "ns_id"),
@@ -22,6 +22,7 @@ const TABLES: [(&str, &str); 33] = [
     ("snapshot", "ns_id"),
     ("device_cursor", "ns_id"),
     ("unverified", "ns_id"),
+    ("tag", "ns_id"),
     ("account", "account_id"),
     ("account_namespace", "account_id"),
     ("device", "account_id"),

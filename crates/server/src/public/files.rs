@@ -9,6 +9,7 @@ mod read;
 mod references;
 mod search;
 mod sessions;
+pub(super) mod tags;
 mod thumbnails;
 mod write;
 mod zip;

@@ -23,6 +23,7 @@ pub(super) fn all() -> Vec<Route> {
     let groups = [
         account(),
         looking(),
+        tags(),
         contents(),
         writing(),
         sessions(),
@@ -115,7 +116,13 @@ fn looking() -> Vec<Route> {
             files::list_revisions,
         )
         .fails::<LookupError>(),
-        rpc("files/search_v2", SEE, "Finds by name.", files::search).fails::<SearchError>(),
+        rpc(
+            "files/search_v2",
+            SEE,
+            "Finds by name and by what files hold.",
+            files::search,
+        )
+        .fails::<SearchError>(),
         rpc(
             "files/search/continue_v2",
             SEE,
@@ -123,6 +130,28 @@ fn looking() -> Vec<Route> {
             files::search_continue,
         )
         .fails::<SearchError>(),
+    ]
+}
+
+fn tags() -> Vec<Route> {
+    const MARK: Scope = Scope::FilesMetadataWrite;
+    vec![
+        rpc("files/tags/add", MARK, "Gives something a tag.", files::tags::add)
+            .fails::<unions::AddTagError>(),
+        rpc(
+            "files/tags/get",
+            SEE,
+            "Tells the tags of things.",
+            files::tags::get,
+        )
+        .fails::<LookupError>(),
+        rpc(
+            "files/tags/remove",
+            MARK,
+            "Takes a tag from something.",
+            files::tags::remove,
+        )
+        .fails::<unions::RemoveTagError>(),
     ]
 }
 

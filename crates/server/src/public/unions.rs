@@ -38,6 +38,10 @@ unions! {
     PollError { Reset }
     /// Nothing was searched.
     SearchError { Path { path: Lookup }, InvalidArgument { invalid_argument: String } }
+    /// No tag was given.
+    AddTagError { Path { path: Lookup }, TooManyTags }
+    /// No tag was taken away.
+    RemoveTagError { Path { path: Lookup }, TagNotPresent }
     /// No archive was made.
     ZipError { Path { path: Lookup }, TooManyFiles }
     /// No small picture was made.

@@ -14,6 +14,7 @@ mod pressure;
 mod protocol;
 mod search;
 mod sessions;
+mod tags;
 mod texts;
 mod tree_hash;
 mod zip;
