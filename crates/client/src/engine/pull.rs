@@ -99,6 +99,8 @@ impl Engine {
         tracing::warn!(
             "this device's state is older than what it reported before: merging, deleting nothing"
         );
+        // What a commit in flight has made may be gone again: the listing knows.
+        self.settle_in_flight().await?;
         // Not where this device was: a listing has the attributes of now, and a server that is restored to a moment after that
         // position would lose the later ones without a trace.
         let head = self.head().await?;

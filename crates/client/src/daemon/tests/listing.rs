@@ -155,3 +155,32 @@ async fn a_restored_device_lists_what_is_there_now_and_not_what_was_at_its_curso
     daemon.run_once().await.unwrap();
     assert!(device.path("theirs").is_dir());
 }
+
+#[tokio::test]
+async fn what_a_commit_in_flight_had_made_and_is_gone_again_does_not_come_back() {
+    let device = Device::new();
+    device.write("mine", "x");
+    let remote = std::sync::Arc::new(FakeRemote::default());
+    let parts = DaemonParts {
+        remote: std::sync::Arc::clone(&remote) as _,
+        ..parts(&device, Vec::new())
+    };
+    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    remote.faults(|says| {
+        says.changes = [nothing_new(cursor(&device, 1, 1))].into();
+        says.loses_reply = true;
+    });
+    let cut = daemon.run_once().await;
+    assert!(matches!(cut, Err(DaemonError::Remote(_))), "{cut:?}");
+    assert_eq!(remote.commits().len(), 1);
+
+    // The device is restored to that moment; the file was deleted on the server meanwhile.
+    let head = cursor(&device, 1, 5);
+    remote.faults(|says| {
+        says.calls_restored = true;
+        says.changes = [ChangesReply::NotOnChain { head }, nothing_new(head)].into();
+        says.listing = [rest(Vec::new())].into();
+    });
+    daemon.run_once().await.unwrap();
+    assert_eq!(remote.commits().len(), 2, "the server has it no more: it is sent");
+}
