@@ -29,11 +29,8 @@ async fn its_chunks_travel_while_the_one_before_is_answered() {
     assert!(all_applied(&results, 24));
     let commits = bench.remote.commits();
     assert_eq!(commits.len(), 3);
-    assert_eq!(
-        Counted::get(&bench.remote.counted.commits_begun),
-        2,
-        "not the first"
-    );
+    let begun = Counted::get(&bench.remote.counted.commits_begun);
+    assert!((1..=2).contains(&begun), "never the first: {begun}");
     assert!(!in_flight(&bench).await);
 }
 
