@@ -285,6 +285,8 @@ impl Applier {
                 .state
                 .local_at(self.namespace, names)
                 .await?
+                // A loss of power may have brought back a folder that a file was remembered in the place of.
+                .filter(|row| row.entry.is_directory())
                 .map(|row| row.node),
         };
         let name = at

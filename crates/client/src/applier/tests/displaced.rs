@@ -49,6 +49,31 @@ async fn what_was_replaced_waits_ten_minutes_for_the_trash() {
 }
 
 #[tokio::test]
+async fn a_late_write_in_what_is_remembered_as_a_file_leaves_no_row_that_nothing_leads_to() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("d/a.txt", "old").await;
+    let mut open = OpenOptions::new()
+        .append(true)
+        .open(side.device.path("d/a.txt"))
+        .unwrap();
+    side.applier().remove(node).await.unwrap();
+    open.write_all(b" and more").unwrap();
+    // A file had taken the folder's place when the power failed, and the disk forgot that.
+    let mut row = side.device.row("d").await;
+    row.entry.substance = entry("d").holding("x").substance;
+    side.device.put_row(row).await;
+    let copy = format!("d/{COPY}");
+    assert_eq!(side.look_again_later().await, [copy.as_str()]);
+    side.device.scan().await;
+    side.device.scanner().recheck_unsure().await.unwrap();
+    let state = &side.device.state;
+    let unsure = state.unsure(side.device.namespace, 10).await.unwrap();
+    assert_eq!(unsure, [], "it would be looked for again and again");
+    assert_eq!(side.device.read(&copy), "old and more");
+    assert!(side.device.find(&copy).await.is_some());
+}
+
+#[tokio::test]
 async fn what_a_program_writes_to_the_old_file_is_found_in_a_copy() {
     let side = Side::new();
     let (node, mut open) = replaced(&side).await;
