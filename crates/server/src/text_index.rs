@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -54,6 +54,8 @@ pub(crate) struct TextIndex {
     folder: PathBuf,
     extractor: Arc<dyn TextExtractor>,
     open: moka::sync::Cache<NamespaceId, Arc<Opened>>,
+    /// One is opened or removed at a time: whoever sees another being made would take it for damaged.
+    opening: Mutex<()>,
     /// Namespaces that have moved on.
     pub(crate) dirty: DirtyNamespaces,
     /// One is filled at a time.
@@ -128,6 +130,7 @@ impl TextIndex {
             folder,
             extractor,
             open,
+            opening: Mutex::default(),
             dirty: DirtyNamespaces::default(),
             filling: tokio::sync::Mutex::default(),
         })
@@ -205,15 +208,21 @@ impl TextIndex {
         if let Some(opened) = self.open.get(&namespace) {
             return Ok(opened);
         }
+        let _alone = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = self.open.get(&namespace) {
+            return Ok(opened);
+        }
         let opened = Arc::new(Opened::open(&self.folder_of(namespace))?);
         self.open.insert(namespace, Arc::clone(&opened));
         Ok(opened)
     }
 
     fn discard(&self, namespace: NamespaceId) {
+        let _alone = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         self.open.invalidate(&namespace);
         match std::fs::remove_dir_all(self.folder_of(namespace)) {
             Ok(()) => self.dirty.add(namespace),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.dirty.add(namespace),
             Err(error) => tracing::warn!(namespace.id = %namespace, %error, "cannot remove a damaged index"),
         }
     }
