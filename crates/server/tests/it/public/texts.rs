@@ -294,6 +294,24 @@ async fn an_index_goes_on_after_a_restart_and_is_made_anew_where_it_is_lost() {
     assert!(!folder.path().join("0").exists() && !stranger.exists());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_search_while_an_index_is_made_spoils_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (world, _) = indexed(folder.path());
+    for number in 0..20 {
+        let device = world.device(&format!("user{number}@example.com")).await;
+        let app = App::of(&world, &device);
+        app.put("/a", b"a zebra").await;
+        let searches = (0..8).map(|_| app.rpc("files/search_v2", json!({ "query": "zebra" })));
+        let searches = futures::future::join_all(searches);
+        let (caught_up, _) = tokio::join!(world.server.catch_up_texts(), searches);
+        caught_up.unwrap();
+        // Without catching up once more, which would mend it.
+        let page = app.rpc("files/search_v2", json!({ "query": "zebra" })).await;
+        assert_eq!(page["matches"].as_array().unwrap().len(), 1, "{number}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_job_follows_commits() {
     let folder = tempfile::tempdir().unwrap();
