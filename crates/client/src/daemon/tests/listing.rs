@@ -1,5 +1,7 @@
 //! A listing of the server's tree that a lost connection cuts.
 
+use std::sync::Arc;
+
 use cairn_api::sync::{ChangesReply, NodesReply};
 use cairn_core::ids::{ChainHash, Incarnation, NodeId};
 use cairn_core::name::NodeName;
@@ -42,6 +44,17 @@ fn folder(name: &str) -> Node {
     }
 }
 
+/// A daemon and the server that it asks.
+async fn served(device: &Device) -> (Arc<FakeRemote>, Daemon) {
+    let remote = Arc::new(FakeRemote::default());
+    let parts = DaemonParts {
+        remote: Arc::clone(&remote) as _,
+        ..parts(device, Vec::new())
+    };
+    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    (remote, daemon)
+}
+
 /// The last page of a listing.
 fn rest(nodes: Vec<Node>) -> NodesReply {
     NodesReply {
@@ -54,12 +67,7 @@ fn rest(nodes: Vec<Node>) -> NodesReply {
 async fn a_listing_that_was_cut_is_gone_on_with_as_a_merge() {
     let device = Device::new();
     device.write("mine", "x");
-    let remote = std::sync::Arc::new(FakeRemote::default());
-    let parts = DaemonParts {
-        remote: std::sync::Arc::clone(&remote) as _,
-        ..parts(&device, Vec::new())
-    };
-    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    let (remote, daemon) = served(&device).await;
     remote.faults(|says| {
         says.changes = [cursor(&device, 1, 0), cursor(&device, 1, 1)]
             .map(nothing_new)
@@ -99,12 +107,7 @@ async fn a_listing_that_was_cut_is_gone_on_with_as_a_merge() {
 async fn a_listing_of_a_history_that_the_server_has_lost_is_begun_anew() {
     let device = Device::new();
     device.write("mine", "x");
-    let remote = std::sync::Arc::new(FakeRemote::default());
-    let parts = DaemonParts {
-        remote: std::sync::Arc::clone(&remote) as _,
-        ..parts(&device, Vec::new())
-    };
-    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    let (remote, daemon) = served(&device).await;
     let lost = cursor(&device, 1, 5);
     remote.faults(|says| {
         says.changes = [ChangesReply::NotOnChain { head: lost }].into();
@@ -136,12 +139,7 @@ async fn a_listing_of_a_history_that_the_server_has_lost_is_begun_anew() {
 #[tokio::test]
 async fn a_restored_device_lists_what_is_there_now_and_not_what_was_at_its_cursor() {
     let device = Device::new();
-    let remote = std::sync::Arc::new(FakeRemote::default());
-    let parts = DaemonParts {
-        remote: std::sync::Arc::clone(&remote) as _,
-        ..parts(&device, Vec::new())
-    };
-    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    let (remote, daemon) = served(&device).await;
     remote.faults(|says| says.changes = [nothing_new(cursor(&device, 1, 1))].into());
     daemon.run_once().await.unwrap();
 
@@ -160,12 +158,7 @@ async fn a_restored_device_lists_what_is_there_now_and_not_what_was_at_its_curso
 async fn what_a_commit_in_flight_had_made_and_is_gone_again_does_not_come_back() {
     let device = Device::new();
     device.write("mine", "x");
-    let remote = std::sync::Arc::new(FakeRemote::default());
-    let parts = DaemonParts {
-        remote: std::sync::Arc::clone(&remote) as _,
-        ..parts(&device, Vec::new())
-    };
-    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    let (remote, daemon) = served(&device).await;
     remote.faults(|says| {
         says.changes = [nothing_new(cursor(&device, 1, 1))].into();
         says.loses_reply = true;
