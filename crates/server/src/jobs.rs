@@ -8,6 +8,7 @@ pub(crate) mod texts;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use cairn_core::ids::NamespaceId;
 use tokio::time::Instant;
@@ -64,6 +65,21 @@ async fn when_quiet(state: &State, dirty: &DirtyNamespaces) -> BTreeSet<Namespac
         }
     }
     namespaces
+}
+
+/// Time between full rounds of the jobs that follow commits. A full round finds what an earlier process left, and what failed.
+const FULL_ROUND_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
+
+/// As [`when_quiet`], until the next full round is due: it finds also what was taken and not returned.
+async fn before_next_round(
+    state: &State,
+    dirty: &DirtyNamespaces,
+    last_round: Instant,
+) -> Option<BTreeSet<NamespaceId>> {
+    let next_round = last_round + FULL_ROUND_INTERVAL;
+    tokio::time::timeout_at(next_round, when_quiet(state, dirty))
+        .await
+        .ok()
 }
 
 /// Starts the jobs, once in a server's life. They end when the server drains.

@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cairn_codec::{EncodedChunk, decode_chunk};
 use cairn_core::content_hash::ContentHasher;
@@ -13,6 +12,7 @@ use cairn_core::ids::{ContentHash, NamespaceId, NodeId};
 use cairn_core::manifest::ChunkEntry;
 use cairn_core::node::{Content, FileContent};
 use cairn_core::rev::Seq;
+use tokio::time::Instant;
 
 use crate::error::ServiceError;
 use crate::service::contents::{ChunkWalk, damaged};
@@ -24,8 +24,6 @@ const CONTENTS_PAGE: usize = 256;
 const BATCH_CHUNKS: usize = 16;
 /// Namespaces in one page of a full round.
 const NAMESPACES_PAGE: usize = 500;
-/// Time between full rounds. Commits are followed at once; a full round finds what an earlier process left.
-const FULL_ROUND_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 
 /// Follows commits, with a full round at the start and now and then.
 pub(super) async fn run(state: Arc<State>) {
@@ -33,17 +31,10 @@ pub(super) async fn run(state: Arc<State>) {
         if let Err(error) = full_round(&state).await {
             tracing::warn!(%error, "cannot list what is unverified; the next round tries again");
         }
-        let next_round = tokio::time::sleep(FULL_ROUND_INTERVAL);
-        tokio::pin!(next_round);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut next_round => break,
-                namespaces = super::when_quiet(&state, &state.dirty) => {
-                    for namespace in namespaces {
-                        check(&state, namespace).await;
-                    }
-                }
+        let round = Instant::now();
+        while let Some(namespaces) = super::before_next_round(&state, &state.dirty, round).await {
+            for namespace in namespaces {
+                check(&state, namespace).await;
             }
         }
     }

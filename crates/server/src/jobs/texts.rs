@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cairn_core::ids::NamespaceId;
+use tokio::time::Instant;
 
 use crate::error::ServiceError;
 use crate::state::State;
@@ -12,8 +12,6 @@ use crate::text_index::TextIndex;
 
 /// Namespaces in one page of a full round.
 const NAMESPACES_PAGE: usize = 500;
-/// Time between full rounds. Commits are followed at once; a full round finds what an earlier process left, and what failed.
-const FULL_ROUND_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 
 /// Follows commits, with a full round at the start and now and then. Ends at once where nothing is indexed.
 pub(super) async fn run(state: Arc<State>) {
@@ -24,17 +22,10 @@ pub(super) async fn run(state: Arc<State>) {
         if let Err(error) = full_round(&state, index).await {
             tracing::warn!(%error, "cannot list what is to be indexed; the next round tries again");
         }
-        let next_round = tokio::time::sleep(FULL_ROUND_INTERVAL);
-        tokio::pin!(next_round);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut next_round => break,
-                namespaces = super::when_quiet(&state, &index.dirty) => {
-                    for namespace in namespaces {
-                        fill(&state, index, namespace).await;
-                    }
-                }
+        let round = Instant::now();
+        while let Some(namespaces) = super::before_next_round(&state, &index.dirty, round).await {
+            for namespace in namespaces {
+                fill(&state, index, namespace).await;
             }
         }
     }
