@@ -8,6 +8,7 @@ mod commit;
 mod deltas;
 mod hot;
 mod large;
+mod pace;
 mod queue;
 mod sending;
 mod small;
@@ -29,6 +30,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use self::deltas::Little;
 pub use self::hot::HotSignatures;
+pub use self::pace::Pace;
 use self::queue::{Queued, SMALL_PIECE_BYTES, is_small_next, take_run};
 pub use self::sending::Sending;
 use self::walk::WalkError;
@@ -202,6 +204,8 @@ pub struct Uploader {
     pub progress: Arc<Progress>,
     /// What deltas were or may soon be made against.
     pub hot: HotSignatures,
+    /// How large commits of small files are.
+    pub pace: Pace,
 }
 
 /// Pieces that are ready to be committed together, and those that turned out not to be.

@@ -22,7 +22,7 @@ use crate::remote::Remote;
 use crate::scanner::Scanner;
 use crate::state::{ClientState, StateResult};
 use crate::status::{Activity, Status, Transfer, Watching};
-use crate::uploader::{HotSignatures, Uploader};
+use crate::uploader::{HotSignatures, Pace, Uploader};
 
 /// The setting that holds the marker of the synced root.
 const MARKER_SETTING: &str = "root-marker";
@@ -161,6 +161,7 @@ fn build_engine(parts: DaemonParts, runtime: &Runtime) -> Engine {
         namespace: parts.namespace,
         progress: Arc::clone(&parts.progress),
         hot: HotSignatures::default(),
+        pace: Pace::default(),
     };
     let downloader = Downloader {
         remote: Arc::clone(&parts.remote),

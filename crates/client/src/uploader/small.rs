@@ -47,10 +47,11 @@ impl Uploader {
         ops_bytes: usize,
     ) -> Result<(Batch, Vec<Queued>), UploadError> {
         let had = Arc::new(self.ask_for_small(&run).await?);
+        let most = BODY_BYTES.saturating_sub(BODY_SPARE_BYTES + ops_bytes);
         let mut filling = Filling {
             batch: Batch::default(),
             in_body: HashSet::new(),
-            room: BODY_BYTES.saturating_sub(BODY_SPARE_BYTES + ops_bytes),
+            room: self.pace.next(self.runtime.clock.now()).min(most),
             is_full: false,
             left: Vec::new(),
         };

@@ -37,6 +37,7 @@ fn bench() -> Bench {
         namespace: NamespaceId::new(77).unwrap(),
         progress: Progress::new(),
         hot: HotSignatures::default(),
+        pace: Pace::default(),
     };
     Bench {
         folder,
@@ -152,6 +153,11 @@ async fn bodies_stay_within_their_bound_whatever_the_files_are() {
     let commits = bench.remote.commits();
     assert_eq!(commits.iter().map(|commit| commit.groups).sum::<usize>(), 60);
     assert!(commits.len() <= 7, "{} commits for 42 MB", commits.len());
+    let groups = commits[0].groups;
+    assert!(
+        groups <= 3,
+        "others wait for {groups} files before they see the first"
+    );
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// So many small files that they take three commits.
 fn three_commits(bench: &Bench) -> Vec<Piece> {
-    let files = (0..24).map(|index| bench.new_file(&format!("f{index}"), &noise(index, 900_000)));
+    let files = (0..14).map(|index| bench.new_file(&format!("f{index}"), &noise(index, 900_000)));
     files.collect()
 }
 
@@ -26,7 +26,7 @@ async fn its_chunks_travel_while_the_one_before_is_answered() {
     let pieces = three_commits(&bench);
     bench.remote.faults(|faults| faults.awaits_another = true);
     let results = timeout(DEADLINE, bench.send(pieces)).await.unwrap().unwrap();
-    assert!(all_applied(&results, 24));
+    assert!(all_applied(&results, 14));
     let commits = bench.remote.commits();
     assert_eq!(commits.len(), 3);
     let begun = Counted::get(&bench.remote.counted.commits_begun);
@@ -63,7 +63,7 @@ async fn what_is_turned_down_for_good_before_it_asks_holds_back_nothing_else() {
     let is_rejected = |(_, outcome): &(usize, PieceOutcome)| matches!(outcome, PieceOutcome::Rejected(_));
     assert!(results[1].outcomes.iter().all(is_rejected));
     assert!(all_applied(&results[2..], results[2].outcomes.len()));
-    assert_eq!(outcomes(&results).len(), 24);
+    assert_eq!(outcomes(&results).len(), 14);
 }
 
 #[tokio::test]
