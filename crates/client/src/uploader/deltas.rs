@@ -116,7 +116,7 @@ impl Against {
             .filter(|chunk| !chunk.is_page)
             .map(|chunk| cairn_core::manifest::ChunkEntry {
                 hash: chunk.hash,
-                len: u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX),
+                len: u32::try_from(chunk.len).unwrap_or(u32::MAX),
             })
             .collect();
         let mut bases = self.base.align(next, &entries).into_iter();

@@ -38,6 +38,19 @@ enum Wanted {
     Nothing,
 }
 
+impl Wanted {
+    /// Whether a chunk is to be looked at further.
+    fn includes(&self, hash: &ChunkHash) -> bool {
+        match self {
+            Self::Ask => true,
+            Self::AllBut(had) => !had.contains(hash),
+            Self::Only(missing) => missing.contains(hash),
+            Self::Against(against) => !against.contains(hash),
+            Self::Nothing => false,
+        }
+    }
+}
+
 /// A file that waits, with the place of its piece in the run.
 struct Waiting {
     member: usize,
@@ -258,14 +271,9 @@ fn read(
     walk: Option<FileWalk>,
     known: Option<Known>,
 ) -> ReadStep {
-    let is_had = |hash| match &waiting.wanted {
-        Wanted::AllBut(had) => had.contains(hash),
-        Wanted::Against(against) => against.contains(hash),
-        Wanted::Nothing => true,
-        Wanted::Ask | Wanted::Only(_) => false,
-    };
+    let wanted = |hash: &ChunkHash| waiting.wanted.includes(hash);
     let is_known = matches!(waiting.wanted, Wanted::Nothing) || is_inline(&waiting.file);
-    if walk.is_none() && is_known && chunks_of(&waiting.file).iter().all(|entry| is_had(&entry.hash)) {
+    if walk.is_none() && is_known && !chunks_of(&waiting.file).iter().any(|entry| wanted(&entry.hash)) {
         let window = check_unchanged(fs.as_ref(), &waiting.file).map(|()| None);
         return ReadStep {
             waiting,
@@ -279,7 +287,7 @@ fn read(
     };
     match opened {
         Ok(mut walk) => {
-            let window = walk.next_window();
+            let window = walk.next_window(&wanted);
             ReadStep {
                 waiting,
                 walk: Some(walk),
@@ -312,17 +320,8 @@ fn fresh(
         .into_iter()
         .zip(bases)
         .map(|(plain, base)| NewChunk { plain, base });
-    let (fresh, known): (Vec<_>, Vec<_>) = chunks.partition(|chunk| {
-        let hash = chunk.plain.hash;
-        let is_wanted = match &waiting.wanted {
-            Wanted::Ask => true,
-            Wanted::AllBut(had) => !had.contains(&hash),
-            Wanted::Only(missing) => missing.contains(&hash),
-            Wanted::Against(against) => !against.contains(&hash),
-            Wanted::Nothing => false,
-        };
-        is_wanted && recent.insert(hash)
-    });
+    let (fresh, known): (Vec<_>, Vec<_>) = chunks
+        .partition(|chunk| waiting.wanted.includes(&chunk.plain.hash) && recent.insert(chunk.plain.hash));
     let known_bytes = known.iter().map(|chunk| content_len(&chunk.plain)).sum();
     uploader.progress.up.bytes(known_bytes);
     fresh
@@ -330,9 +329,5 @@ fn fresh(
 
 /// Bytes of the file in a chunk: none in a page.
 fn content_len(chunk: &PlainChunk) -> u64 {
-    if chunk.is_page {
-        0
-    } else {
-        chunk.bytes.len() as u64
-    }
+    if chunk.is_page { 0 } else { chunk.len as u64 }
 }

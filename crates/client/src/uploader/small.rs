@@ -204,7 +204,7 @@ fn read_file(
         return check_unchanged(fs.as_ref(), file);
     }
     let mut walk = FileWalk::open(fs, file, None)?;
-    while let Some(window) = walk.next_window()? {
+    while let Some(window) = walk.next_window(&|_| true)? {
         for chunk in window {
             give(chunk.hash, chunk.is_page, chunk.bytes);
         }

@@ -16,6 +16,8 @@ use crate::known::{Known, read_chunk};
 /// Bytes of chunks after which a window is full. The last read, the chunk that it completes and the pages of a
 /// manifest may still join: together they fit a body, whatever compression saves.
 pub(super) const WINDOW_BYTES: usize = BODY_BYTES - 4 * CHUNK_MAX_BYTES;
+/// Chunks of a window, those included that are not read.
+const WINDOW_CHUNKS: usize = 4_096;
 /// Bytes of one read: as large as the largest chunk.
 const READ_BYTES: usize = CHUNK_MAX_BYTES;
 
@@ -24,6 +26,9 @@ const READ_BYTES: usize = CHUNK_MAX_BYTES;
 pub(super) struct PlainChunk {
     pub(super) hash: ChunkHash,
     pub(super) is_page: bool,
+    /// Its length, also where the bytes were not read.
+    pub(super) len: usize,
+    /// Empty where the server has them.
     pub(super) bytes: Bytes,
 }
 
@@ -116,10 +121,14 @@ impl FileWalk {
 
     /// The next window of chunks; `None` when the file was read to its end and is what it was said to be.
     ///
-    /// Pages of a long manifest come behind the chunks that they list.
-    pub(super) fn next_window(&mut self) -> Result<Option<Vec<PlainChunk>>, WalkError> {
+    /// Where it is known how the file was cut, chunks that are not `wanted` are not read: they are what they were when it was
+    /// looked at, or it is looked at again. Pages of a long manifest come behind the chunks that they list.
+    pub(super) fn next_window(
+        &mut self,
+        wanted: &dyn Fn(&ChunkHash) -> bool,
+    ) -> Result<Option<Vec<PlainChunk>>, WalkError> {
         match std::mem::replace(&mut self.cuts, Cuts::Over) {
-            Cuts::Known { chunks, pages } => self.known_window(chunks, pages).map(Some),
+            Cuts::Known { chunks, pages } => self.known_window(chunks, pages, wanted).map(Some),
             Cuts::Sought { hasher, buffer } => self.sought_window(hasher, buffer).map(Some),
             Cuts::Over => Ok(None),
         }
@@ -129,17 +138,22 @@ impl FileWalk {
         &mut self,
         mut chunks: vec::IntoIter<ChunkEntry>,
         mut pages: vec::IntoIter<EncodedPage>,
+        wanted: &dyn Fn(&ChunkHash) -> bool,
     ) -> Result<Vec<PlainChunk>, WalkError> {
         let mut window = Vec::new();
         let mut bytes = 0;
-        while bytes < WINDOW_BYTES {
+        while bytes < WINDOW_BYTES && window.len() < WINDOW_CHUNKS {
             if let Some(entry) = chunks.next() {
-                let chunk = read_chunk(&mut *self.open, self.offset, &entry)?.ok_or(WalkError::Changed)?;
+                let chunk = match wanted(&entry.hash) {
+                    true => read_chunk(&mut *self.open, self.offset, &entry)?.ok_or(WalkError::Changed)?,
+                    false => Bytes::new(),
+                };
                 self.offset += u64::from(entry.len);
                 bytes += chunk.len();
                 window.push(PlainChunk {
                     hash: entry.hash,
                     is_page: false,
+                    len: entry.len as usize,
                     bytes: chunk,
                 });
             } else if let Some(next) = pages.next() {
@@ -213,6 +227,7 @@ fn chunk(hash: ChunkHash, plaintext: &[u8]) -> PlainChunk {
     PlainChunk {
         hash,
         is_page: false,
+        len: plaintext.len(),
         bytes: Bytes::copy_from_slice(plaintext),
     }
 }
@@ -221,6 +236,7 @@ fn page(page: EncodedPage) -> PlainChunk {
     PlainChunk {
         hash: page.hash,
         is_page: true,
+        len: page.bytes.len(),
         bytes: Bytes::from(page.bytes),
     }
 }

@@ -8,6 +8,8 @@ use super::{Bench, all_applied, bench, content_of, outcomes};
 use crate::remote::fake::{Counted, noise};
 use crate::state::memory::MemoryState;
 use crate::state::{StateBatch, TreeChange};
+use crate::uploader::small::chunks_of;
+use crate::uploader::walk::FileWalk;
 use crate::uploader::{CommitResult, Op, Piece, PieceOutcome, Uploader};
 use std::sync::Arc;
 
@@ -182,6 +184,29 @@ async fn another_file_in_the_place_of_one_is_soon_sent_as_it_is() {
     assert_eq!(Counted::get(&bench.remote.counted.deltas_put), 0);
     let signatures = Counted::get(&bench.remote.counted.signatures);
     assert!(signatures < 280, "{signatures} signatures");
+}
+
+#[test]
+fn of_an_edit_only_what_is_new_is_read() {
+    let bench = bench();
+    let file = bench.new_file("file", &noise(70, 1 << 20)).files.remove(0);
+    let chunks = chunks_of(&file).to_vec();
+    let new = chunks[1].hash;
+    let mut walk = FileWalk::open(&bench.uploader.fs, &file, None).unwrap();
+    let window = walk.next_window(&|hash| *hash == new).unwrap().unwrap();
+    assert!(
+        walk.next_window(&|_| true).unwrap().is_none(),
+        "one window is all"
+    );
+    let read: Vec<_> = window
+        .iter()
+        .map(|chunk| (chunk.len as u32, chunk.bytes.len()))
+        .collect();
+    let expected = chunks.iter().map(|chunk| match chunk.hash == new {
+        true => (chunk.len, chunk.len as usize),
+        false => (chunk.len, 0),
+    });
+    assert_eq!(read, expected.collect::<Vec<_>>());
 }
 
 #[tokio::test]
