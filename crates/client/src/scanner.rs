@@ -11,6 +11,7 @@ mod matching;
 mod pass;
 mod report;
 pub(crate) mod reread;
+mod twins;
 
 #[cfg(test)]
 pub(crate) mod tests;

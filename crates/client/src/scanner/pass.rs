@@ -47,6 +47,8 @@ struct Job {
     place: Place,
     disk_name: Option<String>,
     previous: Option<LocalRow>,
+    /// Whether its folder was listed in this pass, with this name in it.
+    is_listed: bool,
 }
 
 /// What one pass has seen. Bounded: rows wait in a batch, nodes that may be gone are kept by id only.
@@ -270,6 +272,7 @@ impl<'scanner> Pass<'scanner> {
                 place,
                 disk_name,
                 previous: Some(row),
+                is_listed: true,
             },
         )
         .await
@@ -324,6 +327,7 @@ impl<'scanner> Pass<'scanner> {
             place,
             disk_name,
             previous: Some(row),
+            is_listed: true,
         };
         match &job.previous {
             Some(row) if item.kind == NodeKind::File && is_same_state && !row.is_unsure => {
@@ -366,6 +370,7 @@ impl<'scanner> Pass<'scanner> {
                 place,
                 disk_name: None,
                 previous: None,
+                is_listed: true,
             },
         )
         .await
@@ -441,6 +446,7 @@ impl<'scanner> Pass<'scanner> {
             place: row.entry.place.clone(),
             disk_name: row.disk_name.clone(),
             previous: Some(row),
+            is_listed: false,
         };
         self.read(job, size).await
     }

@@ -1,6 +1,6 @@
 //! Names in another case, another normal form, of another kind.
 
-use crate::support::{passes, paths};
+use crate::support::{holds, passes, paths};
 
 /// Disks that are unlike each other in what a name is.
 const DISKS: [&str; 4] = [
@@ -127,5 +127,23 @@ fn a_file_that_comes_to_a_decomposed_name_of_one_that_was_just_renamed_is_itself
         3 +0 d2 new #26 "Été" 356
         6 +115 ! state-forget 1
         7 +67 d1 case-rename #8"#,
+    );
+}
+
+/// An inode that was free is that of the newcomer, in the same tick of the clock: found at the old name it seems to be the old file.
+#[test]
+fn a_deleted_file_is_no_newcomer_of_another_case() {
+    holds(
+        r#"
+        seed 100077334
+        device fold reuse unordered step=2000000000
+        device no-exec unordered step=2000000000
+        0 calls=0,27 d0 new "" "d1" 575
+        1 calls=0,5 d1 make-folder "" "f"
+        2 +0 d0 new "" "c" 1990
+        4 +0 d1 new "" "C" 896
+        5 calls=1,23 d0 new "" "a" 1105
+        8 calls=1,46 d0 remove "c"
+        "#,
     );
 }

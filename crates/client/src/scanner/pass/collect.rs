@@ -81,6 +81,14 @@ impl Pass<'_> {
                     size: content.size,
                 };
                 let row = self.with_state(&job, substance, &metadata, is_unsure);
+                if let Some(old) = &job.previous
+                    && !job.is_listed
+                    && old.entry.substance != row.entry.substance
+                    && self.scanner.is_twin(old, &metadata.fingerprint).await?
+                {
+                    self.report.note_busy(job.path);
+                    return Ok(());
+                }
                 if job
                     .previous
                     .as_ref()

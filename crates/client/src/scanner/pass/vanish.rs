@@ -60,15 +60,18 @@ async fn is_gone(scanner: &Scanner, node: NodeId, is_supplanted: bool) -> Result
         return Ok(true);
     };
     let path = DiskPath::from_names(names);
-    Ok(match scanner.on_disk(move |fs| fs.metadata(&path)).await {
-        Ok(None) => true,
+    match scanner.on_disk(move |fs| fs.metadata(&path)).await {
+        Ok(None) => Ok(true),
         // Inodes are used again, and where times have coarse steps a birth time is no other: the kind is asked as well.
-        Ok(Some(found)) => {
-            found.kind != FileKind::Node(row.entry.substance.kind())
-                || !found.fingerprint.is_same_file(&row.fingerprint)
+        Ok(Some(found))
+            if found.kind == FileKind::Node(row.entry.substance.kind())
+                && found.fingerprint.is_same_file(&row.fingerprint) =>
+        {
+            scanner.is_twin(&row, &found.fingerprint).await
         }
-        Err(_) => is_supplanted,
-    })
+        Ok(Some(_)) => Ok(true),
+        Err(_) => Ok(is_supplanted),
+    }
 }
 
 /// How many nodes are gone, when that is most of them.

@@ -1,0 +1,44 @@
+//! Names that a disk takes for one: what was put down under the one is found under the other as well, and listed under its own.
+
+use cairn_core::name::NodeName;
+
+use super::matching::is_one_name;
+use super::{ScanError, Scanner};
+use crate::fs::{DirectoryEntry, DiskPath, Fingerprint};
+use crate::state::LocalRow;
+
+impl Scanner {
+    /// Whether the thing that is found at a node's place is another node, whose name is the same to the disk. An inode that is used
+    /// again within a tick of the clock is no evidence then; the folder's listing is.
+    ///
+    /// # Errors
+    /// As the state says.
+    pub(super) async fn is_twin(&self, row: &LocalRow, found: &Fingerprint) -> Result<bool, ScanError> {
+        let others = self.state.local_by_inode(self.namespace, found.inode).await?;
+        let is_like = |other: &LocalRow| {
+            other.node != row.node
+                && other.entry.place.parent == row.entry.place.parent
+                && other.fingerprint.is_same_file(found)
+                && are_alike(other.name_on_disk(), row.name_on_disk())
+        };
+        if !others.iter().any(is_like) {
+            return Ok(false);
+        }
+        let names = self.state.disk_path(self.namespace, row.node).await?;
+        let Some(folder) = names.and_then(|names| DiskPath::from_names(names).parent()) else {
+            return Ok(false);
+        };
+        let listed = self.on_disk(move |fs| fs.list(&folder)).await;
+        let has_name = |entry: &DirectoryEntry| match entry {
+            DirectoryEntry::Named { name, .. } => is_one_name(name, row.name_on_disk()),
+            DirectoryEntry::Unreadable { .. } => true,
+        };
+        Ok(listed.is_ok_and(|entries| !entries.iter().any(has_name)))
+    }
+}
+
+/// Whether some disk may take two names for one.
+fn are_alike(a: &str, b: &str) -> bool {
+    let key = |name: &str| NodeName::new(name).map(|name| name.key());
+    matches!((key(a), key(b)), (Ok(a), Ok(b)) if a == b)
+}
