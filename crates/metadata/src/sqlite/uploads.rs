@@ -223,21 +223,21 @@ pub(super) async fn forget_expired(
     account: AccountId,
     now: Timestamp,
 ) -> Result<usize> {
-    let statement =
-        query("SELECT upload_id, expires_at FROM upload WHERE account_id = $1").bind(account.get());
-    let mut alive = 0;
+    let statement = query("SELECT upload_id FROM upload WHERE account_id = $1 AND expires_at < $2")
+        .bind(account.get())
+        .bind(now.as_millis());
     for row in session.all(statement).await? {
-        let mut columns = Columns::of(&row);
-        let id = columns.bytes()?;
+        let id = Columns::of(&row).bytes()?;
         let id = id
             .try_into()
             .map(UploadId)
             .map_err(|_| corrupt("an upload's id has the wrong length"))?;
-        if columns.timestamp()? < now {
-            forget(session, account, id).await?;
-        } else {
-            alive += 1;
-        }
+        forget(session, account, id).await?;
     }
-    Ok(alive)
+    let statement = query("SELECT COUNT(*) FROM upload WHERE account_id = $1").bind(account.get());
+    let alive = match session.optional(statement).await? {
+        Some(row) => Columns::of(&row).i64()?,
+        None => 0,
+    };
+    Ok(usize::try_from(alive).unwrap_or(usize::MAX))
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod answers;
 mod batches;
+mod ends;
 mod history;
 mod list;
 mod poll;
@@ -15,15 +16,14 @@ mod write;
 mod zip;
 
 pub(super) use batches::{check, copy_all, create_folders, delete as delete_all, move_all};
+pub(super) use ends::{finish_batch, finish_batch_v1};
 pub(super) use history::{list_revisions, restore};
 pub(super) use list::{latest_cursor, list_folder, list_folder_continue};
 pub(super) use poll::longpoll;
 pub(super) use read::{RESULT, body_of, download, file, get_metadata, respond_with, send, temporary_link};
 pub(super) use references::{get_reference, save_reference};
 pub(super) use search::{search, search_continue};
-pub(super) use sessions::{
-    Cursor, append, append_batch, closed, finish, finish_batch, finish_batch_v1, start, start_batch,
-};
+pub(super) use sessions::{Cursor, append, append_batch, closed, finish, start, start_batch};
 pub(super) use thumbnails::{batch as thumbnail_batch, get_thumbnail, get_thumbnail_v2};
 pub(super) use write::{
     CommitInfo, copy_to, create_folder, delete, mode, modified, move_to, upload, write_mode,

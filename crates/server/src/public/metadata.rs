@@ -112,7 +112,8 @@ pub(crate) async fn tagged_files(call: &Call, located: &[Located]) -> ApiResult<
     all.into_iter().map(tagged).collect()
 }
 
-fn file_of(metadata: Metadata) -> ApiResult<FileMetadata> {
+/// What is known of a file, without its tag.
+pub(crate) fn file_of(metadata: Metadata) -> ApiResult<FileMetadata> {
     match metadata {
         Metadata::File(file) => Ok(file),
         _ => Err(lookup("path", FileError::NotFile)),

@@ -37,7 +37,7 @@ pub(crate) use changes::{News, PAGE, Scope, Step};
 pub(crate) use delta::{
     BLOCK_MAX_BYTES, BLOCK_MIN_BYTES, DeltaError, Patch, signature, signature_len, usual_block,
 };
-pub(crate) use each::Each;
+pub(crate) use each::{Each, MOST_CHUNKS, Single};
 pub(crate) use find::{Located, Spot, Target};
 pub(crate) use ingest::{Ingest, Ingested};
 pub(crate) use list::{Listing, Walk};

@@ -7,6 +7,7 @@ mod batches;
 mod changes;
 mod delta;
 mod document;
+mod ends;
 mod files;
 mod links;
 mod past;

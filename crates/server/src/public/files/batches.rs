@@ -9,7 +9,7 @@ use super::super::stone::{nested, tag};
 use super::super::{metadata, path};
 use super::answers::{BatchError, Deleted, Entry, FolderMade, Launch, Moved, Relocated, Wrapped};
 use super::write::{self, CreateFolder, Delete, Relocate};
-use crate::service::files::{Each, FileError, Located, Operation, Side};
+use crate::service::files::{Each, FileError, Located, Operation, Side, Single};
 
 /// Entries of one batch.
 const MOST_ENTRIES: usize = 1_000;
@@ -17,46 +17,62 @@ const MOST_ENTRIES: usize = 1_000;
 const MOST_FOLDERS: usize = 10_000;
 
 /// One entry of a batch.
-trait BatchEntry {
-    /// What is to be done.
-    fn operation(&self, call: &Call) -> ApiResult<Operation>;
-    /// Whether another name is taken where one cannot be had.
-    fn may_rename(&self) -> bool;
-    /// Does it by itself.
-    async fn alone(&self, call: &Call) -> ApiResult<Located>;
+pub(super) trait BatchEntry {
+    /// Does it by itself. `operation` is what it was taken for.
+    async fn alone(&self, call: &Call, operation: &Operation) -> ApiResult<Located>;
     /// Why it was not done.
     fn refusal(&self, side: Side, error: FileError) -> ApiError;
 }
 
+/// Entries of a batch with what is to be done for each, or why it cannot be.
+fn each<E>(
+    entries: impl IntoIterator<Item = E>,
+    may_rename: bool,
+    operation: impl Fn(&E) -> ApiResult<Operation>,
+) -> Vec<ApiResult<(E, Single)>> {
+    let one = |entry: E| {
+        let operation = operation(&entry)?;
+        let single = Single {
+            operation,
+            may_rename,
+        };
+        Ok((entry, single))
+    };
+    entries.into_iter().map(one).collect()
+}
+
 /// Does the entries of a batch, in their order and as many at once as go together.
-async fn run<E: BatchEntry>(call: &Call, entries: &[E]) -> ApiResult<Vec<ApiResult<metadata::Metadata>>> {
-    let mut results: Vec<Option<ApiResult<Located>>> = entries.iter().map(|_| None).collect();
-    let (mut indexes, mut operations) = (Vec::new(), Vec::new());
-    for (index, entry) in entries.iter().enumerate() {
-        match entry.operation(call) {
-            Ok(operation) => {
-                indexes.push(index);
+pub(super) async fn run<E: BatchEntry>(
+    call: &Call,
+    entries: Vec<ApiResult<(E, Single)>>,
+) -> ApiResult<Vec<ApiResult<metadata::Metadata>>> {
+    let mut results: Vec<Option<ApiResult<Located>>> = Vec::with_capacity(entries.len());
+    let (mut wanted, mut operations) = (Vec::new(), Vec::new());
+    for (index, entry) in entries.into_iter().enumerate() {
+        match entry {
+            Ok((entry, operation)) => {
+                results.push(None);
+                wanted.push((index, entry));
                 operations.push(operation);
             }
-            Err(error) => results[index] = Some(Err(error)),
+            Err(error) => results.push(Some(Err(error))),
         }
     }
     let files = call.files();
-    let may_rename = entries.first().is_some_and(BatchEntry::may_rename);
     let mut next = 0;
     while next < operations.len() {
-        let mut done = files.apply_each(&operations[next..], may_rename).await?;
+        let mut done = files.apply_each(&operations[next..]).await?;
         if done.is_empty() {
             done.push(Each::Alone);
         }
         for each in done {
-            let index = indexes[next];
-            let entry = &entries[index];
+            let (index, entry) = &wanted[next];
+            let operation = &operations[next].operation;
             next += 1;
-            results[index] = Some(match each {
+            results[*index] = Some(match each {
                 Each::Done(located) => Ok(located),
                 Each::Failed(side, error) => Err(entry.refusal(side, error)),
-                Each::Alone => entry.alone(call).await,
+                Each::Alone => entry.alone(call, operation).await,
             });
         }
     }
@@ -88,15 +104,7 @@ pub(in super::super) struct CreateFolders {
 }
 
 impl BatchEntry for CreateFolder {
-    fn operation(&self, call: &Call) -> ApiResult<Operation> {
-        write::folder_target(call, self).map(Operation::MakeFolder)
-    }
-
-    fn may_rename(&self) -> bool {
-        self.autorename
-    }
-
-    async fn alone(&self, call: &Call) -> ApiResult<Located> {
+    async fn alone(&self, call: &Call, _: &Operation) -> ApiResult<Located> {
         write::make_folder(call, self).await
     }
 
@@ -116,8 +124,11 @@ pub(in super::super) async fn create_folders(
     }
     let autorename = argument.autorename;
     let folders = argument.paths.into_iter();
-    let folders: Vec<_> = folders.map(|path| CreateFolder { path, autorename }).collect();
-    let entries = run(&call, &folders).await?.into_iter().map(wrapped);
+    let folders = folders.map(|path| CreateFolder { path, autorename });
+    let folders = each(folders, autorename, |folder| {
+        write::folder_target(&call, folder).map(Operation::MakeFolder)
+    });
+    let entries = run(&call, folders).await?.into_iter().map(wrapped);
     let entries = entries.collect::<ApiResult<_>>()?;
     Ok(Launch::Complete { entries })
 }
@@ -129,16 +140,7 @@ pub(in super::super) struct Deletes {
 }
 
 impl BatchEntry for Delete {
-    fn operation(&self, call: &Call) -> ApiResult<Operation> {
-        let (target, rev) = write::delete_target(call, self)?;
-        Ok(Operation::Delete { target, rev })
-    }
-
-    fn may_rename(&self) -> bool {
-        false
-    }
-
-    async fn alone(&self, call: &Call) -> ApiResult<Located> {
+    async fn alone(&self, call: &Call, _: &Operation) -> ApiResult<Located> {
         write::remove(call, self).await
     }
 
@@ -150,7 +152,11 @@ impl BatchEntry for Delete {
 /// `files/delete_batch`
 pub(in super::super) async fn delete(call: Call, argument: Deletes) -> ApiResult<Launch<Deleted>> {
     check_len(argument.entries.len())?;
-    let entries = run(&call, &argument.entries).await?.into_iter().map(wrapped);
+    let wanted = each(argument.entries, false, |entry| {
+        let (target, rev) = write::delete_target(&call, entry)?;
+        Ok(Operation::Delete { target, rev })
+    });
+    let entries = run(&call, wanted).await?.into_iter().map(wrapped);
     let entries = entries.collect::<ApiResult<_>>()?;
     Ok(Launch::Complete { entries })
 }
@@ -182,15 +188,7 @@ struct MoveEntry(Relocate);
 struct CopyEntry(Relocate);
 
 impl BatchEntry for MoveEntry {
-    fn operation(&self, call: &Call) -> ApiResult<Operation> {
-        self.0.guarded(call).map(Operation::Move)
-    }
-
-    fn may_rename(&self) -> bool {
-        self.0.autorename
-    }
-
-    async fn alone(&self, call: &Call) -> ApiResult<Located> {
+    async fn alone(&self, call: &Call, _: &Operation) -> ApiResult<Located> {
         write::relocate_by_move(call, &self.0).await
     }
 
@@ -200,15 +198,7 @@ impl BatchEntry for MoveEntry {
 }
 
 impl BatchEntry for CopyEntry {
-    fn operation(&self, call: &Call) -> ApiResult<Operation> {
-        self.0.guarded(call).map(Operation::Copy)
-    }
-
-    fn may_rename(&self) -> bool {
-        self.0.autorename
-    }
-
-    async fn alone(&self, call: &Call) -> ApiResult<Located> {
+    async fn alone(&self, call: &Call, _: &Operation) -> ApiResult<Located> {
         write::relocate_by_copy(call, &self.0).await
     }
 
@@ -219,18 +209,25 @@ impl BatchEntry for CopyEntry {
 
 /// `files/move_batch_v2`
 pub(in super::super) async fn move_all(call: Call, argument: Relocations) -> ApiResult<Launch<Moved>> {
-    relocate(&call, argument, MoveEntry).await
+    relocate(&call, argument, MoveEntry, |entry| {
+        entry.0.guarded(&call).map(Operation::Move)
+    })
+    .await
 }
 
 /// `files/copy_batch_v2`
 pub(in super::super) async fn copy_all(call: Call, argument: Relocations) -> ApiResult<Launch<Moved>> {
-    relocate(&call, argument, CopyEntry).await
+    relocate(&call, argument, CopyEntry, |entry| {
+        entry.0.guarded(&call).map(Operation::Copy)
+    })
+    .await
 }
 
 async fn relocate<E: BatchEntry>(
     call: &Call,
     argument: Relocations,
     entry: impl Fn(Relocate) -> E,
+    operation: impl Fn(&E) -> ApiResult<Operation>,
 ) -> ApiResult<Launch<Moved>> {
     check_len(argument.entries.len())?;
     let autorename = argument.autorename;
@@ -241,8 +238,8 @@ async fn relocate<E: BatchEntry>(
             autorename,
         })
     });
-    let wanted: Vec<E> = wanted.collect();
-    let entries = run(call, &wanted).await?.into_iter().map(|done| match done {
+    let wanted = each(wanted, autorename, operation);
+    let entries = run(call, wanted).await?.into_iter().map(|done| match done {
         Ok(success) => Ok(Entry::Success(Relocated { success })),
         Err(ApiError::Route(error)) => Ok(Entry::failure(nested("relocation_error", error))),
         Err(other) => Err(other),

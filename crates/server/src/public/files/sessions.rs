@@ -14,22 +14,23 @@ use super::super::error::{self, ApiError, ApiResult};
 use super::super::metadata::{self, FileMetadata};
 use super::super::path;
 use super::super::stone::{self, Union, nested, tag};
-use super::answers::{Appended, Done, Entries, Entry, File, Finished, Launch, Session, Sessions};
+use super::answers::{Appended, Done, Entries, Entry, File, Session, Sessions};
+use super::ends::parts;
 use super::write::CommitInfo;
 use crate::body::BodyReader;
-use crate::service::files::{FileError, Ingest, Ingested};
+use crate::service::files::{FileError, Ingest, Ingested, Put, Target};
 
 const PREFIX: &str = "pid_upload_session:";
 /// Pieces of a concurrent session begin at a multiple of it, and all but the last are as long.
 const BLOCK: u64 = 4 << 20;
 /// Entries of one batch, as Dropbox has it.
-const MOST_ENTRIES: usize = 1_000;
+pub(super) const MOST_ENTRIES: usize = 1_000;
 /// Entries of one batch of pieces.
 const MOST_PIECES: usize = 500;
 /// Sessions of a batch that are begun at once.
 const BEGUN_AT_ONCE: usize = 100;
-/// Entries of a batch that are committed at once.
-const AT_ONCE: usize = 8;
+/// Pieces of a batch that are written down at once.
+const WRITTEN_AT_ONCE: usize = 100;
 
 #[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Start {
@@ -51,6 +52,13 @@ pub(in super::super) struct Cursor {
     offset: u64,
 }
 
+impl Cursor {
+    /// What names the session.
+    pub(super) fn session(&self) -> &str {
+        &self.session_id
+    }
+}
+
 #[derive(Deserialize, JsonSchema)]
 pub(in super::super) struct Append {
     cursor: Cursor,
@@ -64,6 +72,16 @@ pub(in super::super) struct Finish {
     cursor: Cursor,
     commit: CommitInfo,
     content_hash: Option<String>,
+}
+
+impl Finish {
+    pub(super) const fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    pub(super) const fn commit(&self) -> &CommitInfo {
+        &self.commit
+    }
 }
 
 /// `files/upload_session/start`
@@ -123,44 +141,6 @@ pub(in super::super) async fn finish(call: Call, argument: Finish, body: BodyRea
     }
     let committed = commit(&call, &upload, &argument.commit).await;
     committed.map(File::File)
-}
-
-#[derive(Deserialize, JsonSchema)]
-pub(in super::super) struct FinishBatch {
-    #[schemars(length(max = MOST_ENTRIES))]
-    entries: Vec<Finish>,
-}
-
-/// `files/upload_session/finish_batch_v2`
-pub(in super::super) async fn finish_batch(
-    call: Call,
-    argument: FinishBatch,
-) -> ApiResult<Entries<Finished>> {
-    if argument.entries.len() > MOST_ENTRIES {
-        return Err(ApiError::BadInput(format!("entries: at most {MOST_ENTRIES}")));
-    }
-    let call = &call;
-    let finished = stream::iter(argument.entries).map(|entry| finish_entry(call, entry));
-    let entries = finished.buffered(AT_ONCE).try_collect().await?;
-    Ok(Entries { entries })
-}
-
-/// `files/upload_session/finish_batch`: done when it answers.
-pub(in super::super) async fn finish_batch_v1(
-    call: Call,
-    argument: FinishBatch,
-) -> ApiResult<Launch<Finished>> {
-    let Entries { entries } = finish_batch(call, argument).await?;
-    Ok(Launch::Complete { entries })
-}
-
-async fn finish_entry(call: &Call, entry: Finish) -> ApiResult<Finished> {
-    let finished = async {
-        let lookup = |error| ApiError::Route(nested("lookup_failed", error));
-        let upload = closed(call, &entry.cursor).await?.map_err(lookup)?;
-        commit(call, &upload, &entry.commit).await
-    };
-    Entry::of(finished.await)
 }
 
 /// A session that has all its bytes; the inner error is an `UploadSessionLookupError`.
@@ -228,10 +208,10 @@ pub(in super::super) async fn append_batch(
         return Err(ApiError::BadInput(format!("entries: at most {MOST_PIECES}")));
     }
     let mut whole = cairn_core::content_hash::ContentHasher::new();
-    let mut pieces: Vec<Ingested> = Vec::with_capacity(argument.entries.len());
+    let mut pieces: Vec<FileContent> = Vec::with_capacity(argument.entries.len());
     let mut rest = bytes::Bytes::new();
+    let mut ingest = Ingest::new(&call.state, call.caller.author(), call.namespace());
     for entry in &argument.entries {
-        let mut ingest = Ingest::new(&call.state, call.caller.author(), call.namespace());
         let mut left = entry.length;
         while left > 0 {
             if rest.is_empty() {
@@ -243,7 +223,7 @@ pub(in super::super) async fn append_batch(
             ingest.write(&rest.split_to(take)).await?;
             left -= take as u64;
         }
-        pieces.push(ingest.finish().await?);
+        pieces.push(ingest.end().await?);
     }
     if !rest.is_empty() || body.next().await.map_err(too_large)?.is_some() {
         return Err(ApiError::Route(tag("length_mismatch")));
@@ -252,18 +232,32 @@ pub(in super::super) async fn append_batch(
     if argument.content_hash.is_some_and(|claimed| claimed != found) {
         return Err(ApiError::Route(tag("content_hash_mismatch")));
     }
+    ingest.keep().await?;
+    let mut pieces = pieces.as_slice();
     let mut entries = Vec::with_capacity(pieces.len());
-    for (entry, piece) in argument.entries.iter().zip(pieces) {
-        let added = match find(&call, &entry.cursor).await? {
-            None => Err(tag("not_found")),
-            Some(upload) => add(&call, &upload, entry.cursor.offset, &piece.content, entry.close).await?,
-        };
-        entries.push(match added {
-            Ok(()) => Entry::Success(Done {}),
-            Err(error) => Entry::failure(error),
-        });
+    for part in parts(&argument.entries, |entry| &entry.cursor) {
+        let (now, later) = pieces.split_at(part.len());
+        pieces = later;
+        // Those that wait together are written together.
+        let waiting = part.iter().zip(now);
+        let waiting: Vec<_> = waiting
+            .map(|(entry, piece)| append_entry(&call, entry, piece))
+            .collect();
+        let added = stream::iter(waiting).buffered(WRITTEN_AT_ONCE);
+        entries.extend(added.try_collect::<Vec<Appended>>().await?);
     }
     Ok(Entries { entries })
+}
+
+async fn append_entry(call: &Call, entry: &BatchPiece, piece: &FileContent) -> ApiResult<Appended> {
+    let added = match find(call, &entry.cursor).await? {
+        None => Err(tag("not_found")),
+        Some(upload) => add(call, &upload, entry.cursor.offset, piece, entry.close).await?,
+    };
+    Ok(match added {
+        Ok(()) => Entry::Success(Done {}),
+        Err(error) => Entry::failure(error),
+    })
 }
 
 fn is_concurrent(kind: Option<&Union>) -> ApiResult<bool> {
@@ -346,18 +340,32 @@ fn check_start(upload: &Upload, start: u64) -> Result<(), Value> {
 
 /// Puts what has come where it goes. The session stays for another try when that fails.
 async fn commit(call: &Call, upload: &Upload, info: &CommitInfo) -> ApiResult<FileMetadata> {
+    let (target, ingested, how) = put_of(call, upload, info).await?;
+    let located = call.files().put(&target, &ingested, &how).await;
+    let located = located.map_err(|error| error::write("path", error))?;
+    end_session(call, upload.id).await;
+    metadata::file(call, &located).await
+}
+
+/// What has come, where it goes and how.
+pub(super) async fn put_of(
+    call: &Call,
+    upload: &Upload,
+    info: &CommitInfo,
+) -> ApiResult<(Target, Ingested, Put)> {
     let shape = |error| error::write("path", error);
     let how = info.how(call)?;
     let target = path::parse_new(info.path(), call.namespace()).map_err(|error| error.or(shape))?;
-    let files = call.files();
-    let assembled = files.assemble(upload).await.map_err(shape)?;
+    let assembled = call.files().assemble(upload).await.map_err(shape)?;
     let ingested = assembled.ok_or_else(|| ApiError::Route(tag("concurrent_session_missing_data")))?;
-    let located = files.put(&target, &ingested, &how).await.map_err(shape)?;
-    if let Err(error) = files.end_upload(upload.id).await {
-        // The file is there: what is left over is forgotten with its time.
+    Ok((target, ingested, how))
+}
+
+/// Forgets a session whose file is there. What is left over is forgotten with its time.
+pub(super) async fn end_session(call: &Call, id: UploadId) {
+    if let Err(error) = call.files().end_upload(id).await {
         tracing::warn!(%error, "an upload that was committed is kept");
     }
-    metadata::file(call, &located).await
 }
 
 fn service(error: FileError) -> ApiError {

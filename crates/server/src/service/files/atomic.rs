@@ -105,7 +105,7 @@ pub(super) type Failed = (Side, FileError);
 impl Files<'_> {
     /// Does all of it or nothing.
     pub(crate) async fn apply(&self, operations: &[Operation]) -> Result<Vec<Done>, NotDone> {
-        let lens = lens(operations)?;
+        let lens = lens(operations.iter())?;
         for _ in 0..ATTEMPTS {
             let at = browse::head(self.state, self.namespace).await?.seq;
             let mut overlay = Overlay::new(self, at);
@@ -193,7 +193,10 @@ impl Files<'_> {
         let at = overlay.destination(target).await?;
         let content = Content::File(ingested.content.clone());
         let node = match self.step(&at, &ingested.content, how).await? {
-            write::Step::Keep(node) => *node,
+            write::Step::Keep(node) => {
+                overlay.keep(&node);
+                *node
+            }
             write::Step::Create(name) => {
                 let parent = overlay.make_missing(&at, index);
                 let place = Place { parent, name };
@@ -313,7 +316,9 @@ impl NotDone {
 }
 
 /// The chunks that have come for the contents.
-pub(super) fn lens(operations: &[Operation]) -> Result<BTreeMap<ChunkHash, u32>, NotDone> {
+pub(super) fn lens<'o>(
+    operations: impl Iterator<Item = &'o Operation>,
+) -> Result<BTreeMap<ChunkHash, u32>, NotDone> {
     let mut lens = BTreeMap::new();
     for operation in operations {
         if let Operation::Put { ingested, .. } = operation {

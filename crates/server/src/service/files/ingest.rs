@@ -80,14 +80,23 @@ impl<'s> Ingest<'s> {
 
     /// Ends the content and makes it durable.
     pub(crate) async fn finish(mut self) -> Result<Ingested, ServiceError> {
+        let content = self.end().await?;
+        let lens = self.keep().await?;
+        Ok(Ingested { content, lens })
+    }
+
+    /// Ends the content; what is written next belongs to another one. It is durable once [`Self::keep`] has returned.
+    pub(crate) async fn end(&mut self) -> Result<FileContent, ServiceError> {
         self.cut(true).await?;
         let summary = std::mem::take(&mut self.hasher).finish().map_err(too_long)?;
         self.batch.extend(summary.pages.iter().map(page));
+        Ok(summary.content)
+    }
+
+    /// Makes all contents that were ended durable; their chunks.
+    pub(crate) async fn keep(mut self) -> Result<BTreeMap<ChunkHash, u32>, ServiceError> {
         self.store().await?;
-        Ok(Ingested {
-            content: summary.content,
-            lens: self.lens,
-        })
+        Ok(self.lens)
     }
 
     async fn cut(&mut self, is_last: bool) -> Result<(), ServiceError> {

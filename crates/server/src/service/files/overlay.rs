@@ -42,6 +42,7 @@ pub(super) struct Overlay<'f> {
     /// Names that were given or taken away.
     names: HashMap<(NodeId, NameKey), Option<NodeId>>,
     has_changed_twice: bool,
+    chunks: u64,
 }
 
 impl<'f> Overlay<'f> {
@@ -52,6 +53,7 @@ impl<'f> Overlay<'f> {
             touched: BTreeMap::new(),
             names: HashMap::new(),
             has_changed_twice: false,
+            chunks: 0,
         }
     }
 
@@ -60,9 +62,19 @@ impl<'f> Overlay<'f> {
         self.touched.len()
     }
 
-    /// Whether one operation has changed what another one had made or changed.
+    /// Whether one operation has changed, or found as it wants it, what another one had made or changed.
     pub(super) const fn has_changed_twice(&self) -> bool {
         self.has_changed_twice
+    }
+
+    /// Chunks of all contents that are written.
+    pub(super) const fn chunks(&self) -> u64 {
+        self.chunks
+    }
+
+    /// Leaves a node as it is.
+    pub(super) fn keep(&mut self, node: &Node) {
+        self.has_changed_twice |= self.touched.contains_key(&node.id);
     }
 
     /// Gives a node the positions at which it was written.
@@ -294,6 +306,7 @@ impl<'f> Overlay<'f> {
             content_seq: Seq::ZERO,
             attributes_seq: Seq::ZERO,
         };
+        self.chunks += chunks(&node.content);
         self.name(&node.place, Some(node.id));
         let touched = Touched {
             before: None,
@@ -319,6 +332,7 @@ impl<'f> Overlay<'f> {
 
     /// Gives a node another content.
     pub(super) fn edit(&mut self, node: &Node, content: Content, attributes: Attributes, by: usize) -> Node {
+        self.chunks += chunks(&content);
         let touched = self.touch(node);
         touched.written_by = by;
         let mut after = node.clone();
@@ -499,6 +513,13 @@ impl<'f> Overlay<'f> {
                 Op::SetAttributes { .. } | Op::Delete { .. } => {}
             }
         }
+    }
+}
+
+fn chunks(content: &Content) -> u64 {
+    match content {
+        Content::File(file) => file.manifest.chunk_count(),
+        _ => 0,
     }
 }
 
