@@ -43,7 +43,7 @@ pub(crate) use ingest::{Ingest, Ingested};
 pub(crate) use list::{Listing, Walk};
 pub(crate) use past::{Moment, When};
 pub(crate) use relocate::Relocation;
-pub(crate) use search::{Among, Found, FoundBy, Search};
+pub(crate) use search::{Among, Found, FoundBy, Ordered, Search, SearchKey};
 pub(crate) use stream::content;
 pub(crate) use thumbnail::{Fit, Format, Key as ThumbnailKey, ThumbnailError, Wanted, thumbnail};
 pub(crate) use write::{Mode, Put};

@@ -1,6 +1,6 @@
 //! Finds by name, where every word of the query must stand in it, wherever; and by what files hold.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use cairn_core::ids::NodeId;
 use cairn_core::limits;
@@ -8,10 +8,13 @@ use cairn_core::name::NodeName;
 use cairn_core::node::{Content, Node};
 use cairn_core::rev::Seq;
 
+mod newest;
 mod texts;
 
+pub(crate) use newest::{Ordered, SearchKey};
+
 use super::list::Ways;
-use super::{FileError, FileResult, Files, Located};
+use super::{FileResult, Files, Located};
 use crate::service::browse;
 use crate::text_index::Hit;
 
@@ -19,8 +22,6 @@ use crate::text_index::Hit;
 const MOST_WORDS: usize = 32;
 /// Nodes that one call looks at: a second's work.
 const LOOKED_AT: usize = 200_000;
-/// Nodes of the largest tree that is put in order: some seconds' work.
-const ORDERED: usize = 1_000_000;
 
 /// What is looked for.
 #[derive(Debug, Clone)]
@@ -230,54 +231,6 @@ impl Files<'_> {
                 return Ok((found, after));
             }
         }
-    }
-
-    /// The newest of what is found below a folder that were written before a position, newest first, at most `limit`; and where
-    /// it goes on, if it does. The whole tree is looked at each time.
-    pub(crate) async fn search_newest(
-        &self,
-        folder: NodeId,
-        search: &Search,
-        before: Option<Seq>,
-        limit: usize,
-    ) -> FileResult<(Vec<Found>, Option<Seq>)> {
-        let mut below = Below::of(self, folder).await?;
-        // By the positions that wrote them, which are in the order of time.
-        let mut newest: BTreeMap<Seq, (Located, FoundBy)> = BTreeMap::new();
-        let (mut after, mut looked_at) = (None, 0);
-        loop {
-            let page = below.page(self, Among::There, after).await?;
-            looked_at += page.nodes.len();
-            after = page.nodes.last().map(|node| node.id);
-            for node in page.nodes {
-                let written = node.content_seq;
-                let is_late = newest.len() > limit
-                    && newest
-                        .first_key_value()
-                        .is_some_and(|(oldest, _)| written < *oldest);
-                if is_late || before.is_some_and(|before| written >= before) {
-                    continue;
-                }
-                if let Some(found) = below.find(self, search, node).await? {
-                    newest.insert(written, found);
-                }
-                if newest.len() > limit + 1 {
-                    newest.pop_first();
-                }
-            }
-            if !page.has_more {
-                break;
-            }
-            if looked_at >= ORDERED {
-                return Err(FileError::TooManyFiles);
-            }
-        }
-        let has_more = newest.len() > limit;
-        let found = newest.into_values().rev().take(limit);
-        let found: Vec<(Located, FoundBy)> = found.collect();
-        let next = found.last().map(|(last, _)| last.node.content_seq);
-        let found = found.into_iter().map(|(located, by)| Found::There(located, by));
-        Ok((found.collect(), next.filter(|_| has_more)))
     }
 }
 

@@ -48,6 +48,55 @@ async fn the_newest_come_first() {
 }
 
 #[tokio::test]
+async fn the_pages_of_one_search_are_of_one_tree() {
+    let world = World::new();
+    let device = world.device("ada@example.com").await;
+    let app = App::of(&world, &device);
+    app.put("/other", b"x").await;
+    for number in 1..=7 {
+        let path = format!("/report {number}");
+        app.put(&path, path.as_bytes()).await;
+    }
+    let options = json!({ "order_by": "last_modified_time", "max_results": 2 });
+    let first = json!({ "query": "report", "options": options });
+    let page = app.rpc("files/search_v2", first.clone()).await;
+    let cursor = json!({ "cursor": page["cursor"] });
+    // It would be the last one of a tree that is read now.
+    let go = json!({ "from_path": "/other", "to_path": "/report 0" });
+    app.rpc("files/move_v2", go).await;
+    app.put("/report 5", b"edited").await;
+    app.rpc("files/delete_v2", json!({ "path": "/report 4" })).await;
+    let go = json!({ "from_path": "/report 3", "to_path": "/something else" });
+    app.rpc("files/move_v2", go).await;
+    let go = json!({ "from_path": "/report 2", "to_path": "/moved/report 2" });
+    app.rpc("files/move_v2", go).await;
+    let page = app.rpc("files/search/continue_v2", cursor.clone()).await;
+    let labels = |page: &Value| -> Vec<String> {
+        let matches = page["matches"].as_array().unwrap().iter();
+        matches.map(|one| label(&one["metadata"]["metadata"])).collect()
+    };
+    assert_eq!(labels(&page), ["/moved/report 2", "/report 1"]);
+    assert_eq!(page["has_more"], json!(false));
+    let anew = search(
+        &app,
+        json!({ "order_by": "last_modified_time", "max_results": 2 }),
+    )
+    .await;
+    let expected = [
+        "/report 5",
+        "/report 7",
+        "/report 6",
+        "/moved/report 2",
+        "/report 1",
+        "/report 0",
+    ];
+    assert_eq!(anew, expected);
+    // Another search than the one that is remembered.
+    let below = json!({ "order_by": "last_modified_time", "max_results": 1, "path": "/moved" });
+    assert_eq!(search(&app, below).await, ["/moved/report 2"]);
+}
+
+#[tokio::test]
 async fn what_was_deleted_is_found_where_it_stood() {
     let world = World::new();
     let device = world.device("ada@example.com").await;
