@@ -148,6 +148,20 @@ test('an account is connected by its owner', async () => {
   assert.match(later.text, /You are signed in as mary@example\.org/);
 });
 
+test('an account is disconnected by its owner, once it has a password', async () => {
+  const browser = await signIn(open.server, 'hedy');
+  await browser.send({ action: 'disconnect' });
+  assert.equal(browser.status, 409);
+  assert.match(browser.text, /Set a password first/);
+  await browser.send({ password: PASSWORD, action: 'password' });
+  await browser.send({ action: 'disconnect' });
+  assert.match(browser.text, /You are signed in as hedy@example\.org/);
+  assert.doesNotMatch(browser.text, /is connected with yours/);
+  const later = await signIn(open.server, 'hedy');
+  assert.equal(later.status, 403);
+  assert.match(later.text, /Sign in with its password/);
+});
+
 test('by invitation an account is only found, by its address where that is configured', async () => {
   const closed = await start({ signUp: 'invited', byEmail: true });
   const stranger = await signIn(closed.server, 'eve');

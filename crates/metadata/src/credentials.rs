@@ -99,6 +99,12 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// [`crate::MetadataError::AccountNotFound`].
     async fn link_identity(&self, identity: &IdentityHash, account: AccountId) -> Result<bool>;
 
+    /// How many people of elsewhere may sign in to an account.
+    async fn identities(&self, account: AccountId) -> Result<usize>;
+
+    /// Lets nobody of elsewhere sign in to an account any more, all at once; how many there were.
+    async fn unlink_identities(&self, account: AccountId) -> Result<usize>;
+
     /// Makes an account, as [`crate::MetadataStore::create_account`] does, for who is somebody elsewhere; false, and nothing
     /// is made, when that is an account's already.
     ///

@@ -86,6 +86,13 @@ async fn press(state: &State, peer: Peer, head: &Parts, form: &Fields) -> Result
     };
     match form.get("action") {
         Some("connect") => return Ok(oidc::begin_link(state, peer, &visitor, &account).await),
+        Some("disconnect") => {
+            if !oidc::disconnect(state, peer, &account).await? {
+                let note = "Set a password first: there would be no way left to sign in to this account.";
+                return shown(state, &visitor, &account, StatusCode::CONFLICT, note).await;
+            }
+            return sign_in::signed_in(state, peer, &visitor, &account, ACCOUNT, true).await;
+        }
         Some("password") => {
             let password = form.get("password").unwrap_or("").to_owned();
             let account = accounts::choose_password(state, peer, account, password).await?;
@@ -125,6 +132,7 @@ async fn shown(
 ) -> Result<Response, ServiceError> {
     let form_token = form_token(visitor.cookie().unwrap_or(""));
     let devices = state.metadata.devices(account.id).await?;
+    let identities = state.metadata.identities(account.id).await?;
     let list: String = devices.iter().map(|device| row(device, &form_token)).collect();
     let list = match list.is_empty() {
         true => "<p>Nothing is linked yet.</p>\n".to_owned(),
@@ -135,14 +143,14 @@ async fn shown(
          <button name=\"action\" value=\"sign-out\">Sign out</button>\n</form>\n",
         noted(note),
         escaped(account.email.as_str()),
-        ways_in(state, account, &form_token),
+        ways_in(state, account, &form_token, identities > 0),
         door().form(&form_token)
     );
     Ok(page(status, "Your account", &body, None))
 }
 
 /// Other ways to sign in: by a provider, and with a password where there is none.
-fn ways_in(state: &State, account: &Account, form_token: &str) -> String {
+fn ways_in(state: &State, account: &Account, form_token: &str, is_connected: bool) -> String {
     let mut ways = String::new();
     if account.password_hash == passwords::NONE {
         ways.push_str(&format!(
@@ -158,6 +166,14 @@ fn ways_in(state: &State, account: &Account, form_token: &str) -> String {
             "{}<button name=\"action\" value=\"connect\">Sign in with {} from now on</button>\n</form>\n",
             door().form(form_token),
             escaped(name)
+        ));
+    }
+    if is_connected {
+        ways.push_str(&format!(
+            "{}<p>This account is connected with yours at {}: who is signed in there gets in here.</p>\n\
+             <button name=\"action\" value=\"disconnect\">Sign in with the password alone from now on</button>\n</form>\n",
+            door().form(form_token),
+            escaped(oidc::name(state).unwrap_or("another provider"))
         ));
     }
     ways

@@ -16,6 +16,7 @@ use axum::Router;
 use axum::routing::get;
 
 use crate::state::State;
+pub(crate) use identity::disconnect;
 pub(crate) use pages::{begin_link, name, sign_in_link};
 pub(crate) use provider::Provider;
 

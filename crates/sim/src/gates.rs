@@ -198,7 +198,9 @@ gated! {
         read second_factor(account: AccountId) -> Result<Option<SecondFactor>>;
         read identity(identity: &IdentityHash) -> Result<Option<AccountId>>;
         read link(hash: &TokenHash) -> Result<Option<OneTimeLink>>;
+        read identities(account: AccountId) -> Result<usize>;
         write link_identity(identity: &IdentityHash, account: AccountId) -> Result<bool>;
+        write unlink_identities(account: AccountId) -> Result<usize>;
         write create_account_of(
             identity: &IdentityHash,
             account: &Account,

@@ -123,4 +123,14 @@ pub(super) async fn an_identity_has_one_account(store: Arc<dyn MetadataStore>) {
     assert_eq!(store.account(bob.id).await.expect("reads").as_ref(), Some(&bob));
     assert!(!link(1, &bob).await, "nobody takes it away");
     assert_eq!(owner(1).await, Some(ada.id));
+
+    let count = async |account: &Account| store.identities(account.id).await.expect("reads");
+    let unlink = async |account: &Account| store.unlink_identities(account.id).await.expect("answers");
+    assert_eq!((count(&ada).await, count(&bob).await), (2, 1));
+    assert_eq!((unlink(&ada).await, unlink(&ada).await), (2, 0));
+    assert_eq!((count(&ada).await, count(&bob).await), (0, 1));
+    assert_eq!((owner(1).await, owner(2).await), (None, None));
+    assert_eq!(owner(3).await, Some(bob.id), "it is another's");
+    assert!(link(1, &bob).await, "it is free");
+    assert_eq!(count(&bob).await, 2);
 }

@@ -66,6 +66,19 @@ impl CredentialStore for MemoryMetadata {
         Ok(owner == account)
     }
 
+    async fn identities(&self, account: AccountId) -> Result<usize> {
+        let state = self.lock();
+        let owners = state.identities.values();
+        Ok(owners.filter(|owner| **owner == account).count())
+    }
+
+    async fn unlink_identities(&self, account: AccountId) -> Result<usize> {
+        let identities = &mut self.lock().identities;
+        let before = identities.len();
+        identities.retain(|_, owner| *owner != account);
+        Ok(before - identities.len())
+    }
+
     async fn create_account_of(
         &self,
         identity: &IdentityHash,

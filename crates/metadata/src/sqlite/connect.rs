@@ -23,7 +23,7 @@ const ROWS_AHEAD: usize = 512;
 const STATEMENTS: usize = 256;
 
 /// Every migration with its timestamp, oldest first. A released one is never edited.
-const MIGRATIONS: [(i64, &str); 9] = [
+const MIGRATIONS: [(i64, &str); 10] = [
     (
         20_261_122_000_000,
         include_str!("../../migrations/20261122000000_initial.sql"),
@@ -59,6 +59,10 @@ const MIGRATIONS: [(i64, &str); 9] = [
     (
         20_261_126_600_000,
         include_str!("../../migrations/20261126600000_tags.sql"),
+    ),
+    (
+        20_261_126_700_000,
+        include_str!("../../migrations/20261126700000_account_identity.sql"),
     ),
 ];
 

@@ -70,6 +70,15 @@ impl CredentialStore for SqliteMetadata {
         .await
     }
 
+    async fn identities(&self, account: AccountId) -> Result<usize> {
+        let found = identities_of(&mut self.reader().await?.session(), account).await;
+        found.map(|identities| identities.len())
+    }
+
+    async fn unlink_identities(&self, account: AccountId) -> Result<usize> {
+        self.write(UnlinkIdentities(account)).await
+    }
+
     async fn create_account_of(
         &self,
         identity: &IdentityHash,
@@ -115,7 +124,45 @@ async fn claim(session: &mut Session<'_>, identity: &IdentityHash, account: Acco
     )
     .bind(identity.0.to_vec())
     .bind(account.get());
-    Ok(session.execute(insert).await? > 0 || identity_owner(session, identity).await? == Some(account))
+    if session.execute(insert).await? == 0 && identity_owner(session, identity).await? != Some(account) {
+        return Ok(false);
+    }
+    // One that was linked before there was this table gets its row when it is linked again.
+    let insert = query(
+        "INSERT INTO account_identity (account_id, identity_hash) VALUES ($1, $2)
+         ON CONFLICT (account_id, identity_hash) DO NOTHING",
+    )
+    .bind(account.get())
+    .bind(identity.0.to_vec());
+    session.execute(insert).await?;
+    Ok(true)
+}
+
+async fn identities_of(session: &mut Session<'_>, account: AccountId) -> Result<Vec<Vec<u8>>> {
+    let statement =
+        query("SELECT identity_hash FROM account_identity WHERE account_id = $1").bind(account.get());
+    let rows = session.all(statement).await?;
+    rows.iter()
+        .map(|row| Ok(Columns::of(row).bytes()?.to_vec()))
+        .collect()
+}
+
+struct UnlinkIdentities(AccountId);
+
+#[async_trait]
+impl Write for UnlinkIdentities {
+    type Output = usize;
+
+    async fn run(&self, session: &mut Session<'_>) -> Result<usize> {
+        let identities = identities_of(session, self.0).await?;
+        for identity in &identities {
+            let delete = query("DELETE FROM identity WHERE identity_hash = $1").bind(identity.clone());
+            session.execute(delete).await?;
+        }
+        let delete = query("DELETE FROM account_identity WHERE account_id = $1").bind(self.0.get());
+        session.execute(delete).await?;
+        Ok(identities.len())
+    }
 }
 
 struct LinkIdentity {

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 /// Tables with the column that they are distributed by.
-const TABLES: [(&str, &str); 34] = [
+const TABLES: [(&str, &str); 35] = [
     ("namespace", "ns_id"),
     ("node", "ns_id"),
     ("place_history", "ns_id"),
@@ -37,6 +37,7 @@ const TABLES: [(&str, &str); 34] = [
     ("auth_code", "code_hash"),
     ("refresh_token", "token_hash"),
     ("account_email", "email"),
+    ("account_identity", "account_id"),
     ("identity", "identity_hash"),
     ("token", "token_hash"),
     ("upload", "account_id"),

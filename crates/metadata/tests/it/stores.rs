@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use cairn_metadata::sqlite::{OpenError, Options};
 use cairn_metadata::{
-    LinkKind, MemoryMetadata, MetadataError, MetadataStore, Scopes, SqliteMetadata, TokenHash, conformance,
+    CredentialStore, IdentityHash, LinkKind, MemoryMetadata, MetadataError, MetadataStore, Scopes,
+    SqliteMetadata, TokenHash, conformance,
 };
 
 pub(crate) async fn sqlite(folder: &Path) -> SqliteMetadata {
@@ -134,4 +135,29 @@ async fn a_device_of_the_first_version_stays_linked() {
             .unwrap()
     );
     assert_eq!(store.session(&token).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_identity_of_before_is_its_accounts_once_it_is_linked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meta.db");
+    first_version(&path).await;
+    let account = cairn_core::ids::AccountId::new(4096).unwrap();
+    let identity = IdentityHash([7; 32]);
+    sqlite(folder.path()).await.close().await;
+    let pool = sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(&path));
+    let pool = pool.await.unwrap();
+    sqlx::query("INSERT INTO identity VALUES ($1, 4096)")
+        .bind(identity.0.to_vec())
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let store = sqlite(folder.path()).await;
+    assert_eq!(store.identity(&identity).await.unwrap(), Some(account));
+    assert_eq!(store.identities(account).await.unwrap(), 0);
+    assert!(store.link_identity(&identity, account).await.unwrap());
+    assert_eq!(store.identities(account).await.unwrap(), 1);
+    assert_eq!(store.unlink_identities(account).await.unwrap(), 1);
+    assert_eq!(store.identity(&identity).await.unwrap(), None);
 }

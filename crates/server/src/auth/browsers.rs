@@ -92,6 +92,15 @@ impl Browsers {
         )
     }
 
+    /// Forgets every browser in which somebody has signed in to an account.
+    pub(crate) fn sign_out_all(&self, account: AccountId) {
+        for (hash, signed_in) in &self.known {
+            if signed_in.account == account {
+                self.known.invalidate(hash.as_ref());
+            }
+        }
+    }
+
     /// Forgets a browser.
     pub(crate) fn sign_out(&self, cookie: &str) {
         if let Some(hash) = tokens::hash(cookie) {

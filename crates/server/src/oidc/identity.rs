@@ -40,6 +40,20 @@ pub(super) async fn connect(
     Ok(())
 }
 
+/// Lets nobody sign in to an account by a provider any more, and signs out who has; false, and nothing is done, when there would be
+/// no other way in. A password that was chosen is never taken away again.
+pub(crate) async fn disconnect(state: &State, peer: Peer, account: &Account) -> Result<bool, ServiceError> {
+    if account.password_hash == passwords::NONE {
+        return Ok(false);
+    }
+    if state.metadata.unlink_identities(account.id).await? > 0 {
+        audit::record(state, peer, account.id, Event::IdentityUnlinked, About::default()).await;
+    }
+    // Who was signed in by it stays no longer.
+    state.auth.browsers.sign_out_all(account.id);
+    Ok(true)
+}
+
 /// The account of somebody, which is made or connected on the first visit where the configuration allows that.
 pub(super) async fn account_of(
     state: &State,
@@ -47,9 +61,16 @@ pub(super) async fn account_of(
     provider: &Provider,
     claims: &Claims,
 ) -> Result<Account, Refusal> {
-    let known = state.metadata.identity(&hash_of(claims)).await?;
+    let identity = hash_of(claims);
+    let known = state.metadata.identity(&identity).await?;
     let account = match known {
-        Some(id) => state.metadata.account(id).await?,
+        Some(id) => {
+            // Connected by a version that did not write down what an account is connected with.
+            if state.metadata.identities(id).await? == 0 {
+                state.metadata.link_identity(&identity, id).await?;
+            }
+            state.metadata.account(id).await?
+        }
         None => None,
     };
     let account = match account {

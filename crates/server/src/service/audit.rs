@@ -41,6 +41,8 @@ pub(crate) enum Event {
     WipedWithUnsent,
     /// Who is somebody elsewhere may sign in to the account from now on.
     IdentityLinked,
+    /// Nobody who is somebody elsewhere may sign in to the account any more.
+    IdentityUnlinked,
     /// A password was chosen where there was none.
     PasswordChosen,
     /// A token for scripts was made.
@@ -72,6 +74,7 @@ impl Event {
             Self::WipedButUnsent => "wiped-but-unsent",
             Self::WipedWithUnsent => "wiped-with-unsent",
             Self::IdentityLinked => "identity-linked",
+            Self::IdentityUnlinked => "identity-unlinked",
             Self::PasswordChosen => "password-chosen",
             Self::TokenMade => "token-made",
             Self::SecondFactorOn => "second-factor-on",

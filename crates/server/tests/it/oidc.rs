@@ -286,6 +286,49 @@ async fn an_account_is_connected_by_its_owner() {
 }
 
 #[tokio::test]
+async fn an_account_is_disconnected_by_its_owner_who_has_a_password() {
+    let (world, provider) = world(SignUp::Open, false).await;
+    let browser = Browser::new(&world);
+    sign_in(&browser, &provider, Says::ada()).await;
+    let refused = browser.press(ACCOUNT, "disconnect", &[]).await;
+    assert_eq!(refused.status, 409);
+    assert!(text(&refused).contains("Set a password first"));
+    assert_eq!(
+        sign_in(&Browser::new(&world), &provider, Says::ada()).await.0,
+        303
+    );
+
+    let password = [("password", "correct horse")];
+    browser.press(ACCOUNT, "password", &password).await;
+    let elsewhere = Browser::new(&world);
+    sign_in(&elsewhere, &provider, Says::ada()).await;
+    // Somebody else's page has no token of this browser.
+    let fields = [("form_token", "0000"), ("action", "disconnect")];
+    let forged = browser.post(ACCOUNT, &fields).await;
+    assert_eq!(forged.status, 403);
+    assert!(text(&elsewhere.get(ACCOUNT).await).contains("is connected with yours at"));
+    assert_eq!(browser.press(ACCOUNT, "disconnect", &[]).await.status, 303);
+    let page = text(&browser.get(ACCOUNT).await);
+    assert!(page.contains("You are signed in") && !page.contains("is connected with yours"));
+    assert!(!text(&elsewhere.get(ACCOUNT).await).contains("You are signed in"));
+    let (status, page) = sign_in(&Browser::new(&world), &provider, Says::ada()).await;
+    assert_eq!(
+        (status, page.contains("Sign in with its password")),
+        (403, true),
+        "{page}"
+    );
+    let email = cairn_metadata::Email::new(ADA).unwrap();
+    let ada = world.metadata.account_by_email(&email).await.unwrap();
+    let ada = ada.unwrap().id;
+    let entries = world.metadata.audit(Some(ada), None, 100).await.unwrap();
+    let count = entries
+        .iter()
+        .filter(|entry| entry.event == "identity-unlinked")
+        .count();
+    assert_eq!(count, 1);
+}
+
+#[tokio::test]
 async fn an_account_without_a_password_chooses_one() {
     let (world, provider) = world(SignUp::Open, false).await;
     let browser = Browser::new(&world);
