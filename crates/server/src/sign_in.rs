@@ -1,5 +1,7 @@
 //! How somebody signs in with a browser, whatever page it is for.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cairn_metadata::Account;
@@ -146,16 +148,9 @@ async fn check(
             &error.to_string(),
         )),
         Err(error @ ServiceError::RateLimited { retry_after }) => {
-            let mut response = ask(
-                state,
-                visitor,
-                StatusCode::TOO_MANY_REQUESTS,
-                door,
-                &error.to_string(),
-            );
-            let wait = HeaderValue::from(oauth::seconds(retry_after));
-            response.headers_mut().insert(header::RETRY_AFTER, wait);
-            Ok(response)
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let page = ask(state, visitor, status, door, &error.to_string());
+            Ok(later(page, retry_after))
         }
         Err(error) => Err(error),
     }
@@ -182,8 +177,20 @@ async fn check_code(
         Err(error @ (ServiceError::WrongCode | ServiceError::SecondFactorNeeded)) => {
             Ok(ask_code(visitor, StatusCode::FORBIDDEN, door, &error.to_string()))
         }
+        Err(error @ ServiceError::RateLimited { retry_after }) => {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let page = ask_code(visitor, status, door, &error.to_string());
+            Ok(later(page, retry_after))
+        }
         Err(error) => Err(error),
     }
+}
+
+/// A page with the time after which it is worth to try again.
+fn later(mut page: Response, retry_after: Duration) -> Response {
+    let wait = HeaderValue::from(oauth::seconds(retry_after));
+    page.headers_mut().insert(header::RETRY_AFTER, wait);
+    page
 }
 
 /// Asks for the page again, by a browser that is signed in. It has another cookie than before: one that somebody else may
