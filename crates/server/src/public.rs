@@ -14,6 +14,7 @@ mod files;
 pub mod fuzzing;
 mod links;
 mod manual;
+mod media;
 mod metadata;
 mod openapi;
 mod path;

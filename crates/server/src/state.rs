@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cairn_chunks::ChunkStore;
-use cairn_core::ids::{ChunkHash, NamespaceId};
+use cairn_core::ids::{ChunkHash, FileId, NamespaceId};
 use cairn_core::runtime::Runtime;
 use cairn_metadata::MetadataStore;
 use tokio::sync::Semaphore;
@@ -23,7 +23,7 @@ use crate::memory::BodyMemory;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::oidc::Provider;
-use crate::service::files::{Ordered, SearchKey, ThumbnailKey};
+use crate::service::files::{Ordered, Picture, SearchKey, ThumbnailKey};
 use crate::service::tree_hash::TreeHashes;
 use crate::text_index::TextIndex;
 
@@ -35,6 +35,8 @@ const SIGNATURE_CACHE_BYTES: u64 = 16 << 20;
 const DELTA_WORKERS: usize = 4;
 /// Bytes of small pictures that are kept: about 3,000 of the usual sizes.
 const THUMBNAIL_CACHE_BYTES: u64 = 32 << 20;
+/// Pictures of which is kept what they tell of themselves, at about 200 bytes each.
+const PICTURES_KEPT: u64 = 50_000;
 /// Bytes of what searches in the order of time have found: ten of the longest, or thousands of short ones.
 const SEARCH_CACHE_BYTES: u64 = 16 << 20;
 /// Pictures that are made small at once; each may take 200 MiB.
@@ -65,6 +67,8 @@ pub(crate) struct State {
     /// Small pictures by content; what is used least gives way. Holds no answer to who may see them.
     pub(crate) thumbnails: moka::sync::Cache<ThumbnailKey, Bytes>,
     pub(crate) thumbnailing: Arc<Semaphore>,
+    /// What pictures tell of themselves, by content; nothing of what is none. Holds no answer to who may see them.
+    pub(crate) pictures: moka::sync::Cache<FileId, Option<Picture>>,
     /// What searches in the order of time have found, for the pages that follow; what is used least gives way.
     pub(crate) searches: moka::sync::Cache<SearchKey, Arc<Ordered>>,
     /// Hashes of folders, and walks that will go on.
@@ -103,6 +107,7 @@ impl State {
             delta_work: Arc::new(Semaphore::new(DELTA_WORKERS)),
             thumbnails: cache(THUMBNAIL_CACHE_BYTES),
             thumbnailing: Arc::new(Semaphore::new(THUMBNAILERS)),
+            pictures: moka::sync::Cache::new(PICTURES_KEPT),
             searches: moka::sync::Cache::builder()
                 .max_capacity(SEARCH_CACHE_BYTES)
                 .weigher(|_, found: &Arc<Ordered>| u32::try_from(found.weight()).unwrap_or(u32::MAX))

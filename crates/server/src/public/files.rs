@@ -24,7 +24,7 @@ pub(super) use read::{RESULT, body_of, download, file, get_metadata, respond_wit
 pub(super) use references::{get_reference, save_reference};
 pub(super) use search::{search, search_continue};
 pub(super) use sessions::{Cursor, append, append_batch, closed, finish, start, start_batch};
-pub(super) use thumbnails::{batch as thumbnail_batch, get_thumbnail, get_thumbnail_v2};
+pub(super) use thumbnails::{batch as thumbnail_batch, get_thumbnail, get_thumbnail_v2, picture_of};
 pub(super) use write::{
     CommitInfo, copy_to, create_folder, delete, mode, modified, move_to, upload, write_mode,
 };

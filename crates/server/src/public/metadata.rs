@@ -10,6 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::call::Call;
 use super::error::{ApiResult, lookup};
 use super::files::answers::File;
+use super::media::MediaInfo;
 use super::path::file_id;
 use super::stone;
 use crate::service::files::{FileError, Located, Spot};
@@ -24,6 +25,15 @@ pub(crate) enum Metadata {
     File(FileMetadata),
     Folder(FolderMetadata),
     Deleted(DeletedMetadata),
+}
+
+impl Metadata {
+    /// Adds what a picture tells of itself; of anything else there is nothing to tell.
+    pub(crate) fn tell_media(&mut self, info: Option<MediaInfo>) {
+        if let Self::File(file) = self {
+            file.media_info = info;
+        }
+    }
 }
 
 /// What is known of a file.
@@ -45,6 +55,9 @@ pub(crate) struct FileMetadata {
     /// Of a symbolic link.
     #[serde(skip_serializing_if = "Option::is_none")]
     symlink_info: Option<SymlinkInfo>,
+    /// Of a picture, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_info: Option<MediaInfo>,
 }
 
 /// What is known of a folder.
@@ -165,6 +178,7 @@ fn describe(call: &Call, found: &Located, modified: Option<i64>) -> Metadata {
         size,
         content_hash,
         symlink_info,
+        media_info: None,
     })
 }
 

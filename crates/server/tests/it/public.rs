@@ -10,6 +10,7 @@ mod document;
 mod ends;
 mod files;
 mod links;
+mod media;
 mod past;
 mod pressure;
 mod protocol;

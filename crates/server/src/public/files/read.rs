@@ -16,7 +16,7 @@ use super::super::call::{Call, header_json, header_text};
 use super::super::error::{self, ApiError, ApiResult};
 use super::super::metadata::{self, Metadata};
 use super::super::range::{self, Wanted};
-use super::super::{links, path};
+use super::super::{links, media, path};
 use super::answers::TemporaryLink;
 use crate::error::ServiceError;
 use crate::service::files::{self, FileError, Located, Target};
@@ -31,6 +31,9 @@ pub(in super::super) struct GetMetadata {
     path: String,
     #[serde(default)]
     include_deleted: bool,
+    /// Whether it is told what a picture tells of itself.
+    #[serde(default)]
+    include_media_info: bool,
 }
 
 /// `files/get_metadata`
@@ -45,7 +48,11 @@ pub(in super::super) async fn get_metadata(call: Call, argument: GetMetadata) ->
     };
     let located = metadata::spot(found)
         .ok_or_else(|| ApiError::BadInput("path: the root folder is unsupported".into()))?;
-    metadata::one(&call, &located).await
+    let mut metadata = metadata::one(&call, &located).await?;
+    if argument.include_media_info {
+        metadata.tell_media(media::info(&call, &located.node).await?);
+    }
+    Ok(metadata)
 }
 
 /// What stood on a path.

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use cairn_core::node::{Content, FileContent};
+use cairn_core::node::{Content, FileContent, Node};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -138,20 +138,23 @@ pub(in super::super) async fn batch(call: Call, argument: Batch) -> ApiResult<En
     Ok(Entries { entries })
 }
 
+/// The content of what is called a picture.
+pub(in super::super) fn picture_of(node: &Node) -> Option<&FileContent> {
+    let name = node.place.name.key();
+    let is_picture = EXTENSIONS
+        .iter()
+        .any(|extension| name.as_str().ends_with(extension));
+    match &node.content {
+        Content::File(file) if is_picture => Some(file),
+        _ => None,
+    }
+}
+
 async fn make(call: &Call, path: &str, shape: &Shape) -> ApiResult<(Located, Bytes, Wanted)> {
     let wanted = shape.wanted()?;
     let located = file(call, path).await?;
-    let name = located.node.place.name.key();
-    let content: &FileContent = match &located.node.content {
-        Content::File(file)
-            if EXTENSIONS
-                .iter()
-                .any(|extension| name.as_str().ends_with(extension)) =>
-        {
-            file
-        }
-        _ => return Err(ApiError::Route(tag("unsupported_extension"))),
-    };
+    let content = picture_of(&located.node);
+    let content = content.ok_or_else(|| ApiError::Route(tag("unsupported_extension")))?;
     let made = thumbnail(&call.state, content, wanted).await;
     let made = made.map_err(|error| match error {
         ThumbnailError::Unsupported => ApiError::Route(tag("unsupported_image")),

@@ -12,6 +12,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::stream::content;
 use crate::error::ServiceError;
@@ -19,7 +20,7 @@ use crate::memory;
 use crate::state::State;
 
 /// Bytes of the longest picture that is looked at.
-const SOURCE_BYTES: u64 = 32 << 20;
+pub(super) const SOURCE_BYTES: u64 = 32 << 20;
 /// Bytes that decoding one may take: some 50 million pixels.
 const DECODED_BYTES: u64 = 160 << 20;
 /// Pixels of a side.
@@ -95,13 +96,7 @@ pub(crate) async fn thumbnail(
     if file.size > SOURCE_BYTES {
         return Err(ThumbnailError::TooLarge);
     }
-    let _turn = memory::acquire(&state.thumbnailing, 1, WAIT).await?;
-    let mut source = BytesMut::new();
-    let mut blocks = content(state, file.clone(), 0..file.size).await?;
-    while let Some(block) = blocks.recv().await {
-        source.extend_from_slice(&block?);
-    }
-    let source = source.freeze();
+    let (source, _turn) = source(state, file).await?;
     // A decoder that panics has met a picture that it cannot read.
     let work = move || catch_unwind(AssertUnwindSafe(|| shrink(&source, wanted)));
     let made = state.runtime.blocking(work).await;
@@ -110,25 +105,49 @@ pub(crate) async fn thumbnail(
     Ok(made)
 }
 
-fn shrink(source: &[u8], wanted: Wanted) -> Result<Vec<u8>, ThumbnailError> {
-    let mut reader = ImageReader::new(Cursor::new(source))
-        .with_guessed_format()
-        .map_err(|_| ThumbnailError::Unsupported)?;
+/// All bytes of a picture, when it is its turn: it ends with what is returned.
+pub(super) async fn source(
+    state: &Arc<State>,
+    file: &FileContent,
+) -> Result<(Bytes, OwnedSemaphorePermit), ServiceError> {
+    let turn = memory::acquire(&state.thumbnailing, 1, WAIT).await?;
+    let mut source = BytesMut::new();
+    let mut blocks = content(state, file.clone(), 0..file.size).await?;
+    while let Some(block) = blocks.recv().await {
+        source.extend_from_slice(&block?);
+    }
+    Ok((source.freeze(), turn))
+}
+
+/// What a decoder may take.
+pub(super) fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_alloc = Some(DECODED_BYTES);
     limits.max_image_width = Some(SIDE_PIXELS);
     limits.max_image_height = Some(SIDE_PIXELS);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(unreadable)?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let picture = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
-    let is_turned = matches!(
+    limits
+}
+
+/// Whether what lay on its side is to be set upright.
+pub(super) const fn is_turned(orientation: Orientation) -> bool {
+    matches!(
         orientation,
         Orientation::Rotate90
             | Orientation::Rotate270
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH
-    );
+    )
+}
+
+fn shrink(source: &[u8], wanted: Wanted) -> Result<Vec<u8>, ThumbnailError> {
+    let mut reader = ImageReader::new(Cursor::new(source))
+        .with_guessed_format()
+        .map_err(|_| ThumbnailError::Unsupported)?;
+    reader.limits(limits());
+    let mut decoder = reader.into_decoder().map_err(unreadable)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let picture = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
+    let is_turned = is_turned(orientation);
     let (width, height) = (picture.width(), picture.height());
     let shown = if is_turned {
         (height, width)
