@@ -8,7 +8,7 @@ use cairn_core::limits;
 use cairn_core::node::{Attributes, Content, Node, Place};
 use cairn_core::rev::{Rev, Seq};
 
-use super::find::Destination;
+use super::find::{Destination, Tree as _};
 use super::overlay::Overlay;
 use super::write::{self, obstacle};
 use super::{

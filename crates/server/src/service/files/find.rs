@@ -98,6 +98,123 @@ impl Located {
     }
 }
 
+/// A tree that paths lead through: as it is in the store, or as operations would leave it.
+pub(super) trait Tree {
+    /// The folder that paths begin in.
+    fn home(&self) -> NodeId;
+
+    /// What has a name in a folder.
+    async fn child(&self, parent: NodeId, name: &NodeName) -> FileResult<Option<Node>>;
+
+    /// A node that is there, with its way.
+    async fn spot_of(&self, id: NodeId) -> FileResult<Spot>;
+
+    /// The ids of the folders above a node and its own, from the root down.
+    async fn ids_down_to(&self, node: &Node) -> FileResult<Vec<NodeId>>;
+
+    /// Goes down from somewhere.
+    async fn walk(&self, start: Spot, names: &[NodeName]) -> FileResult<Spot> {
+        let mut spot = start;
+        for name in names {
+            let parent = spot.folder().map_err(|_| FileError::NotFound)?;
+            let node = self.child(parent, name).await?.ok_or(FileError::NotFound)?;
+            let folders = Some(spot.names());
+            spot = Spot::Node(Located { node, folders });
+        }
+        Ok(spot)
+    }
+
+    /// Finds where something is to be put, as far as it is there.
+    async fn destination(&self, target: &Target) -> FileResult<Destination> {
+        let (mut spot, names) = match target {
+            Target::Path(names) => (Spot::Root(self.home()), names.as_slice()),
+            Target::Node { node, below } => (self.spot_of(*node).await?, below.as_slice()),
+            Target::Revision(_) => return Err(FileError::NotFound),
+        };
+        let ancestor = |spot: &Spot| {
+            spot.folder()
+                .map_err(|_| FileError::Conflict(Obstacle::FileAncestor))
+        };
+        let Some((name, above)) = names.split_last() else {
+            return self.over(spot).await;
+        };
+        let mut ids = match &spot {
+            Spot::Root(_) => Vec::new(),
+            Spot::Node(located) => self.ids_down_to(&located.node).await?,
+        };
+        let mut missing = Vec::new();
+        for name in above {
+            let parent = ancestor(&spot)?;
+            let next = match missing.is_empty() {
+                true => self.child(parent, name).await?,
+                false => None,
+            };
+            match next {
+                None => missing.push(name.clone()),
+                Some(node) => {
+                    ids.push(node.id);
+                    let folders = Some(spot.names());
+                    spot = Spot::Node(Located { node, folders });
+                }
+            }
+        }
+        let parent = ancestor(&spot)?;
+        let existing = match missing.is_empty() {
+            true => self.child(parent, name).await?,
+            false => None,
+        };
+        Ok(Destination {
+            parent,
+            folders: spot.names(),
+            ids,
+            missing,
+            name: name.clone(),
+            existing,
+        })
+    }
+
+    /// A node's own place, for requests that name it by its id.
+    async fn over(&self, spot: Spot) -> FileResult<Destination> {
+        let Spot::Node(located) = spot else {
+            return Err(FileError::Conflict(Obstacle::Folder));
+        };
+        let mut ids = self.ids_down_to(&located.node).await?;
+        ids.pop();
+        Ok(Destination {
+            parent: located.node.place.parent,
+            folders: located.folders.unwrap_or_default(),
+            ids,
+            missing: Vec::new(),
+            name: located.node.place.name.clone(),
+            existing: Some(located.node),
+        })
+    }
+}
+
+impl Tree for Files<'_> {
+    fn home(&self) -> NodeId {
+        self.home
+    }
+
+    async fn child(&self, parent: NodeId, name: &NodeName) -> FileResult<Option<Node>> {
+        let metadata = &self.state.metadata;
+        Ok(metadata.child(self.namespace, parent, &name.key()).await?)
+    }
+
+    async fn spot_of(&self, id: NodeId) -> FileResult<Spot> {
+        self.located(id).await
+    }
+
+    async fn ids_down_to(&self, node: &Node) -> FileResult<Vec<NodeId>> {
+        let metadata = &self.state.metadata;
+        let above = metadata.ancestors_at(self.namespace, node.id, None).await?;
+        let above = above.unwrap_or_default();
+        let mut ids: Vec<NodeId> = above.iter().rev().map(|folder| folder.id).collect();
+        ids.push(node.id);
+        Ok(ids)
+    }
+}
+
 impl Files<'_> {
     /// Finds what a request is about.
     pub(crate) async fn find(&self, target: &Target) -> FileResult<Spot> {
@@ -167,122 +284,11 @@ impl Files<'_> {
         Ok(Located { node, folders })
     }
 
-    async fn walk(&self, start: Spot, names: &[NodeName]) -> FileResult<Spot> {
-        let mut spot = start;
-        for name in names {
-            let Ok(parent) = spot.folder() else {
-                return Err(FileError::NotFound);
-            };
-            let child = self
-                .state
-                .metadata
-                .child(self.namespace, parent, &name.key())
-                .await?;
-            let node = child.ok_or(FileError::NotFound)?;
-            let folders = Some(spot.names());
-            spot = Spot::Node(Located { node, folders });
-        }
-        Ok(spot)
-    }
-
-    /// Finds where something is to be put, as far as it is there.
-    pub(super) async fn destination(&self, target: &Target) -> FileResult<Destination> {
-        let (mut spot, names) = match target {
-            Target::Path(names) => (Spot::Root(self.home), names.as_slice()),
-            Target::Node { node, below } => (self.located(*node).await?, below.as_slice()),
-            Target::Revision(_) => return Err(FileError::NotFound),
-        };
-        let Some((name, above)) = names.split_last() else {
-            return self.over(spot).await;
-        };
-        let mut ids = match &spot {
-            Spot::Root(_) => Vec::new(),
-            Spot::Node(located) => self.ids_above(located).await?,
-        };
-        let mut missing = Vec::new();
-        for name in above {
-            if !missing.is_empty() {
-                missing.push(name.clone());
-                continue;
-            }
-            match self.walk(spot.clone(), std::slice::from_ref(name)).await {
-                Ok(next) => {
-                    let id = next
-                        .folder()
-                        .map_err(|_| FileError::Conflict(Obstacle::FileAncestor))?;
-                    ids.push(id);
-                    spot = next;
-                }
-                Err(FileError::NotFound) if spot.folder().is_ok() => missing.push(name.clone()),
-                Err(error) => return Err(error),
-            }
-        }
-        let parent = spot
-            .folder()
-            .map_err(|_| FileError::Conflict(Obstacle::FileAncestor))?;
-        let existing = match missing.is_empty() {
-            true => {
-                self.state
-                    .metadata
-                    .child(self.namespace, parent, &name.key())
-                    .await?
-            }
-            false => None,
-        };
-        Ok(Destination {
-            parent,
-            folders: spot.names(),
-            ids,
-            missing,
-            name: name.clone(),
-            existing,
-        })
-    }
-
-    /// A node's own place, for requests that name it by its id.
-    async fn over(&self, spot: Spot) -> FileResult<Destination> {
-        let located = match spot {
-            Spot::Root(_) => return Err(FileError::Conflict(Obstacle::Folder)),
-            Spot::Node(located) => located,
-        };
-        let mut ids = self.ids_above(&located).await?;
-        ids.pop();
-        Ok(Destination {
-            parent: located.node.place.parent,
-            folders: located.folders.unwrap_or_default(),
-            ids,
-            missing: Vec::new(),
-            name: located.node.place.name.clone(),
-            existing: Some(located.node),
-        })
-    }
-
-    /// The ids of the folders above a node and its own, from the root down.
-    async fn ids_above(&self, located: &Located) -> FileResult<Vec<NodeId>> {
-        let metadata = &self.state.metadata;
-        let above = metadata
-            .ancestors_at(self.namespace, located.node.id, None)
-            .await?;
-        let mut ids: Vec<NodeId> = above
-            .unwrap_or_default()
-            .iter()
-            .rev()
-            .map(|node| node.id)
-            .collect();
-        ids.push(located.node.id);
-        Ok(ids)
-    }
-
     /// A name like `name` that nothing has in a folder: ` (1)` and so on are put before the extension.
     pub(super) async fn free_name(&self, parent: NodeId, name: &NodeName) -> FileResult<NodeName> {
         for number in 1..=MOST_NUMBERED {
             let candidate = name.with_suffix(&format!(" ({number})"));
-            let taken = self
-                .state
-                .metadata
-                .child(self.namespace, parent, &candidate.key())
-                .await?;
-            if taken.is_none() {
+            if self.child(parent, &candidate).await?.is_none() {
                 return Ok(candidate);
             }
         }

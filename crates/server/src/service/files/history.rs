@@ -7,6 +7,7 @@ use cairn_core::ids::NodeId;
 use cairn_core::node::{Content, Node, Place};
 use cairn_core::rev::{Rev, Seq};
 
+use super::find::Tree as _;
 use super::{ATTEMPTS, Attempt, FileError, FileResult, Files, Located, Target};
 
 impl Files<'_> {

@@ -12,8 +12,8 @@ use cairn_core::name::{NameKey, NodeName};
 use cairn_core::node::{Attributes, Content, Node, Place};
 use cairn_core::rev::Seq;
 
-use super::find::Destination;
-use super::{FileError, FileResult, Files, Located, Obstacle, Spot, Target};
+use super::find::{Destination, Tree};
+use super::{FileError, FileResult, Files, Located, Spot, Target};
 
 /// What became of a node.
 struct Touched {
@@ -43,6 +43,45 @@ pub(super) struct Overlay<'f> {
     names: HashMap<(NodeId, NameKey), Option<NodeId>>,
     has_changed_twice: bool,
     chunks: u64,
+}
+
+impl Tree for Overlay<'_> {
+    fn home(&self) -> NodeId {
+        self.files.home
+    }
+
+    async fn child(&self, parent: NodeId, name: &NodeName) -> FileResult<Option<Node>> {
+        let key = name.key();
+        match self.names.get(&(parent, key.clone())) {
+            Some(Some(id)) => return self.node(*id).await,
+            Some(None) => return Ok(None),
+            None => {}
+        }
+        let metadata = &self.files.state.metadata;
+        let child = metadata.child(self.files.namespace, parent, &key).await?;
+        Ok(match child {
+            Some(child) => match self.touched.get(&child.id) {
+                // It has another name, or none any more.
+                Some(touched) => touched
+                    .after
+                    .clone()
+                    .filter(|after| after.place.parent == parent && after.place.name.key() == key),
+                None => Some(child),
+            },
+            None => None,
+        })
+    }
+
+    async fn spot_of(&self, id: NodeId) -> FileResult<Spot> {
+        self.located(id).await
+    }
+
+    async fn ids_down_to(&self, node: &Node) -> FileResult<Vec<NodeId>> {
+        let above = self.above(node).await?.unwrap_or_default();
+        let mut ids: Vec<NodeId> = above.iter().rev().map(|folder| folder.id).collect();
+        ids.push(node.id);
+        Ok(ids)
+    }
 }
 
 impl<'f> Overlay<'f> {
@@ -105,105 +144,6 @@ impl<'f> Overlay<'f> {
         }
     }
 
-    /// Finds where something is to be put, as far as it is there.
-    pub(super) async fn destination(&self, target: &Target) -> FileResult<Destination> {
-        let (mut spot, names) = match target {
-            Target::Path(names) => (Spot::Root(self.files.home), names.as_slice()),
-            Target::Node { node, below } => (self.located(*node).await?, below.as_slice()),
-            Target::Revision(_) => return Err(FileError::NotFound),
-        };
-        let ancestor = |spot: &Spot| {
-            spot.folder()
-                .map_err(|_| FileError::Conflict(Obstacle::FileAncestor))
-        };
-        let Some((name, above)) = names.split_last() else {
-            return self.over(spot).await;
-        };
-        let mut ids = match &spot {
-            Spot::Root(_) => Vec::new(),
-            Spot::Node(located) => self.ids_down_to(&located.node).await?,
-        };
-        let mut missing = Vec::new();
-        for name in above {
-            let parent = ancestor(&spot)?;
-            let next = match missing.is_empty() {
-                true => self.child(parent, name).await?,
-                false => None,
-            };
-            match next {
-                None => missing.push(name.clone()),
-                Some(node) => {
-                    ids.push(node.id);
-                    let folders = Some(spot.names());
-                    spot = Spot::Node(Located { node, folders });
-                }
-            }
-        }
-        let parent = ancestor(&spot)?;
-        let existing = match missing.is_empty() {
-            true => self.child(parent, name).await?,
-            false => None,
-        };
-        Ok(Destination {
-            parent,
-            folders: spot.names(),
-            ids,
-            missing,
-            name: name.clone(),
-            existing,
-        })
-    }
-
-    /// A node's own place.
-    async fn over(&self, spot: Spot) -> FileResult<Destination> {
-        let Spot::Node(located) = spot else {
-            return Err(FileError::Conflict(Obstacle::Folder));
-        };
-        let mut ids = self.ids_down_to(&located.node).await?;
-        ids.pop();
-        Ok(Destination {
-            parent: located.node.place.parent,
-            folders: located.folders.unwrap_or_default(),
-            ids,
-            missing: Vec::new(),
-            name: located.node.place.name.clone(),
-            existing: Some(located.node),
-        })
-    }
-
-    async fn walk(&self, start: Spot, names: &[NodeName]) -> FileResult<Spot> {
-        let mut spot = start;
-        for name in names {
-            let parent = spot.folder().map_err(|_| FileError::NotFound)?;
-            let node = self.child(parent, name).await?.ok_or(FileError::NotFound)?;
-            let folders = Some(spot.names());
-            spot = Spot::Node(Located { node, folders });
-        }
-        Ok(spot)
-    }
-
-    async fn child(&self, parent: NodeId, name: &NodeName) -> FileResult<Option<Node>> {
-        let key = name.key();
-        match self.names.get(&(parent, key.clone())) {
-            Some(Some(id)) => return self.node(*id).await,
-            Some(None) => return Ok(None),
-            None => {}
-        }
-        let metadata = &self.files.state.metadata;
-        let child = metadata.child(self.files.namespace, parent, &key).await?;
-        Ok(match child {
-            Some(child) => match self.touched.get(&child.id) {
-                // It has another name, or none any more.
-                Some(touched) => touched
-                    .after
-                    .clone()
-                    .filter(|after| after.place.parent == parent && after.place.name.key() == key),
-                None => Some(child),
-            },
-            None => None,
-        })
-    }
-
     async fn node(&self, id: NodeId) -> FileResult<Option<Node>> {
         if let Some(touched) = self.touched.get(&id) {
             return Ok(touched.after.clone());
@@ -241,13 +181,6 @@ impl<'f> Overlay<'f> {
             above.push(folder);
         }
         Ok(Some(above))
-    }
-
-    async fn ids_down_to(&self, node: &Node) -> FileResult<Vec<NodeId>> {
-        let above = self.above(node).await?.unwrap_or_default();
-        let mut ids: Vec<NodeId> = above.iter().rev().map(|folder| folder.id).collect();
-        ids.push(node.id);
-        Ok(ids)
     }
 
     /// What stands in a folder.

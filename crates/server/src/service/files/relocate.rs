@@ -8,6 +8,7 @@ use cairn_core::limits;
 use cairn_core::node::{Content, Node, Place};
 use cairn_core::rev::Seq;
 
+use super::find::Tree as _;
 use super::write::obstacle;
 use super::{ATTEMPTS, Attempt, FileError, FileResult, Files, Located, Target};
 use crate::service::browse;

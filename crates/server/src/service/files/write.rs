@@ -9,7 +9,7 @@ use cairn_core::node::{Attributes, Content, FileContent, Node, Place};
 use cairn_core::rev::{Rev, Seq};
 use cairn_core::time::Mtime;
 
-use super::find::Destination;
+use super::find::{Destination, Tree as _};
 use super::{ATTEMPTS, Attempt, FileError, FileResult, Files, Ingested, Located, Obstacle, Spot, Target};
 
 /// How a file is put where another may stand.
@@ -165,11 +165,7 @@ impl Files<'_> {
     /// The name of a copy beside a file that somebody else has edited.
     async fn copy_name(&self, at: &Destination, suffix: &str) -> FileResult<NodeName> {
         let name = at.name.with_suffix(&format!(" ({suffix})"));
-        let taken = self
-            .state
-            .metadata
-            .child(self.namespace, at.parent, &name.key())
-            .await?;
+        let taken = self.child(at.parent, &name).await?;
         match taken {
             None => Ok(name),
             Some(_) => self.free_name(at.parent, &name).await,
