@@ -715,6 +715,17 @@ pub enum FetchPart {
     },
 }
 
+impl FetchPart {
+    /// A run of chunks by index, against what the device has in their place; empty for nothing.
+    pub fn run(first: u64, count: u64, base: Vec<ChunkHash>) -> Self {
+        if base.is_empty() {
+            Self::Chunks { first, count }
+        } else {
+            Self::ChunksFrom { first, count, base }
+        }
+    }
+}
+
 /// Opens an item of the reply to [`Fetch`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct FetchStart {

@@ -9,9 +9,10 @@ mod small;
 
 use std::sync::Arc;
 
+use cairn_core::base::{is_long, may_come_as_edit};
 use cairn_core::ids::{FileId, NamespaceId, NodeId};
-use cairn_core::limits::{CHUNK_MIN_BYTES, COMMIT_BATCH_OPS};
-use cairn_core::manifest::{Manifest, ManifestError, ManifestReader, PlacedChunk, Step};
+use cairn_core::limits::COMMIT_BATCH_OPS;
+use cairn_core::manifest::{ManifestError, ManifestReader, PlacedChunk, Step};
 use cairn_core::node::FileContent;
 use cairn_core::rev::Seq;
 use cairn_core::runtime::Runtime;
@@ -25,11 +26,6 @@ use crate::progress::Progress;
 use crate::remote::{Remote, RemoteError};
 use crate::state::{ClientState, StateError};
 
-/// Content up to which a file is fetched together with others and written at once.
-const SMALL_FILE_BYTES: u64 = 1024 * 1024;
-/// Small files of which the folder is asked for an older version, when they are all that is fetched. Of many it would take
-/// longer to fetch what changed, one by one, than to fetch them whole and together.
-const FEW_FILES: usize = 8;
 /// Content of one request for small files.
 const BATCH_BYTES: u64 = 16 * 1024 * 1024;
 /// Batches of small files under way at once: one arrives while the syncs of the other are waited for.
@@ -154,16 +150,14 @@ impl Downloader {
     /// Sorts files by how they are fetched. Of few the folder is asked for an older version: what has one is fetched by
     /// itself, and only what changed.
     async fn sort(&self, wanted: Vec<Wanted>) -> Sorted {
-        let are_few = wanted.len() <= FEW_FILES;
+        let count = wanted.len();
         let mut sorted = Sorted::default();
         for wanted in wanted {
             let content = &wanted.content;
-            let is_large =
-                content.size > SMALL_FILE_BYTES || !matches!(content.manifest, Manifest::Inline(_));
-            let may_be_edit = are_few && content.size >= CHUNK_MIN_BYTES as u64;
+            let is_edit = may_come_as_edit(content, count);
             if content.manifest.file_id(content.size) != content.file_id {
                 sorted.unfit.push((wanted.node, Err(DownloadError::OtherFile)));
-            } else if is_large || (may_be_edit && matches!(self.older(&wanted).await, Ok(Some(_)))) {
+            } else if is_long(content) || (is_edit && matches!(self.older(&wanted).await, Ok(Some(_)))) {
                 sorted.large.push(wanted);
             } else {
                 sorted.small.push(wanted);

@@ -6,11 +6,11 @@ use cairn_core::ids::ChunkHash;
 use cairn_core::manifest::{ChunkEntry, EncodedPage, Manifest};
 use cairn_core::node::FileContent;
 
-use crate::base::Base;
+use crate::base;
 use crate::fs::{FsResult, ReadFile};
 use crate::state::{ClientState, StateResult};
 
-/// A content with all its chunks. Bounded as [`Base`] is.
+/// A content with all its chunks. Bounded as [`cairn_core::base::Base`] is.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) content: FileContent,
@@ -37,7 +37,7 @@ impl Known {
         if let Some(known) = Self::inline(content) {
             return Ok(Some(known));
         }
-        let Some(base) = Base::load(state, content).await? else {
+        let Some(base) = base::load(state, content).await? else {
             return Ok(None);
         };
         let (chunks, pages) = base.into_lists();

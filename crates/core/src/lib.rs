@@ -16,6 +16,7 @@
 //! - *scan, plan, stage, apply*: the four steps of syncing.
 //! - *conflicted copy*: the second of two versions that were written at once, under a name of its own.
 
+pub mod base;
 pub mod change;
 pub mod chunker;
 pub mod conflict;

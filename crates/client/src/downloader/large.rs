@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cairn_api::sync::{Fetch, FetchItem, FetchPart, FetchStatus};
+use cairn_core::base::{Base, runs};
 use cairn_core::limits::{BODY_BYTES, COMMIT_BATCH_OPS, FILE_CHUNKS};
 use cairn_core::manifest::{Manifest, ManifestError, ManifestReader, PlacedChunk, Step};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -14,7 +15,7 @@ use super::older::{Held, Missing, Older, plan};
 use super::pages::Pages;
 use super::small::abandon;
 use super::{DownloadError, Downloaded, Downloader, REQUESTS, Wanted, inline_chunks};
-use crate::base::Base;
+use crate::base;
 use crate::fs::FsResult;
 
 /// Bytes of the file in one request.
@@ -99,7 +100,7 @@ impl Downloader {
         }
         let mut reader = ManifestReader::new(&content.manifest, content.size)?;
         // Of a copy of what this device has every page is remembered.
-        if let Some(known) = Base::load(self.state.as_ref(), content).await? {
+        if let Some(known) = base::load(self.state.as_ref(), content).await? {
             return known_chunks(&mut reader, &known);
         }
         let _permit = requests.acquire().await;
@@ -152,19 +153,10 @@ impl Downloader {
         let _permit = requests.acquire().await;
         let items = runs.iter().filter_map(|run| {
             let Missing { placed, base } = run.first()?;
-            let (first, count) = (placed.index, run.len() as u64);
-            let part = match base.is_empty() {
-                true => FetchPart::Chunks { first, count },
-                false => FetchPart::ChunksFrom {
-                    first,
-                    count,
-                    base: base.clone(),
-                },
-            };
             Some(FetchItem {
                 node: place.wanted.node,
                 content_seq: place.wanted.content_seq,
-                part,
+                part: FetchPart::run(placed.index, run.len() as u64, base.clone()),
             })
         });
         let request = Fetch {
@@ -252,28 +244,24 @@ pub(super) fn check_status(status: FetchStatus) -> Result<(), DownloadError> {
 
 /// Cuts missing chunks into requests, each a list of runs without gaps and with one base.
 fn requests_for(missing: Vec<Missing>) -> Vec<Vec<Vec<Missing>>> {
-    let mut requests: Vec<Vec<Vec<Missing>>> = Vec::new();
+    let mut requests: Vec<Vec<Missing>> = Vec::new();
     let mut room = 0;
     for chunk in missing {
         let len = u64::from(chunk.placed.entry.len);
         let open = requests
             .last_mut()
             .filter(|request| room >= len && request.len() < COMMIT_BATCH_OPS);
-        let Some(request) = open else {
-            room = REQUEST_BYTES.saturating_sub(len);
-            requests.push(vec![vec![chunk]]);
-            continue;
-        };
-        room -= len;
-        match request.last_mut() {
-            Some(run) if run.last().is_some_and(|last| goes_on(last, &chunk)) => run.push(chunk),
-            _ => request.push(vec![chunk]),
+        match open {
+            Some(request) => {
+                room -= len;
+                request.push(chunk);
+            }
+            None => {
+                room = REQUEST_BYTES.saturating_sub(len);
+                requests.push(vec![chunk]);
+            }
         }
     }
-    requests
-}
-
-/// Whether a missing chunk belongs to the run that ends with another.
-fn goes_on(last: &Missing, next: &Missing) -> bool {
-    last.placed.index + 1 == next.placed.index && last.base == next.base
+    let into_runs = |request| runs(request, |chunk: &Missing| (chunk.placed.index, &chunk.base));
+    requests.into_iter().map(into_runs).collect()
 }

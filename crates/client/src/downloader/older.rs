@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cairn_core::base::Base;
 use cairn_core::ids::ChunkHash;
 use cairn_core::limits::CHUNK_MAX_BYTES;
 use cairn_core::manifest::{ChunkEntry, PlacedChunk};
@@ -12,7 +13,7 @@ use cairn_core::rev::Seq;
 use cairn_core::tree::Substance;
 
 use super::{DownloadError, Downloader, Wanted};
-use crate::base::Base;
+use crate::base;
 use crate::fs::{DiskPath, Filesystem, ReadFile};
 
 /// Bytes of old chunks that are held for one file: of some hundred changes. What is beyond comes whole.
@@ -53,7 +54,7 @@ impl Downloader {
         let Some(Some(content)) = self.state.contents(&[file_id]).await?.pop() else {
             return Ok(None);
         };
-        let Some(base) = Base::load(self.state.as_ref(), &content).await? else {
+        let Some(base) = base::load(self.state.as_ref(), &content).await? else {
             return Ok(None);
         };
         let Some(names) = self.state.disk_path(self.namespace, wanted.node).await? else {

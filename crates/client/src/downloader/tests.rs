@@ -14,7 +14,7 @@ use crate::remote::fake::{Counted, CountedThreads, FakeRemote, chunked, noise, t
 use crate::state::memory::MemoryState;
 use crate::state::{LocalChange, LocalRow, StateBatch, TreeChange};
 use cairn_core::ids::ChunkHash;
-use cairn_core::manifest::{EncodedPage, Page};
+use cairn_core::manifest::{EncodedPage, Manifest, Page};
 
 struct Bench {
     folder: TempDir,

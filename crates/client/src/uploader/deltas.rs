@@ -9,6 +9,7 @@ use cairn_api::error::ErrorCode;
 use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::{CommitReply, Signatures};
 use cairn_codec::{EncodedDelta, encode_delta, encode_owned, encode_patch};
+use cairn_core::base::Base;
 use cairn_core::change::Op;
 use cairn_core::delta::Signature;
 use cairn_core::ids::ChunkHash;
@@ -20,7 +21,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use super::queue::Queued;
 use super::walk::PlainChunk;
 use super::{ASKED_AT_ONCE, FileToSend, UploadError, Uploader};
-use crate::base::Base;
+use crate::base;
 use crate::remote::RemoteError;
 
 /// Deltas in a row that saved too little, after which the file is taken for another one and sent as it is.
@@ -171,7 +172,7 @@ impl Uploader {
         let Some(Some(content)) = self.state.contents(&[file_id]).await?.pop() else {
             return Ok(None);
         };
-        let base = Base::load(self.state.as_ref(), &content).await?;
+        let base = base::load(self.state.as_ref(), &content).await?;
         Ok(base.map(|base| {
             Arc::new(Against {
                 base,
