@@ -70,6 +70,9 @@ pub mod path {
     pub const CURSOR: &str = "/sync/1/cursor";
     /// `GET`: an endless sequence of [`super::Event`] frames.
     pub const EVENTS: &str = "/sync/1/events";
+    /// The query by which a device asks that [`super::Event::Step`] may stand in place of a head. A server that does not know
+    /// it sends heads.
+    pub const STEPS: &str = "steps=1";
 }
 
 /// What a server says of itself to anyone.
@@ -776,7 +779,7 @@ pub enum CursorReply {
 }
 
 /// A hint on the event stream. Losing one is harmless: cursors tell the truth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Event {
     /// A namespace has moved on to this position (also sent for each namespace when the stream opens).
     #[n(0)]
@@ -798,6 +801,48 @@ pub enum Event {
         #[n(0)]
         after_ms: u32,
     },
+    /// As [`Self::Head`], with what a device that stood at `from` would ask for next. Only where [`path::STEPS`] asked for it.
+    #[n(3)]
+    Step(#[n(0)] Box<Step>),
+}
+
+impl Event {
+    /// The namespace that moved on, and where to.
+    pub fn head(&self) -> Option<(NamespaceId, Seq)> {
+        match self {
+            Self::Head { namespace, seq } => Some((*namespace, *seq)),
+            Self::Step(step) => Some((step.cursor.namespace, step.cursor.seq)),
+            Self::Heartbeat | Self::Drain { .. } => None,
+        }
+    }
+}
+
+/// A small step of a namespace: at most [`cairn_core::limits::STEP_BYTES`] as it is encoded.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Step {
+    /// Where it begins: the head that the stream told before.
+    #[cbor(n(0), with = "crate::wire")]
+    pub from: Cursor,
+    /// What [`ChangesReply::Page`] would hold.
+    #[cbor(n(1), with = "crate::wire")]
+    pub entries: Vec<JournalEntry>,
+    /// Where it ends.
+    #[cbor(n(2), with = "crate::wire")]
+    pub cursor: Cursor,
+    /// Contents that are likely to be asked for. What is not here has to be fetched.
+    #[n(3)]
+    pub contents: Vec<StepContent>,
+}
+
+/// What [`Fetch`] would answer to one item.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct StepContent {
+    /// The item.
+    #[n(0)]
+    pub item: FetchItem,
+    /// The frames of its chunks or pages, one behind the other, without a [`FetchStart`] and without an end frame.
+    #[n(1)]
+    pub frames: ByteVec,
 }
 
 /// Encodes a message.

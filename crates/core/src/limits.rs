@@ -47,3 +47,5 @@ pub const DEVICE_NAME_CHARS: usize = 64;
 pub const PASSWORD_BYTES: usize = 1_024;
 /// Seconds for which a long-poll or the event stream may stay silent.
 pub const HEARTBEAT_SECONDS: u64 = 50;
+/// Bytes of a small step of a namespace, which goes out with the news of it: two flights of TCP on an idle connection.
+pub const STEP_BYTES: usize = 32 * 1024;

@@ -23,6 +23,8 @@ struct Waiters {
 struct Mailbox {
     news: Mutex<News>,
     wake: tokio::sync::Notify,
+    /// How far the device has read namespaces, as far as it said so; nobody is woken by that.
+    read: Mutex<BTreeMap<NamespaceId, Seq>>,
 }
 
 /// What a waiter has not read yet.
@@ -104,6 +106,15 @@ impl Notifier {
         }
     }
 
+    /// Tells that a device has read a namespace that it may read up to a position.
+    pub(crate) fn read(&self, device: DeviceId, namespace: NamespaceId, seq: Seq) {
+        let waiters = lock(&self.waiters);
+        let mailboxes = waiters.by_device.get(&device).into_iter().flatten();
+        for mailbox in mailboxes.filter_map(Weak::upgrade) {
+            lock(&mailbox.read).insert(namespace, seq);
+        }
+    }
+
     /// How many subscriptions there are.
     pub(crate) fn waiter_count(&self) -> usize {
         lock(&self.waiters).by_device.values().map(Vec::len).sum()
@@ -121,6 +132,11 @@ impl Subscription {
             }
             woken.await;
         }
+    }
+
+    /// How far the device has said since that it has read a namespace.
+    pub(crate) fn read_to(&self, namespace: NamespaceId) -> Option<Seq> {
+        lock(&self.mailbox.read).get(&namespace).copied()
     }
 }
 
@@ -174,6 +190,20 @@ mod tests {
         notifier.unlinked(device(8));
         notifier.unlinked(device(7));
         assert!(waiter.news().await.is_unlinked);
+    }
+
+    #[tokio::test]
+    async fn what_a_device_has_read_wakes_nobody_and_is_known_to_its_own_waiters() {
+        let notifier = Arc::new(Notifier::default());
+        let waiter = notifier.subscribe(vec![namespace(1)], device(7));
+        let seq = Seq::new(5).unwrap();
+        notifier.read(device(8), namespace(1), seq);
+        assert_eq!(waiter.read_to(namespace(1)), None);
+        notifier.read(device(7), namespace(1), seq);
+        assert_eq!(waiter.read_to(namespace(1)), Some(seq));
+        assert_eq!(waiter.read_to(namespace(2)), None);
+        let news = futures::FutureExt::now_or_never(waiter.news());
+        assert_eq!(news, None);
     }
 
     #[test]

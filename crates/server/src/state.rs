@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::oidc::Provider;
 use crate::service::files::{Ordered, Picture, SearchKey, ThumbnailKey};
+use crate::service::steps::Steps;
 use crate::service::tree_hash::TreeHashes;
 use crate::text_index::TextIndex;
 
@@ -55,6 +56,8 @@ pub(crate) struct State {
     /// Says who people are, where another provider does.
     pub(crate) oidc: OnceLock<Provider>,
     pub(crate) notifier: Arc<Notifier>,
+    /// What goes out with the news.
+    pub(crate) steps: Steps,
     pub(crate) metrics: Metrics,
     pub(crate) body_memory: BodyMemory,
     pub(crate) downloads: Arc<Semaphore>,
@@ -98,6 +101,7 @@ impl State {
             mailer: OnceLock::new(),
             oidc: OnceLock::new(),
             notifier: Arc::new(Notifier::default()),
+            steps: Steps::default(),
             metrics: Metrics::new(),
             body_memory: BodyMemory::new(config.body_memory_bytes),
             downloads: Arc::new(Semaphore::new(config.max_downloads.max(1))),

@@ -5,9 +5,11 @@ use std::fmt::Debug;
 use cairn_api::error::{ApiError, ErrorCode};
 use cairn_api::sync::{
     ChangesReply, CommitReply, CommitRequest, DeviceRow, Event, Fetch, FetchItem, FetchPart, Have, Login,
-    NodesReply, Signatures, SignaturesReply, from_cbor, to_cbor, value_from_cbor, value_to_cbor,
+    NodesReply, Signatures, SignaturesReply, Step, StepContent, from_cbor, to_cbor, value_from_cbor,
+    value_to_cbor,
 };
-use cairn_core::ids::DeviceId;
+use cairn_core::ids::{ChainHash, DeviceId, Incarnation, NamespaceId, NodeId};
+use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
 use minicbor::{Decode, Encode};
 use proptest::collection::vec;
@@ -45,6 +47,16 @@ proptest! {
         arrives(&ChangesReply::Page { entries, cursor, has_more });
         arrives(&ChangesReply::BelowFloor { head: cursor });
         arrives(&ChangesReply::NotOnChain { head: cursor });
+    }
+
+    #[test]
+    fn steps_arrive(entries in vec(entry(), 0..4), from in cursor(), cursor in cursor(), frames in vec(any::<u8>(), 0..50)) {
+        let part = FetchPart::Chunks { first: 0, count: 1 };
+        let items = entries.iter().map(|entry| FetchItem { node: entry.node, content_seq: entry.seq, part: part.clone() });
+        let contents = items.map(|item| StepContent { item, frames: frames.clone().into() }).collect();
+        let event = Event::Step(Box::new(Step { from, entries, cursor, contents }));
+        assert_eq!(event.head(), Some((cursor.namespace, cursor.seq)));
+        arrives(&event);
     }
 
     #[test]
@@ -137,6 +149,48 @@ fn every_error_code_has_a_status_that_is_an_error() {
     let codes: Vec<ErrorCode> = (0u8..).map_while(|tag| from_cbor(&[tag]).ok()).collect();
     assert_eq!(codes.len(), 18);
     assert!(codes.iter().all(|code| (400..600).contains(&code.status())));
+}
+
+#[test]
+fn events_are_the_bytes_that_the_document_says() {
+    let namespace = NamespaceId::new(5).unwrap();
+    let at = |seq| Cursor {
+        namespace,
+        incarnation: Incarnation::new([1; 16]),
+        seq: Seq::new(seq).unwrap(),
+        chain: ChainHash::new([2; 32]),
+    };
+    let head = Event::Head {
+        namespace,
+        seq: at(9).seq,
+    };
+    // As devices know it that do not know steps.
+    assert_eq!(to_cbor(&head), [0x82, 0, 0x82, 5, 9]);
+    assert_eq!(to_cbor(&Event::Drain { after_ms: 7 }), [0x82, 2, 0x81, 7]);
+    let item = FetchItem {
+        node: NodeId::new(6).unwrap(),
+        content_seq: at(9).seq,
+        part: FetchPart::Chunks { first: 0, count: 1 },
+    };
+    let frames = vec![0xaa, 0xbb].into();
+    let step = Step {
+        from: at(8),
+        entries: Vec::new(),
+        cursor: at(9),
+        contents: vec![StepContent { item, frames }],
+    };
+    let cursor = |seq: u8| [&[0x84, 5, 0x50][..], &[1; 16], &[seq, 0x58, 32], &[2; 32]].concat();
+    let content = [0x82, 0x83, 6, 9, 0x82, 0, 0x82, 0, 1, 0x42, 0xaa, 0xbb];
+    let expected = [
+        &[0x82, 3, 0x81, 0x84][..],
+        &cursor(8),
+        &[0x80],
+        &cursor(9),
+        &[0x81],
+        &content,
+    ]
+    .concat();
+    assert_eq!(to_cbor(&Event::Step(Box::new(step))), expected);
 }
 
 #[test]

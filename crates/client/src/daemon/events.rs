@@ -147,13 +147,13 @@ impl Follower {
             backoff.reset();
             *heard = Instant::now();
             self.set_deaf(false);
-            match event? {
-                Event::Head { namespace, seq } if namespace == self.namespace => {
-                    let is_new = std::mem::take(&mut is_first);
-                    self.inbox.put(if is_new { News::Ask } else { News::Head(seq) });
-                }
-                Event::Drain { .. } => return Ok(()),
-                Event::Head { .. } | Event::Heartbeat => {}
+            let event = event?;
+            if matches!(event, Event::Drain { .. }) {
+                return Ok(());
+            }
+            if let Some((_, seq)) = event.head().filter(|(namespace, _)| *namespace == self.namespace) {
+                let is_new = std::mem::take(&mut is_first);
+                self.inbox.put(if is_new { News::Ask } else { News::Head(seq) });
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use cairn_api::frame::Frame;
-use cairn_api::sync::{Fetch, FetchItem, FetchPart};
+use cairn_api::sync::{Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, from_cbor};
 use cairn_core::ids::{ChunkHash, NamespaceId};
 use cairn_core::limits;
 use cairn_core::manifest::PAGE_MAX_BYTES;
@@ -59,6 +59,42 @@ pub(crate) async fn fetch(
         }
     });
     Ok(stream)
+}
+
+/// The frames that would be sent, those of each item by themselves and without its start. `None` where an item is not there, or
+/// they take more than `most` bytes together. The caller has checked who may read the namespace.
+pub(super) async fn little(
+    state: &Arc<State>,
+    request: &Fetch,
+    most: usize,
+) -> Result<Option<Vec<Vec<Frame>>>, ServiceError> {
+    let mut batches = Batches::new(state, request);
+    let mut items: Vec<Vec<Frame>> = Vec::with_capacity(request.items.len());
+    let mut bytes = 0;
+    loop {
+        let frames = match batches.next().await {
+            Ok(Some(frames)) => frames,
+            Ok(None) => return Ok((items.len() == request.items.len()).then_some(items)),
+            Err(Stop::Failed(error)) => return Err(error),
+            Err(Stop::Gone) => return Ok(None),
+        };
+        for frame in frames {
+            if let Frame::Message(start) = &frame {
+                let start: FetchStart =
+                    from_cbor(start).map_err(|error| ServiceError::bad(error.to_string()))?;
+                if start.status != FetchStatus::Found {
+                    return Ok(None);
+                }
+                items.push(Vec::new());
+                continue;
+            }
+            bytes += frame.wire_len();
+            let Some(item) = items.last_mut().filter(|_| bytes <= most) else {
+                return Ok(None);
+            };
+            item.push(frame);
+        }
+    }
 }
 
 struct Sender {

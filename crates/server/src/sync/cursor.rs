@@ -18,7 +18,11 @@ pub(super) async fn cursor(
     state.check_access(&caller, report.cursor.namespace).await?;
     let outcome = state.metadata.report_cursor(&report.cursor, caller.device).await;
     Ok(Reply(match outcome.map_err(ServiceError::from)? {
-        cairn_metadata::CursorReport::Accepted => CursorReply::Accepted,
+        cairn_metadata::CursorReport::Accepted => {
+            let cursor = &report.cursor;
+            state.notifier.read(caller.device, cursor.namespace, cursor.seq);
+            CursorReply::Accepted
+        }
         cairn_metadata::CursorReport::DeviceRestored => CursorReply::DeviceRestored,
     }))
 }

@@ -1,41 +1,57 @@
-//! `GET /sync/1/events`: tells a device when namespaces move on.
+//! `GET /sync/1/events`: tells a device when namespaces move on, and how where that is little.
 
-use std::collections::VecDeque;
+mod told;
+
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State as Shared;
-use axum::http::header;
+use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use cairn_api::frame::Frame;
-use cairn_api::sync::{Event, FRAMES, to_cbor};
+use cairn_api::sync::{Event, FRAMES, path, to_cbor};
+use cairn_core::ids::NamespaceId;
 use cairn_core::limits;
+use cairn_core::rev::Seq;
 use futures::stream;
 
 use crate::auth::Caller;
 use crate::error::ServiceError;
 use crate::notify::Subscription;
-use crate::service::browse;
+use crate::service::{browse, steps};
 use crate::state::State;
+use told::Told;
 
 /// Time over which reconnects are spread for each device that waits, so that a stop is no stampede.
 const RECONNECT_MS_PER_DEVICE: u64 = 10;
 /// Longest time over which they are spread.
 const RECONNECT_MS_MAX: u64 = 60_000;
+/// How long the news of a step waits for what goes along with it.
+const STEP_WAIT: Duration = Duration::from_secs(1);
 
 pub(super) async fn events(
     Shared(state): Shared<Arc<State>>,
     caller: Caller,
+    uri: Uri,
 ) -> Result<Response, ServiceError> {
+    let wants_steps = uri
+        .query()
+        .is_some_and(|query| query.split('&').any(|part| part == path::STEPS));
     let namespaces = state.metadata.readable_namespaces(caller.account).await?;
     // Before the heads are read, so that no move falls between.
     let subscription = state.notifier.subscribe(namespaces.clone(), caller.device);
     let mut pending = VecDeque::with_capacity(namespaces.len());
+    let mut told = HashMap::new();
     for namespace in namespaces {
-        let seq = browse::head(&state, namespace).await?.seq;
+        let head = browse::head(&state, namespace).await?;
+        if wants_steps {
+            told.insert(namespace, Told::at(head.cursor()));
+        }
+        let seq = head.seq;
         pending.push_back(Event::Head { namespace, seq });
     }
     let lifetime = caller.expires_at.map(|end| {
@@ -49,6 +65,7 @@ pub(super) async fn events(
         caller,
         subscription,
         pending,
+        told,
         lifetime,
         is_over: false,
     };
@@ -59,11 +76,23 @@ pub(super) async fn events(
     Ok(([(header::CONTENT_TYPE, FRAMES)], Body::from_stream(blocks)).into_response())
 }
 
+/// What becomes of the news of a namespace.
+enum Moved {
+    /// This is said.
+    Say(Event),
+    /// Nothing: it was said before, or is nothing to the device.
+    Known,
+    /// The stream ends.
+    Unwelcome,
+}
+
 struct EventStream {
     state: Arc<State>,
     caller: Caller,
     subscription: Subscription,
     pending: VecDeque<Event>,
+    /// Where namespaces stand as far as the device was told; none where it wants no steps.
+    told: HashMap<NamespaceId, Told>,
     /// When the device's token ends.
     lifetime: Option<tokio::time::Instant>,
     is_over: bool,
@@ -88,8 +117,13 @@ impl EventStream {
                     if news.is_unlinked {
                         return None;
                     }
-                    let heads = news.heads.into_iter();
-                    self.pending.extend(heads.map(|(namespace, seq)| Event::Head { namespace, seq }));
+                    for (namespace, seq) in news.heads {
+                        match self.moved(namespace, seq).await {
+                            Moved::Say(event) => self.pending.push_back(event),
+                            Moved::Known => {}
+                            Moved::Unwelcome => return None,
+                        }
+                    }
                 }
                 () = heartbeat => {
                     // An account may have been locked since. A store that does not answer is no reason to go.
@@ -102,6 +136,71 @@ impl EventStream {
         }
         let frames: Vec<Frame> = self.pending.drain(..).map(event_frame).collect();
         Some(encode(&frames))
+    }
+
+    /// What to say of a namespace that has moved on.
+    async fn moved(&mut self, namespace: NamespaceId, seq: Seq) -> Moved {
+        let Some(mut told) = self.told.remove(&namespace) else {
+            return Moved::Say(Event::Head { namespace, seq });
+        };
+        let moved = match seq <= told.cursor.seq {
+            true => Moved::Known,
+            false => self.news(&mut told, seq).await,
+        };
+        self.told.insert(namespace, told);
+        moved
+    }
+
+    /// What to say of a namespace that is further than what was told.
+    async fn news(&self, told: &mut Told, seq: Seq) -> Moved {
+        let namespace = told.cursor.namespace;
+        told.is_read_to(self.subscription.read_to(namespace));
+        let step = match told.may_take_more() {
+            true => self.step(told, seq).await,
+            false => Ok(steps::Told::Large),
+        };
+        match step {
+            Ok(steps::Told::Step(step)) => match self.caller.is_still_welcome(&self.state).await {
+                Ok(true) => {
+                    told.cursor = step.cursor;
+                    return Moved::Say(told.note(Event::Step(step)));
+                }
+                Ok(false) => return Moved::Unwelcome,
+                Err(_) => {}
+            },
+            Ok(steps::Told::Own(cursor)) => {
+                told.cursor = cursor;
+                let seq = cursor.seq;
+                return Moved::Say(Event::Head { namespace, seq });
+            }
+            Ok(steps::Told::Large) => {}
+            // To whom may not read it any more it does not exist.
+            Err(ServiceError::NotFound(_)) => return Moved::Known,
+            Err(error) => tracing::debug!(namespace.id = %namespace, %error, "a step does not go along"),
+        }
+        Moved::Say(self.head(told, seq).await)
+    }
+
+    /// The step that follows on what was told; a large one when the server stops or it takes too long.
+    async fn step(&self, told: &Told, seq: Seq) -> Result<steps::Told, ServiceError> {
+        tokio::select! {
+            biased;
+            () = self.state.draining.cancelled() => Ok(steps::Told::Large),
+            step = steps::step(&self.state, &self.caller, &told.cursor, seq) => step,
+            () = tokio::time::sleep(STEP_WAIT) => Ok(steps::Told::Large),
+        }
+    }
+
+    /// The bare head. It may be further than the news: then that is where the next step begins.
+    async fn head(&self, told: &mut Told, seq: Seq) -> Event {
+        let namespace = told.cursor.namespace;
+        // Without an answer the next step begins where this one would have.
+        let Ok(head) = browse::head(&self.state, namespace).await else {
+            return Event::Head { namespace, seq };
+        };
+        told.cursor = head.cursor();
+        let seq = head.seq;
+        Event::Head { namespace, seq }
     }
 
     /// 50 s, give or take 10 %, so that streams opened together do not stay together.

@@ -11,14 +11,18 @@ use tower::ServiceExt;
 
 use crate::support::{Device, TestFile, World, request, soon};
 
-struct Events {
+pub(crate) struct Events {
     blocks: BodyDataStream,
     reader: FrameReader,
 }
 
 impl Events {
     async fn open(world: &World, device: &Device<'_>) -> Self {
-        let request = request("GET", path::EVENTS, Some(&device.token), Body::empty());
+        Self::at(world, device, path::EVENTS).await
+    }
+
+    pub(crate) async fn at(world: &World, device: &Device<'_>, path: &str) -> Self {
+        let request = request("GET", path, Some(&device.token), Body::empty());
         let answer = world.router.clone().oneshot(request).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         Self {
@@ -28,7 +32,7 @@ impl Events {
     }
 
     /// The next event; `None` at the end of the stream.
-    async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             match self.reader.next_frame().unwrap() {
                 Some(Frame::Message(message)) => return Some(from_cbor(&message).unwrap()),

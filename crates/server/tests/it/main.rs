@@ -20,6 +20,7 @@ mod people;
 mod public;
 mod second_factor;
 mod serve;
+mod steps;
 mod support;
 mod tokens;
 mod tree_hash;
