@@ -180,6 +180,7 @@ pub struct Progress {
     /// From the server.
     pub down: Direction,
     requests: [AtomicU64; Route::ALL.len()],
+    spared: [AtomicU64; Route::ALL.len()],
     current: Mutex<VecDeque<String>>,
 }
 
@@ -197,6 +198,16 @@ impl Progress {
     /// Requests of one route so far.
     pub fn requests_of(&self, route: Route) -> u64 {
         self.requests[route as usize].load(Ordering::Relaxed)
+    }
+
+    /// Counts a request that was not made: the server had sent the answer along.
+    pub fn spared(&self, route: Route) {
+        self.spared[route as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests of one route so far that were not made.
+    pub fn spared_of(&self, route: Route) -> u64 {
+        self.spared[route as usize].load(Ordering::Relaxed)
     }
 
     /// Names a path that is being worked on. The last few are kept.

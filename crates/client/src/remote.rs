@@ -4,6 +4,7 @@
 pub(crate) mod fake;
 pub mod http;
 pub mod limited;
+mod steps;
 pub mod transport;
 
 use async_trait::async_trait;
@@ -186,6 +187,6 @@ pub trait Remote: Send + Sync + 'static {
     /// Reports a durable cursor.
     async fn report_cursor(&self, report: CursorReport) -> RemoteResult<CursorReply>;
 
-    /// Opens the event stream.
+    /// Opens the event stream. What a step brings may be kept for the calls that it answers; what comes out then is the head.
     async fn events(&self) -> RemoteResult<BoxStream<'static, RemoteResult<Event>>>;
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cairn_client::daemon::{Command, Daemon};
 use cairn_client::profile::Profile;
+use cairn_client::progress::{Progress, Route};
 use cairn_client::state::ClientState;
 use cairn_client::state::memory::MemoryState;
 use cairn_client::status::Status;
@@ -58,6 +59,8 @@ struct Inner {
     /// After what time, once.
     down: Option<Duration>,
     exits: Vec<Exit>,
+    /// What the daemon of each life has counted.
+    progress: Vec<Arc<Progress>>,
     has_hidden_write: bool,
 }
 
@@ -115,6 +118,7 @@ impl SimDevice {
                 is_paused: false,
                 down: None,
                 exits: Vec::new(),
+                progress: Vec::new(),
                 has_hidden_write: false,
             }),
         })
@@ -133,6 +137,18 @@ impl SimDevice {
     /// Its name in conflicted copies.
     pub fn device_name(&self) -> &str {
         &self.profile.device_name
+    }
+
+    /// Requests of one route in all its lives.
+    pub fn requests_of(&self, route: Route) -> u64 {
+        let inner = self.inner();
+        inner.progress.iter().map(|life| life.requests_of(route)).sum()
+    }
+
+    /// Requests of one route in all its lives that were not made, since the server had sent the answer along.
+    pub fn spared_of(&self, route: Route) -> u64 {
+        let inner = self.inner();
+        inner.progress.iter().map(|life| life.spared_of(route)).sum()
     }
 
     /// Its disk.

@@ -17,7 +17,7 @@ use cairn_api::sync::{
     CursorReport, Devices, Event, FRAMES, Fetch, Have, HaveReply, Hello, Login, LoginReply, MakeToken,
     MakeTokenReply, NodesReply, NodesRequest, PROTOCOL_VERSION, Resolve, ResolveReply, SecondFactor,
     SecondFactorReply, Signatures, SignaturesReply, TreeHashReply, TreeHashRequest, Unlink, Whoami,
-    WipeOrder, Wiped, from_cbor, to_cbor,
+    WipeOrder, Wiped, from_cbor, path::STEPS, to_cbor,
 };
 use cairn_core::ids::{DeviceId, NamespaceId};
 use cairn_core::limits::HEARTBEAT_SECONDS;
@@ -32,6 +32,7 @@ use self::call::Server;
 use self::network::NetworkTransport;
 pub use self::tls::{CertificateFingerprint, ParseFingerprintError, Trust};
 use super::limited::Limiter;
+use super::steps::Steps;
 use super::transport::{Body, Transport, TransportError};
 use super::{Fetched, Remote, RemoteError, RemoteResult};
 use crate::progress::{Progress, Route};
@@ -44,6 +45,8 @@ const EVENT_SILENCE: Duration = Duration::from_secs(HEARTBEAT_SECONDS + HEARTBEA
 /// The server of one account.
 pub struct HttpRemote {
     caller: Caller,
+    /// What came with the news: it answers calls that are not made then.
+    steps: Arc<Steps>,
 }
 
 /// A way to a server, what opens it, and the counters.
@@ -104,6 +107,7 @@ impl HttpRemote {
                 server: Server::at(server),
                 progress,
             },
+            steps: Arc::default(),
         })
     }
 }
@@ -431,7 +435,9 @@ impl Remote for HttpRemote {
     async fn commit(&self, mut frames: Vec<Frame>, request: Vec<u8>) -> RemoteResult<CommitReply> {
         frames.push(Frame::Message(request.into()));
         let path = Route::Commit.path();
-        self.caller.post_frames(Route::Commit, path, frames).await
+        let reply: CommitReply = self.caller.post_frames(Route::Commit, path, frames).await?;
+        self.steps.note(&reply.cursor);
+        Ok(reply)
     }
 
     async fn commit_later(
@@ -453,12 +459,27 @@ impl Remote for HttpRemote {
         };
         let body = body.chain(stream::once(last).flatten()).boxed();
         let path = Route::Commit.path();
-        self.caller.post_body(Route::Commit, path, body, &activity).await
+        let reply = self.caller.post_body(Route::Commit, path, body, &activity);
+        let reply: CommitReply = reply.await?;
+        self.steps.note(&reply.cursor);
+        Ok(reply)
     }
 
     async fn changes(&self, request: ChangesRequest) -> RemoteResult<ChangesReply> {
+        if let Some(reply) = self.steps.changes(&request) {
+            self.caller.progress.spared(Route::Changes);
+            return Ok(reply);
+        }
         let silence = SILENCE + Duration::from_secs(u64::from(request.wait_seconds));
-        self.caller.ask_patiently(Route::Changes, &request, silence).await
+        let reply: ChangesReply = self
+            .caller
+            .ask_patiently(Route::Changes, &request, silence)
+            .await?;
+        let (ChangesReply::Page { cursor, .. }
+        | ChangesReply::BelowFloor { head: cursor }
+        | ChangesReply::NotOnChain { head: cursor }) = &reply;
+        self.steps.note(cursor);
+        Ok(reply)
     }
 
     async fn nodes(&self, request: NodesRequest) -> RemoteResult<NodesReply> {
@@ -478,6 +499,10 @@ impl Remote for HttpRemote {
     }
 
     async fn fetch(&self, request: Fetch) -> RemoteResult<BoxStream<'static, RemoteResult<Fetched>>> {
+        if let Some(fetched) = self.steps.fetch(&request) {
+            self.caller.progress.spared(Route::Fetch);
+            return Ok(stream::iter(fetched.into_iter().map(Ok)).boxed());
+        }
         let response = self
             .caller
             .post_message(Route::Fetch, &request, FRAMES, SILENCE)
@@ -491,14 +516,18 @@ impl Remote for HttpRemote {
     }
 
     async fn events(&self) -> RemoteResult<BoxStream<'static, RemoteResult<Event>>> {
+        // Before it is asked for: what is committed from here on the first heads may not know.
+        self.steps.begin();
         let request = self
             .caller
-            .request(Method::GET, Route::Events.path())
+            .request(Method::GET, &format!("{}?{STEPS}", Route::Events.path()))
             .header(ACCEPT, FRAMES);
         let request = Caller::whole(request, Vec::new());
         let response = self.caller.send(Route::Events, request, SILENCE).await?;
         let frames = self.caller.incoming(response, EVENT_SILENCE);
-        Ok(decoded(frames, self.caller.server.clone(), decode_event))
+        let steps = Arc::clone(&self.steps);
+        let events = decoded(frames, self.caller.server.clone(), decode_event);
+        Ok(events.map(move |event| Ok(steps.take_in(event?))).boxed())
     }
 }
 

@@ -90,6 +90,7 @@ fn parts(
 ) -> Result<DaemonParts, DaemonError> {
     let profile = &device.profile;
     let progress = Progress::new();
+    device.inner().progress.push(Arc::clone(&progress));
     let transport = device.network.transport(device.number, Arc::clone(life));
     let remote = HttpRemote::over(
         transport,

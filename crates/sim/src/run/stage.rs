@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cairn_client::progress::Route;
 use cairn_client::state::memory::MemoryState;
 use tokio::sync::oneshot;
 
@@ -72,6 +73,14 @@ impl Stage {
     pub(super) async fn outcome(mut self) -> Outcome {
         for (what, count) in self.world.counts() {
             *self.counts.entry(format!("fault: {what}")).or_default() += count;
+        }
+        for (what, route) in [("changes", Route::Changes), ("fetch", Route::Fetch)] {
+            let devices = self.world.devices().iter();
+            let (made, spared) = devices.fold((0, 0), |(made, spared), device| {
+                (made + device.requests_of(route), spared + device.spared_of(route))
+            });
+            *self.counts.entry(format!("request: {what}")).or_default() += made;
+            *self.counts.entry(format!("sent along: {what}")).or_default() += spared;
         }
         let tree = check::server_tree(&self).await.unwrap_or_default();
         let copies = tree.conflicted_copies().len() as u64;

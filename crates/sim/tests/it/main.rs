@@ -10,5 +10,6 @@ mod liveness;
 mod moves;
 mod mutants;
 mod names;
+mod steps;
 mod support;
 mod world;
