@@ -1,6 +1,10 @@
 //! What an edit or a copy of a large file costs on the wire.
 
-use anyhow::Result;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use cairn_testkit::deadline::{Observed, eventually};
 use cairn_testkit::proxy::Proxy;
 use cairn_testkit::random::Random;
 use cairn_testkit::tree::assert_same;
@@ -95,5 +99,57 @@ fn a_device_does_not_read_back_what_it_sent() -> Result<()> {
     assert_same(&ada, &bob)?;
     ada.run(&["stop"])?.success()?;
     drop(daemon);
+    Ok(())
+}
+
+#[test]
+fn a_small_edit_is_seen_on_another_device_without_a_question() -> Result<()> {
+    let world = World::new()?;
+    let proxy = Proxy::start(world.server.address()?)?;
+    let ada = world.device("ada")?;
+    let bob = world.device_through("bob", &proxy.url())?;
+    let mut large = Random::new(10).bytes(LENGTH);
+    ada.write("large", &large)?;
+    ada.write("note", "some words")?;
+    let daemons = [ada.start()?, bob.start()?];
+    for device in [&ada, &bob] {
+        device.run(&["wait", "--timeout", "60"])?.success()?;
+    }
+    large[LENGTH / 2] ^= 1;
+    let edits: [(&str, &[u8]); 3] = [
+        ("note", b"other words"),
+        ("large", &large),
+        ("new", b"what was not there"),
+    ];
+    let patience = Duration::from_secs(60);
+    for (path, content) in edits {
+        eventually(patience, "the other device has everything", || {
+            Ok(Observed::when(bob.listing()? == ada.listing()?, || {
+                "it has not".to_owned()
+            }))
+        })?;
+        proxy.reset();
+        // At once, so that it is one edit.
+        let saved = world.path("saved");
+        fs::write(&saved, content)?;
+        fs::rename(&saved, ada.path(path))?;
+        eventually(patience, "the edit is there and was reported", || {
+            let is_there = bob.read(path).is_ok_and(|bytes| bytes == content);
+            let requests = proxy.traffic().requests;
+            let is_reported = requests.contains_key("POST /sync/1/cursor");
+            Ok(Observed::when(is_there && is_reported, || {
+                format!("{requests:?}")
+            }))
+        })?;
+        let requests = proxy.traffic().requests;
+        ensure!(
+            requests.keys().eq(["POST /sync/1/cursor"]) && requests.values().eq(&[1]),
+            "{path}: {requests:?}"
+        );
+    }
+    for device in [&ada, &bob] {
+        device.run(&["stop"])?.success()?;
+    }
+    drop(daemons);
     Ok(())
 }
