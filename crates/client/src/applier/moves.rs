@@ -10,6 +10,9 @@ use super::{Applier, ApplyError, ApplyResult, disk_name_for};
 use crate::fs::{DiskPath, Metadata};
 use crate::state::{LocalRow, StateBatch};
 
+/// Nodes that give way to one another in one step. A ring of them stays as it is.
+const MOST_IN_A_ROW: usize = 8;
+
 impl Applier {
     /// Moves a node to a place where nothing is. Its content is not looked at.
     ///
@@ -101,6 +104,11 @@ impl Applier {
     /// # Errors
     /// As the filesystem and the state say.
     pub async fn make_room(&self, node: NodeId, path: &DiskPath) -> ApplyResult<bool> {
+        self.make_room_by(node, path, MOST_IN_A_ROW).await
+    }
+
+    /// As [`Self::make_room`], where up to so many nodes may have to give way to one another.
+    async fn make_room_by(&self, node: NodeId, path: &DiskPath, in_a_row: usize) -> ApplyResult<bool> {
         let Some((folder, name)) = path
             .parent()
             .zip(path.names().last().and_then(|name| as_name(name)))
@@ -130,9 +138,26 @@ impl Applier {
         let Some(holder) = rows.into_iter().find(is_holder) else {
             return Ok(false);
         };
-        match self.rename(holder.node, &holder.entry.place).await {
+        let place = &holder.entry.place;
+        match self.rename(holder.node, place).await {
+            Ok(()) => return Ok(true),
+            Err(ApplyError::Changed { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if self.trade_names(&holder, node).await? {
+            return Ok(true);
+        }
+        // What stands there may be kept under a name of its own, too.
+        let wanted = self.target(place).await?;
+        let has_room = in_a_row > 1
+            && wanted != *path
+            && Box::pin(self.make_room_by(holder.node, &wanted, in_a_row - 1)).await?;
+        if !has_room {
+            return Ok(false);
+        }
+        match self.rename(holder.node, place).await {
             Ok(()) => Ok(true),
-            Err(ApplyError::Changed { .. }) => self.trade_names(&holder, node).await,
+            Err(ApplyError::Changed { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }

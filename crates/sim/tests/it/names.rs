@@ -147,3 +147,43 @@ fn a_deleted_file_is_no_newcomer_of_another_case() {
         "#,
     );
 }
+
+/// Three files, of which each stands where the next one is to be: the last has to move first.
+#[test]
+fn who_is_in_the_way_of_who_gives_way_gives_way_too() {
+    holds(
+        r#"
+        seed 120013446
+        device
+        device
+        0 +2202 d0 new #13 "Été" 474
+        1 calls=1,34 d1 new #58 "d2" 346
+        3 calls=0,31 d1 overwrite #34 831
+        4 +0 d0 save-by-rename #34 1978
+        5 +111 d0 new #11 "e\u{301}te\u{301}" 678
+        6 +0 d1 overwrite #42 288694
+        7 +0 ! disk-error 1 22 6
+        8 +23 d1 rename #4 "a.txt"
+        9 calls=0,44 d0 twin #18 "C" 0
+        11 +0 ! disk-error 0 4 2
+        12 calls=0,6 d0 office-save #41 19 6
+        13 +0 d1 rename #21 "e\u{301}te\u{301}"
+        14 calls=1,22 d0 remove #6
+        15 +46 ! state-copy 1
+        16 +12 ! state-copy 0
+        17 settled ! wait 10
+        18 +227 d1 remove #23
+        20 +0 ! server-backup
+        21 calls=1,11 d1 overwrite #4 1803
+        22 calls=0,2 ! state-restore 0
+        23 calls=0,4 ! server-restore
+        24 +2643 ! state-restore 1
+        25 +74 ! network 1 113 44 82 54 225
+        28 +0 d1 hard-link #27 #46 "CON"
+        29 calls=1,4 d1 office-save #49 1326 4
+        30 calls=1,17 d0 office-save #48 1312 108
+        50 calls=0,9 ! server-restore
+        51 calls=0,9 ! state-restore 0
+        "#,
+    );
+}
