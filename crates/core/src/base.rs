@@ -309,16 +309,8 @@ fn front(hash: &ChunkHash) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delta::tests::noise;
     use crate::file_hasher::FileHasher;
-
-    fn noise(seed: u64, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        blake3::Hasher::new()
-            .update(&seed.to_le_bytes())
-            .finalize_xof()
-            .fill(&mut bytes);
-        bytes
-    }
 
     /// The base of a file, and its chunks.
     fn base_of(bytes: &[u8]) -> (Base, Vec<ChunkEntry>) {

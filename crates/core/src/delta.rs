@@ -26,4 +26,4 @@ pub const BASE_CHUNKS: usize = 16;
 pub const BASE_BYTES: usize = 4 * CHUNK_MAX_BYTES;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Bytes without a pattern, the same for the same seed.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new()
         .update(&seed.to_le_bytes())
