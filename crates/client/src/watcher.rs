@@ -2,24 +2,23 @@
 //!
 //! Hints only: they are merged, may be wrong and may be lost. What is true is for the scanner to see.
 
+mod inotify;
 mod watches;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_core::runtime::Runtime;
-use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
-use notify::{Event, EventKind};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::fs::{DiskPath, OWN_FOLDER};
+use crate::fs::DiskPath;
 use watches::Watches;
 
 /// Quiet after the last event before a hint is given.
@@ -72,8 +71,10 @@ pub trait Watch: Send {
 #[derive(Debug, Default)]
 struct Pending {
     folders: BTreeSet<DiskPath>,
-    /// Folders that appeared and have no watch yet.
-    unwatched: BTreeSet<DiskPath>,
+    /// Folders that appeared and have no watch yet, with the number of the last time.
+    unwatched: BTreeMap<DiskPath, u64>,
+    /// How often folders have appeared.
+    appeared: u64,
     is_everything: bool,
     trouble: Option<WatchTrouble>,
 }
@@ -87,6 +88,13 @@ struct Shared {
 impl Shared {
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes who waits, if there is something.
+    fn tell(&self) {
+        if self.pending().has_any() {
+            self.arrived.notify_one();
+        }
     }
 }
 
@@ -110,9 +118,10 @@ impl Pending {
         // Beyond the bound the folders above them are walked instead.
         if self.unwatched.len() >= HINT_FOLDERS {
             self.unwatched.clear();
-            self.unwatched.insert(DiskPath::root());
+            self.unwatched.insert(DiskPath::root(), self.appeared);
         }
-        self.unwatched.insert(folder);
+        self.appeared += 1;
+        self.unwatched.insert(folder, self.appeared);
     }
 
     fn has_any(&self) -> bool {
@@ -132,12 +141,11 @@ impl Watcher {
     /// Watches every folder below `root`, our own left out. Never fails: see [`Self::trouble`].
     pub async fn start(root: &Path, runtime: Runtime) -> Self {
         let shared = Arc::new(Shared::default());
-        let root = root.to_path_buf();
-        let handler = handler(root.clone(), Arc::clone(&shared));
+        let (root, told) = (root.to_path_buf(), Arc::clone(&shared));
         let watches = runtime
             .blocking(move || {
-                let mut watches = Watches::new(root, handler);
-                watches.add_tree(&DiskPath::root());
+                let mut watches = Watches::new(root, told);
+                watches.add_trees([DiskPath::root()]);
                 watches
             })
             .await;
@@ -215,18 +223,19 @@ impl Watcher {
             return;
         }
         let watches = Arc::clone(&self.watches);
-        let tops = unwatched.clone();
+        let tops: Vec<DiskPath> = unwatched.keys().cloned().collect();
         let watched = self
             .runtime
             .blocking(move || {
                 let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
-                tops.iter()
-                    .flat_map(|top| watches.add_tree(top))
-                    .collect::<Vec<_>>()
+                watches.add_trees(tops)
             })
             .await;
         let mut pending = self.shared.pending();
-        pending.unwatched.retain(|folder| !unwatched.contains(folder));
+        // One that appeared again meanwhile may be another.
+        pending
+            .unwatched
+            .retain(|folder, time| unwatched.get(folder) != Some(time));
         for folder in watched {
             pending.add(folder);
         }
@@ -242,65 +251,4 @@ impl Watch for Watcher {
     fn trouble(&self) -> Option<WatchTrouble> {
         Self::trouble(self)
     }
-}
-
-/// What the system's thread calls: it only notes what changed.
-fn handler(root: PathBuf, shared: Arc<Shared>) -> impl Fn(notify::Result<Event>) + Send + 'static {
-    move |event| {
-        let mut pending = shared.pending();
-        match event {
-            Ok(event) if event.need_rescan() => {
-                // Folders may have appeared unseen.
-                pending.add_unwatched(DiskPath::root());
-                pending.add_everything();
-            }
-            Ok(event) => note(&mut pending, &root, &event),
-            Err(error) => {
-                if matches!(error.kind, notify::ErrorKind::MaxFilesWatch) {
-                    pending.trouble = Some(WatchTrouble::OutOfWatches);
-                }
-                pending.add_everything();
-            }
-        }
-        if pending.has_any() {
-            drop(pending);
-            shared.arrived.notify_one();
-        }
-    }
-}
-
-fn note(pending: &mut Pending, root: &Path, event: &Event) {
-    let may_be_new_folder = matches!(
-        event.kind,
-        EventKind::Create(CreateKind::Folder | CreateKind::Any) | EventKind::Modify(ModifyKind::Name(_))
-    );
-    // A folder that became readable is to be looked at itself.
-    let is_own_state = matches!(event.kind, EventKind::Modify(ModifyKind::Metadata(_)));
-    // Files written through a mapping are told by their closing alone.
-    let is_closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
-    if matches!(event.kind, EventKind::Access(_)) && !is_closed {
-        return;
-    }
-    for path in &event.paths {
-        let Some(path) = below(root, path) else { continue };
-        if path.names().first().is_some_and(|name| name == OWN_FOLDER) {
-            continue;
-        }
-        pending.add(path.parent().unwrap_or_default());
-        if may_be_new_folder {
-            pending.add_unwatched(path);
-        } else if is_own_state {
-            pending.add(path);
-        }
-    }
-}
-
-/// The path below the root; up to the first name that is not UTF-8.
-fn below(root: &Path, path: &Path) -> Option<DiskPath> {
-    let below = path.strip_prefix(root).ok()?;
-    let names = below
-        .iter()
-        .map_while(|name| name.to_str().map(str::to_owned))
-        .collect();
-    Some(DiskPath::from_names(names))
 }

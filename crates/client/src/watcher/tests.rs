@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use cairn_core::runtime::{BoxFuture, Spawner};
 use tokio::time::timeout;
 
 use super::*;
@@ -59,6 +60,76 @@ async fn new_and_moved_folders_are_watched_before_they_are_told() {
     told(&mut watcher, "moved/y/z").await;
 }
 
+/// Does something right after the next work on a thread, before who asked for it goes on.
+struct Meddling {
+    inner: Arc<dyn Spawner>,
+    then: Mutex<Option<BoxFuture<()>>>,
+}
+
+impl Spawner for Meddling {
+    fn spawn(&self, name: &'static str, task: BoxFuture<()>) {
+        self.inner.spawn(name, task);
+    }
+
+    fn run_blocking(&self, work: Box<dyn FnOnce() + Send + 'static>) -> BoxFuture<()> {
+        let done = self.inner.run_blocking(work);
+        let then = self.then.lock().unwrap().take();
+        Box::pin(async move {
+            done.await;
+            if let Some(then) = then {
+                then.await;
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_takes_the_place_of_one_that_was_just_watched_is_watched_too() {
+    let device = Device::new();
+    let mut watcher = watcher(&device).await;
+    let meddling = Arc::new(Meddling {
+        inner: Arc::clone(&watcher.runtime.spawner),
+        then: Mutex::default(),
+    });
+    watcher.runtime.spawner = meddling.clone();
+    let (path, shared) = (device.path(""), Arc::clone(&watcher.shared));
+    let replace = async move {
+        let appeared = shared.pending().appeared;
+        std::fs::rename(path.join("x"), path.join("y")).unwrap();
+        std::fs::create_dir(path.join("x")).unwrap();
+        let both_are_told = async {
+            while shared.pending().appeared < appeared + 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(DEADLINE, both_are_told).await.unwrap();
+    };
+    *meddling.then.lock().unwrap() = Some(Box::pin(replace));
+    device.folder("x");
+    told(&mut watcher, "x").await;
+    assert!(meddling.then.lock().unwrap().is_none());
+    told(&mut watcher, "y").await;
+    device.write("x/f", "1");
+    told(&mut watcher, "x").await;
+}
+
+#[tokio::test]
+async fn reading_is_not_told_and_a_root_that_goes_is() {
+    let device = Device::new();
+    device.folder("a");
+    device.folder("a");
+    device.write("a/f", "1");
+    let mut watcher = watcher(&device).await;
+    assert_eq!(device.read("a/f"), "1");
+    device.folder("b");
+    told(&mut watcher, "b").await;
+    assert!(!watcher.shared.pending().folders.contains(&disk_path("a")));
+    let away = device.path("").with_extension("away");
+    std::fs::rename(device.path(""), &away).unwrap();
+    told(&mut watcher, "a folder that only everything covers").await;
+    std::fs::rename(&away, device.path("")).unwrap();
+}
+
 #[tokio::test]
 async fn our_own_folder_is_not_watched() {
     let device = Device::new();
@@ -79,7 +150,7 @@ fn too_many_folders_become_everything() {
     for index in 0..=HINT_FOLDERS {
         pending.add_unwatched(disk_path(&format!("d{index}")));
     }
-    assert!(pending.unwatched.contains(&disk_path("")) && pending.unwatched.len() <= HINT_FOLDERS);
+    assert!(pending.unwatched.contains_key(&disk_path("")) && pending.unwatched.len() <= HINT_FOLDERS);
 }
 
 #[tokio::test]

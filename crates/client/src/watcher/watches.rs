@@ -1,28 +1,29 @@
-//! The watches themselves: one for each folder, so that one that cannot be watched does not end the others.
+//! Which folders are watched: all of a tree, and one that cannot be does not end the others.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher as _};
+use rustix::io::Errno;
 
-use super::WatchTrouble;
+use super::inotify::{Inotify, path_below};
+use super::{Shared, WatchTrouble};
 use crate::fs::{DiskPath, OWN_FOLDER};
 
 pub(super) struct Watches {
     root: PathBuf,
-    notify: Option<RecommendedWatcher>,
+    inotify: Option<Inotify>,
     trouble: Option<WatchTrouble>,
 }
 
 impl Watches {
-    pub(super) fn new(root: PathBuf, handler: impl Fn(notify::Result<Event>) + Send + 'static) -> Self {
-        let config = Config::default().with_follow_symlinks(false);
-        let (notify, trouble) = match RecommendedWatcher::new(handler, config) {
-            Ok(notify) => (Some(notify), None),
+    pub(super) fn new(root: PathBuf, shared: Arc<Shared>) -> Self {
+        let (inotify, trouble) = match Inotify::start(root.clone(), shared) {
+            Ok(inotify) => (Some(inotify), None),
             Err(error) => (None, Some(refused(&root, &error))),
         };
         Self {
             root,
-            notify,
+            inotify,
             trouble,
         }
     }
@@ -31,66 +32,54 @@ impl Watches {
         self.trouble.clone()
     }
 
-    /// Watches a folder and all below it, each before it is listed; returns those that were there. Links are not followed
-    /// and our own folder is left out.
-    pub(super) fn add_tree(&mut self, top: &DiskPath) -> Vec<DiskPath> {
+    /// Watches these folders and all below them, each before it is listed; returns those that were there. Links are not followed
+    /// and our own folder is left out. What was moved out of the tree before is not watched any more.
+    pub(super) fn add_trees(&mut self, tops: impl IntoIterator<Item = DiskPath>) -> Vec<DiskPath> {
         let mut watched = Vec::new();
-        let mut to_watch = vec![top.clone()];
+        let mut to_watch: Vec<DiskPath> = tops.into_iter().collect();
         while let Some(folder) = to_watch.pop() {
-            let path = folder
-                .names()
-                .iter()
-                .fold(self.root.clone(), |path, name| path.join(name));
-            let is_folder = if folder.names().is_empty() {
-                path.is_dir()
-            } else {
-                is_real_folder(&path)
-            };
-            if !is_folder || !self.add(&path) {
+            if !self.add(&folder) {
                 continue;
             }
-            for name in folder_names(&path) {
+            for name in folder_names(&path_below(&self.root, &folder)) {
                 if !(folder.names().is_empty() && name == OWN_FOLDER) {
                     to_watch.push(folder.join(&name));
                 }
             }
             watched.push(folder);
         }
+        if let Some(inotify) = &self.inotify {
+            inotify.let_go();
+        }
         watched
     }
 
-    /// Watches one folder; false when it is not there.
-    fn add(&mut self, path: &Path) -> bool {
-        let Some(notify) = self.notify.as_mut() else {
+    /// Watches one folder; false when there is none.
+    fn add(&mut self, folder: &DiskPath) -> bool {
+        let Some(inotify) = &self.inotify else {
             return false;
         };
-        match notify.watch(path, RecursiveMode::NonRecursive) {
+        match inotify.watch(folder) {
             Ok(()) => true,
-            Err(error) => match &error.kind {
-                notify::ErrorKind::PathNotFound => false,
-                notify::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::NotFound => false,
-                notify::ErrorKind::MaxFilesWatch => {
-                    self.trouble = Some(WatchTrouble::OutOfWatches);
-                    true
-                }
-                _ => {
-                    self.trouble.get_or_insert_with(|| refused(path, &error));
-                    true
-                }
-            },
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => false,
+            Err(Errno::NOSPC) => {
+                self.trouble = Some(WatchTrouble::OutOfWatches);
+                true
+            }
+            Err(error) => {
+                let path = path_below(&self.root, folder);
+                self.trouble.get_or_insert_with(|| refused(&path, &error.into()));
+                true
+            }
         }
     }
 }
 
-fn refused(path: &Path, error: &notify::Error) -> WatchTrouble {
+fn refused(path: &Path, error: &std::io::Error) -> WatchTrouble {
     WatchTrouble::Refused {
         path: path.display().to_string(),
         reason: error.to_string(),
     }
-}
-
-fn is_real_folder(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// The folders in a folder whose names are UTF-8; others are not synced.
