@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cairn_metadata::{MetadataStore, Session, TokenHash};
+use tokio::time::Instant;
 
 use crate::error::ServiceError;
 
@@ -13,19 +14,16 @@ const BELIEVED: Duration = Duration::from_secs(10);
 const REMEMBERED: u64 = 10_000;
 
 pub(crate) struct Sessions {
-    known: moka::sync::Cache<TokenHash, Session>,
+    /// With the moment at which each was looked up. The cache's own clock cannot be set, as that of a simulation is.
+    known: moka::sync::Cache<TokenHash, (Session, Instant)>,
     /// Grows with every revocation, so that a look-up that began before one is not remembered after it.
     revocations: AtomicU64,
 }
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        let known = moka::sync::Cache::builder()
-            .max_capacity(REMEMBERED)
-            .time_to_live(BELIEVED)
-            .build();
         Self {
-            known,
+            known: moka::sync::Cache::new(REMEMBERED),
             revocations: AtomicU64::new(0),
         }
     }
@@ -35,13 +33,16 @@ impl Sessions {
         metadata: &dyn MetadataStore,
         token: &TokenHash,
     ) -> Result<Option<Session>, ServiceError> {
-        if let Some(session) = self.known.get(token) {
+        if let Some((session, since)) = self.known.get(token)
+            && since.elapsed() < BELIEVED
+        {
             return Ok(Some(session));
         }
         let before = self.revocations.load(Ordering::SeqCst);
+        let since = Instant::now();
         let session = metadata.session(token).await?;
         if let Some(session) = &session {
-            self.known.insert(token.clone(), session.clone());
+            self.known.insert(token.clone(), (session.clone(), since));
             if self.revocations.load(Ordering::SeqCst) != before {
                 self.known.invalidate(token);
             }
