@@ -150,14 +150,16 @@ impl Editor {
     }
 
     fn rename_to(&mut self, from: &Path, folder: &Path, kind: &str) -> Result<()> {
-        let name = self.fresh_name(kind);
-        Ok(renameat_with(
-            CWD,
-            from,
-            CWD,
-            folder.join(name),
-            RenameFlags::NOREPLACE,
-        )?)
+        let to = folder.join(self.fresh_name(kind));
+        renameat_with(CWD, from, CWD, &to, RenameFlags::NOREPLACE)?;
+        let (_, below) = walk(&to);
+        for file in below.iter().chain([&to]) {
+            // What the daemon takes away meanwhile it knows.
+            if let Ok(content) = hash_file(file) {
+                self.ledger.moved(&self.name, content);
+            }
+        }
+        Ok(())
     }
 
     fn make_folder(&mut self, folder: &Path) -> Result<()> {

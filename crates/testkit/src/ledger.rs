@@ -15,6 +15,9 @@ pub struct Entry {
     pub writer: String,
     /// From when it stood in the writer's folder, since the ledger was opened.
     pub since: Duration,
+    /// From when it stood where its writer last moved it. A scan that has passed the new place and not yet come to the
+    /// old one meets it in neither, and the hint that tells of the move is for the next.
+    pub settled: Duration,
     /// Who replaced or deleted it, and from when it may have been gone.
     pub gone: Option<(String, Duration)>,
     /// Whether the writer's device said, while it stood, that everything was in sync.
@@ -63,13 +66,26 @@ impl Ledger {
     /// A content is in place.
     pub(crate) fn written(&self, writer: &str, content: Hash) {
         let mut book = self.lock();
+        let since = book.opened.elapsed();
         let entry = Entry {
             writer: writer.to_owned(),
-            since: book.opened.elapsed(),
+            since,
+            settled: since,
             gone: None,
             is_reported: false,
         };
         book.entries.insert(content, entry);
+    }
+
+    /// `mover` has moved a content to another place.
+    pub(crate) fn moved(&self, mover: &str, content: Hash) {
+        let mut book = self.lock();
+        let now = book.opened.elapsed();
+        if let Some(entry) = book.entries.get_mut(&content)
+            && entry.writer == mover
+        {
+            entry.settled = now;
+        }
     }
 
     /// `taker` has taken a content away, not before `at`.
@@ -127,6 +143,20 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_its_writer_moves_stands_anew() {
+        let ledger = Ledger::default();
+        let [stays, moves] = [b"a", b"b"].map(|content| blake3::hash(content));
+        ledger.written("ada", stays);
+        ledger.written("ada", moves);
+        ledger.moved("bob", stays);
+        ledger.moved("ada", moves);
+        ledger.moved("ada", blake3::hash(b"of somebody else"));
+        let entries: HashMap<Hash, Entry> = ledger.entries().into_iter().collect();
+        assert_eq!(entries[&stays].settled, entries[&stays].since);
+        assert!(entries[&moves].settled > entries[&moves].since);
+    }
 
     #[test]
     fn a_report_covers_what_stands_before_and_after_it() {

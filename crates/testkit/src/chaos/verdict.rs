@@ -51,7 +51,7 @@ pub(super) fn judge(left: &Left<'_>, ledger: &Ledger, past: &Past<'_>, report: &
         };
         let device = past.writers.iter().position(|name| *name == entry.writer);
         let device = device.context("somebody wrote who has no device")?;
-        let has_stood = past.polls[device].cover(device + 1, past.lives, entry.since, *gone);
+        let has_stood = past.polls[device].cover(device + 1, past.lives, entry.settled, *gone);
         let is_kept = is_in_file || left.versions.contains(&content);
         if count_promise(&entry, has_stood, report) {
             if !is_kept {
@@ -118,9 +118,10 @@ fn described(content: &Hash, entry: &Entry) -> String {
     );
     let reported = if entry.is_reported { ", reported" } else { "" };
     format!(
-        "{}: {} wrote it at {:.2} s {end}{reported}",
+        "{}: {} wrote it at {:.2} s, moved it last at {:.2} s {end}{reported}",
         &content.to_hex()[..12],
         entry.writer,
-        entry.since.as_secs_f64()
+        entry.since.as_secs_f64(),
+        entry.settled.as_secs_f64()
     )
 }
