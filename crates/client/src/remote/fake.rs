@@ -1,34 +1,34 @@
-// tidy: long because the faults and the counters of one fake server share its state.
 //! A server in memory, for the tests of what speaks to one. It checks what a real one checks, and fails on request.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod runtime;
+mod store;
+
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use cairn_api::error::{ApiError, ErrorCode};
-use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
+use cairn_api::frame::{ChunkFrame, Frame};
 use cairn_api::sync::{
     AskWipe, ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CommitRequest, CursorReply,
-    CursorReport, Devices, Event, Fetch, FetchItem, FetchPart, FetchStart, FetchStatus, Have, MakeToken,
-    MakeTokenReply, NodesReply, NodesRequest, Resolve, ResolveReply, SecondFactor, SecondFactorReply,
-    Signatures, TreeHashReply, TreeHashRequest, Whoami, WipeOrder, Wiped, from_cbor,
+    CursorReport, Devices, Event, Fetch, Have, MakeToken, MakeTokenReply, NodesReply, NodesRequest, Resolve,
+    ResolveReply, SecondFactor, SecondFactorReply, Signatures, TreeHashReply, TreeHashRequest, Whoami,
+    WipeOrder, Wiped, from_cbor,
 };
-use cairn_codec::{EncodedChunk, decode_chunk, decode_delta, encode_chunk, encode_patch};
-use cairn_core::change::{GroupOutcome, Op, Refusal};
+use cairn_codec::{decode_chunk, encode_chunk};
 use cairn_core::delta::Signature;
-use cairn_core::file_hasher::FileHasher;
 use cairn_core::ids::{ChainHash, ChunkHash, DeviceId, Incarnation, NamespaceId, NodeId, OpId};
 use cairn_core::limits;
-use cairn_core::manifest::{ManifestReader, Page, Step};
-use cairn_core::node::{Content, FileContent};
+use cairn_core::manifest::Page;
+use cairn_core::node::FileContent;
 use cairn_core::rev::{Cursor, Seq};
-use cairn_core::runtime::{BoxFuture, Clock, Entropy, Runtime, Spawner};
-use cairn_core::time::Timestamp;
 use futures::channel::oneshot;
 use futures::stream::{self, BoxStream, StreamExt};
 
+pub(crate) use self::runtime::{CountedThreads, noise, test_runtime};
+use self::store::Store;
+pub(crate) use self::store::chunked;
 use super::{Fetched, Remote, RemoteError, RemoteResult};
 
 /// What a commit's body held.
@@ -37,16 +37,6 @@ pub(crate) struct SeenCommit {
     pub(crate) op_id: OpId,
     pub(crate) groups: usize,
     pub(crate) chunks: Vec<ChunkHash>,
-}
-
-#[derive(Default)]
-struct Inner {
-    chunks: HashMap<ChunkHash, EncodedChunk>,
-    contents: HashMap<(NodeId, Seq), FileContent>,
-    head: i64,
-    settled: HashMap<OpId, (Vec<u8>, CommitReply)>,
-    commits: Vec<SeenCommit>,
-    faults: Faults,
 }
 
 /// What goes wrong, once each, and what is said when it is asked for the tree.
@@ -78,7 +68,7 @@ pub(crate) struct Faults {
     pub(crate) on_put: Option<Box<dyn FnOnce() + Send>>,
     /// The next cursor that is reported is older than one before.
     pub(crate) calls_restored: bool,
-    /// What the journal says, in turn; the last of it stays. Nothing: the server is away.
+    /// What the journal says, in turn; the last of it stays, and ends where the last commit did. Nothing: the server is away.
     pub(crate) changes: VecDeque<ChangesReply>,
     /// The pages of a listing, in turn; after them the server is away.
     pub(crate) listing: VecDeque<NodesReply>,
@@ -110,12 +100,12 @@ impl Counted {
 
 #[derive(Default)]
 pub(crate) struct FakeRemote {
-    inner: Mutex<Inner>,
+    inner: Mutex<Store>,
     pub(crate) counted: Counted,
 }
 
 impl FakeRemote {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Store> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -159,7 +149,6 @@ impl FakeRemote {
         }
     }
 
-    /// Takes a body as the server does: within its bounds, each chunk checked.
     /// The chunks of frames, those of deltas made.
     fn whole(&self, frames: Vec<Frame>) -> RemoteResult<Vec<ChunkFrame>> {
         let chunks = frames.into_iter().map(|frame| match frame {
@@ -173,6 +162,7 @@ impl FakeRemote {
         chunks.collect()
     }
 
+    /// Takes a body as the server does: within its bounds, each chunk checked.
     fn take(&self, chunks: &[ChunkFrame], request_len: usize) {
         let body: usize = chunks
             .iter()
@@ -201,185 +191,6 @@ fn refused(code: ErrorCode) -> RemoteError {
         request_id: "1".to_owned(),
         retry_after_ms: None,
     })
-}
-
-/// A file's chunks and pages, and what names it.
-pub(crate) fn chunked(bytes: &[u8]) -> (FileContent, Vec<Vec<u8>>) {
-    let mut hasher = FileHasher::new();
-    let mut chunks = Vec::new();
-    let mut rest = bytes;
-    while let Some((_, chunk)) = hasher.next_chunk(&mut rest).unwrap() {
-        chunks.push(chunk.to_vec());
-    }
-    if let Some((_, chunk)) = hasher.last_chunk().unwrap() {
-        chunks.push(chunk.to_vec());
-    }
-    let summary = hasher.finish().unwrap();
-    chunks.extend(summary.pages.into_iter().map(|page| page.bytes));
-    (summary.content, chunks)
-}
-
-impl Inner {
-    /// The pages and the chunks of a file in order of reading, or the first that is missing.
-    fn walk(&self, content: &FileContent) -> Result<(Vec<ChunkHash>, Vec<ChunkHash>), ChunkHash> {
-        let mut reader = ManifestReader::new(&content.manifest, content.size).unwrap();
-        let (mut pages, mut chunks) = (Vec::new(), Vec::new());
-        loop {
-            match reader.step() {
-                Step::Chunk(chunk) => chunks.push(chunk.entry.hash),
-                Step::Need(hash) => {
-                    let page = self.chunks.get(&hash).ok_or(hash)?;
-                    reader.give(&decode_chunk(page, &hash).unwrap()).unwrap();
-                    pages.push(hash);
-                }
-                Step::End => return Ok((pages, chunks)),
-            }
-        }
-    }
-
-    fn made(&self, delta: &DeltaFrame) -> RemoteResult<ChunkFrame> {
-        let mut base = Vec::new();
-        for hash in &delta.base {
-            base.extend_from_slice(&decode_chunk(&self.chunks[hash], hash).unwrap());
-        }
-        match decode_delta(&delta.delta, &base, &delta.hash) {
-            Ok(bytes) => Ok(ChunkFrame {
-                hash: delta.hash,
-                is_page: delta.is_page,
-                chunk: encode_chunk(&bytes),
-            }),
-            Err(_) => Err(refused(ErrorCode::DeltaRefused)),
-        }
-    }
-
-    /// A chunk or a page as a delta against others.
-    fn patch(&self, hash: ChunkHash, is_page: bool, base: &[ChunkHash]) -> DeltaFrame {
-        let plain = |hash: &ChunkHash| decode_chunk(&self.chunks[hash], hash).unwrap();
-        let joined: Vec<u8> = base.iter().flat_map(plain).collect();
-        let mut delta = encode_patch(&joined, &plain(&hash)).unwrap();
-        if self.faults.spoils_deltas {
-            delta.bytes = Bytes::from_static(b"no zstd");
-        }
-        DeltaFrame {
-            hash,
-            is_page,
-            base: base.to_vec(),
-            delta,
-        }
-    }
-
-    fn apply(&mut self, group: &[Op]) -> GroupOutcome {
-        let mut missing = HashSet::new();
-        for op in group {
-            if let Op::Create {
-                content: Content::File(file),
-                ..
-            }
-            | Op::Edit {
-                content: Content::File(file),
-                ..
-            } = op
-            {
-                assert_eq!(file.manifest.file_id(file.size), file.file_id);
-                match self.walk(file) {
-                    Ok((_, chunks)) => {
-                        missing.extend(chunks.into_iter().filter(|hash| !self.chunks.contains_key(hash)));
-                    }
-                    Err(page) => {
-                        missing.insert(page);
-                    }
-                }
-            }
-        }
-        if !missing.is_empty() {
-            return GroupOutcome::Refused {
-                op_index: 0,
-                refusal: Refusal::MissingChunks {
-                    missing: missing.into_iter().collect(),
-                },
-            };
-        }
-        let mut seqs = Vec::new();
-        for op in group {
-            self.head += 1;
-            let seq = Seq::new(self.head).unwrap();
-            if let Op::Create {
-                content: Content::File(file),
-                ..
-            }
-            | Op::Edit {
-                content: Content::File(file),
-                ..
-            } = op
-            {
-                self.contents.insert((op.node(), seq), file.clone());
-            }
-            seqs.push(seq);
-        }
-        GroupOutcome::Applied { seqs }
-    }
-
-    fn frames_of(&mut self, index: usize, item: &FetchItem) -> Vec<RemoteResult<Fetched>> {
-        let start = |status, frames| {
-            Ok(Fetched::Start(FetchStart {
-                item: index as u32,
-                status,
-                frames,
-            }))
-        };
-        let Some(content) = self.contents.get(&(item.node, item.content_seq)).cloned() else {
-            return vec![start(FetchStatus::NotFound, 0)];
-        };
-        let (pages, chunks) = self.walk(&content).unwrap();
-        let mut base = Vec::new();
-        let (hashes, is_page) = match item.part.clone() {
-            FetchPart::Pages => (pages, true),
-            FetchPart::PagesFrom { base: seq } => {
-                let old = self.contents.get(&(item.node, seq));
-                let old = old.map_or_else(Vec::new, |old| self.walk(old).unwrap().0);
-                base = old.iter().filter(|page| !pages.contains(page)).copied().collect();
-                (
-                    pages.into_iter().filter(|page| !old.contains(page)).collect(),
-                    true,
-                )
-            }
-            FetchPart::ChunksFrom {
-                first,
-                count,
-                base: from,
-            } => {
-                base = from;
-                let first = (first as usize).min(chunks.len());
-                let last = (first + count as usize).min(chunks.len());
-                (chunks[first..last].to_vec(), false)
-            }
-            FetchPart::Chunks { first, count } => {
-                let first = (first as usize).min(chunks.len());
-                let last = (first + count as usize).min(chunks.len());
-                (chunks[first..last].to_vec(), false)
-            }
-        };
-        if hashes.iter().any(|hash| !self.chunks.contains_key(hash)) {
-            return vec![start(FetchStatus::Damaged, 0)];
-        }
-        let mut frames = vec![start(FetchStatus::Found, hashes.len() as u64)];
-        for hash in hashes {
-            let mut chunk = self.chunks[&hash].clone();
-            if self.faults.damages.take_if(|damaged| *damaged == hash).is_some() {
-                let mut bytes = chunk.bytes.to_vec();
-                let middle = bytes.len() / 2;
-                bytes[middle] ^= 1;
-                chunk.bytes = Bytes::from(bytes);
-            }
-            let whole = ChunkFrame { hash, is_page, chunk };
-            if base.is_empty() {
-                frames.push(Ok(Fetched::Chunk(whole)));
-                continue;
-            }
-            frames.push(Ok(Fetched::Delta(self.patch(hash, is_page, &base))));
-        }
-        frames
-    }
 }
 
 #[async_trait]
@@ -528,16 +339,23 @@ impl Remote for FakeRemote {
             groups: decoded.groups.len(),
             chunks: chunks.iter().map(|chunk| chunk.hash).collect(),
         });
+        let journal = inner.journal.unwrap_or(Cursor {
+            namespace: decoded.namespace,
+            incarnation: Incarnation::new([1; 16]),
+            seq: Seq::ZERO,
+            chain: ChainHash::new([2; 32]),
+        });
+        inner.head = inner.head.max(journal.seq.get());
         let groups: Vec<_> = decoded.groups.iter().map(|group| inner.apply(group)).collect();
+        let journal = Cursor {
+            seq: Seq::new(inner.head).unwrap(),
+            ..journal
+        };
+        inner.journal = Some(journal);
         let reply = CommitReply {
             groups,
-            cursor: Cursor {
-                namespace: decoded.namespace,
-                incarnation: Incarnation::new([1; 16]),
-                seq: Seq::new(inner.head).unwrap(),
-                chain: ChainHash::new([2; 32]),
-            },
-            base: ChainHash::new([3; 32]),
+            cursor: journal,
+            base: journal.chain,
         };
         inner.settled.insert(decoded.op_id, (request, reply.clone()));
         if loses_reply {
@@ -548,13 +366,26 @@ impl Remote for FakeRemote {
     }
 
     async fn changes(&self, _: ChangesRequest) -> RemoteResult<ChangesReply> {
-        let changes = &mut self.lock().faults.changes;
+        let mut inner = self.lock();
+        let changes = &mut inner.faults.changes;
         let next = if changes.len() > 1 {
             changes.pop_front()
         } else {
             changes.front().cloned()
         };
-        next.ok_or_else(Self::unreachable)
+        let stays = changes.len() == 1;
+        let mut reply = next.ok_or_else(Self::unreachable)?;
+        let (ChangesReply::Page { cursor, .. }
+        | ChangesReply::BelowFloor { head: cursor }
+        | ChangesReply::NotOnChain { head: cursor }) = &mut reply;
+        if let Some(last) = inner.journal
+            && stays
+            && (last.incarnation, last.chain) == (cursor.incarnation, cursor.chain)
+        {
+            cursor.seq = cursor.seq.max(last.seq);
+        }
+        inner.journal = Some(*cursor);
+        Ok(reply)
     }
 
     async fn nodes(&self, _: NodesRequest) -> RemoteResult<NodesReply> {
@@ -614,86 +445,4 @@ impl Remote for FakeRemote {
     async fn events(&self) -> RemoteResult<BoxStream<'static, RemoteResult<Event>>> {
         Err(Self::unreachable())
     }
-}
-
-/// Numbers that never repeat within a test, tasks and threads of the test's runtime.
-struct TestParts(AtomicU64);
-
-impl Clock for TestParts {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_795_305_600_000)
-    }
-}
-
-impl Entropy for TestParts {
-    fn fill(&self, buffer: &mut [u8]) {
-        let count = self.0.fetch_add(1, Ordering::SeqCst);
-        blake3::Hasher::new()
-            .update(&count.to_le_bytes())
-            .finalize_xof()
-            .fill(buffer);
-    }
-}
-
-impl Spawner for TestParts {
-    fn spawn(&self, _: &'static str, task: BoxFuture<()>) {
-        tokio::spawn(task);
-    }
-
-    fn run_blocking(&self, work: Box<dyn FnOnce() + Send + 'static>) -> BoxFuture<()> {
-        Box::pin(async move { tokio::task::spawn_blocking(work).await.unwrap() })
-    }
-}
-
-/// Counts the changes of threads, each of which costs more than the work on a small file.
-pub(crate) struct CountedThreads {
-    inner: Arc<dyn Spawner>,
-    blocking: AtomicU64,
-}
-
-impl CountedThreads {
-    /// Has a runtime count them from now on.
-    pub(crate) fn of(runtime: &mut Runtime) -> Arc<Self> {
-        let counted = Arc::new(Self {
-            inner: Arc::clone(&runtime.spawner),
-            blocking: AtomicU64::new(0),
-        });
-        runtime.spawner = counted.clone();
-        counted
-    }
-
-    pub(crate) fn count(&self) -> u64 {
-        self.blocking.load(Ordering::SeqCst)
-    }
-}
-
-impl Spawner for CountedThreads {
-    fn spawn(&self, name: &'static str, task: BoxFuture<()>) {
-        self.inner.spawn(name, task);
-    }
-
-    fn run_blocking(&self, work: Box<dyn FnOnce() + Send + 'static>) -> BoxFuture<()> {
-        self.blocking.fetch_add(1, Ordering::SeqCst);
-        self.inner.run_blocking(work)
-    }
-}
-
-/// A runtime on top of tokio's.
-pub(crate) fn test_runtime() -> Runtime {
-    let parts = Arc::new(TestParts(AtomicU64::new(1)));
-    Runtime {
-        clock: parts.clone(),
-        entropy: parts.clone(),
-        spawner: parts,
-    }
-}
-
-/// Bytes that do not compress, different for each seed.
-pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    blake3::Hasher::new()
-        .update(&seed.to_le_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
-    bytes
 }

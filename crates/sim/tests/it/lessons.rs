@@ -42,6 +42,28 @@ fn a_server_that_lost_only_what_the_device_had_just_sent_gets_it_again() {
     assert_eq!(paths(&outcome), ["early.txt", "late.txt"]);
 }
 
+/// The news of the server as it was is still here when the restored one takes a commit: it is not that server's, and a file
+/// that gives way to it would be nowhere when the server is restored once more.
+#[test]
+fn news_of_a_server_before_its_restore_replaces_no_file() {
+    for ms in (130..=160).step_by(6) {
+        let outcome = passes(&format!(
+            r#"
+            device
+            device
+            0 +0 d0 new "" "a.txt" 100
+            1 settled ! server-backup
+            2 +0 d0 new "" "b.txt" 100
+            3 settled d1 overwrite "a.txt" 150
+            4 +0 d0 overwrite "a.txt" 130
+            5 +{ms} ! server-restore
+            6 +130 ! server-restore
+            "#
+        ));
+        assert_eq!(size(&outcome, "b.txt"), 100);
+    }
+}
+
 #[test]
 fn a_device_restored_from_an_old_copy_deletes_nothing() {
     let outcome = passes(
