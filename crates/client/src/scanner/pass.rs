@@ -1,9 +1,10 @@
 //! One pass over folders.
 
 mod collect;
+mod doubts;
 mod vanish;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use cairn_core::ids::{NodeId, NodeIdRun};
@@ -21,6 +22,7 @@ use super::reread;
 use super::{Brake, ScanError, ScanReport, Scanner};
 use crate::fs::{DirectoryEntry, DiskPath, FileKind, Fingerprint};
 use crate::state::{LocalRow, StateBatch};
+use doubts::Doubt;
 
 /// Reads in flight for each core: one that reads and one that waits for the disk.
 const READS_PER_CORE: usize = 2;
@@ -30,7 +32,7 @@ const FILES_PER_READ: usize = 32;
 const BYTES_PER_READ: u64 = 1024 * 1024;
 
 /// A folder to look at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Visit {
     pub(super) node: NodeId,
     pub(super) path: DiskPath,
@@ -73,6 +75,10 @@ pub(super) struct Pass<'scanner> {
     supplanted: HashSet<NodeId>,
     /// Nodes that were found at another place in this pass.
     claimed: HashSet<NodeId>,
+    /// Folders that may be new, although their names are known.
+    doubts: VecDeque<Doubt>,
+    /// Nodes that were believed to be at their place, although it has another inode.
+    believed: HashSet<NodeId>,
     /// For nodes that are new.
     ids: NodeIdRun,
 }
@@ -94,6 +100,8 @@ impl<'scanner> Pass<'scanner> {
             missing: BTreeSet::new(),
             supplanted: HashSet::new(),
             claimed: HashSet::new(),
+            doubts: VecDeque::new(),
+            believed: HashSet::new(),
             ids: NodeIdRun::default(),
         }
     }
@@ -103,6 +111,14 @@ impl<'scanner> Pass<'scanner> {
     }
 
     pub(super) async fn run(&mut self) -> Result<(), ScanError> {
+        self.visit_all().await?;
+        while self.settle_doubt().await? {
+            self.visit_all().await?;
+        }
+        Ok(())
+    }
+
+    async fn visit_all(&mut self) -> Result<(), ScanError> {
         while let Some(visit) = self.to_visit.pop() {
             let waiting = self.to_visit.len();
             if visit.path.names().len() >= limits::TREE_DEPTH {
@@ -146,14 +162,13 @@ impl<'scanner> Pass<'scanner> {
         for (item, row) in matched.swapped.into_iter().chain(matched.renamed) {
             self.move_here(visit, &scope, item, row).await?;
         }
-        let mut doubtful = Vec::new();
         for (item, row) in matched.doubtful {
             match self.find_moved(visit, &item, &known).await? {
                 Some(moved) => {
                     self.move_here(visit, &scope, item, moved).await?;
                     self.miss(row.node);
                 }
-                None => doubtful.push((item, row)),
+                None => self.doubt(visit, &scope, item, row).await?,
             }
         }
         for item in matched.fresh {
@@ -164,13 +179,6 @@ impl<'scanner> Pass<'scanner> {
                 Some(moved) => self.move_here(visit, &scope, item, moved).await?,
                 None if is_ignored => self.report.ignored += 1,
                 None => self.appear(visit, &scope, item).await?,
-            }
-        }
-        for (item, row) in doubtful {
-            if self.claimed.contains(&row.node) {
-                self.appear(visit, &scope, item).await?;
-            } else {
-                self.stay(visit, &scope, item, row).await?;
             }
         }
         for row in matched.missing {
@@ -410,6 +418,7 @@ impl<'scanner> Pass<'scanner> {
             .await?;
         for row in candidates {
             if self.claimed.contains(&row.node)
+                || self.believed.contains(&row.node)
                 || row.entry.substance.kind() != item.kind
                 || !is_surely_same(item, &row.fingerprint)
             {

@@ -155,6 +155,56 @@ async fn a_folder_moved_aside_for_a_new_one_keeps_its_children() {
     assert_ne!(device.row("site").await.node, site);
 }
 
+/// The known one is found after the new one, which has its name.
+#[tokio::test]
+async fn a_folder_that_changed_places_with_a_new_one_elsewhere_leaves_none_out() {
+    let device = Device::new();
+    device.folder("a");
+    device.write("a/f", "1");
+    device.folder("b");
+    device.scan().await;
+    let (a, f) = (device.row("a").await.node, device.row("a/f").await.node);
+    for hints in [None, Some(["", "b"])] {
+        device.folder("b/new");
+        device.write("b/new/f", "2");
+        device.rename("a", "tmp");
+        device.rename("b/new", "a");
+        device.rename("tmp", "b/new");
+        match hints {
+            None => drop(device.scan().await),
+            Some(hints) => drop(device.hint(&hints).await),
+        }
+        assert_eq!(device.tree().await, ["a/", "a/f", "b/", "b/new/", "b/new/f"]);
+        assert_eq!(
+            (device.row("b/new").await.node, device.row("b/new/f").await.node),
+            (a, f)
+        );
+        assert_ne!(device.row("a").await.node, a);
+        // And back, so that the second round begins as the first did.
+        std::fs::remove_dir_all(device.path("a")).unwrap();
+        device.rename("b/new", "a");
+        device.scan().await;
+        assert_eq!((device.row("a").await.node, device.row("a/f").await.node), (a, f));
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_was_put_into_one_that_has_its_name_now_is_not_in_itself() {
+    let device = Device::new();
+    device.folder("a/sub");
+    device.write("a/sub/f", "1");
+    device.scan().await;
+    let f = device.row("a/sub/f").await.node;
+    device.rename("a", "tmp");
+    device.folder("a");
+    device.rename("tmp", "a/a");
+    for _ in 0..2 {
+        device.scan().await;
+        assert_eq!(device.tree().await, ["a/", "a/a/", "a/a/sub/", "a/a/sub/f"]);
+        assert_eq!(device.row("a/a/sub/f").await.node, f);
+    }
+}
+
 #[tokio::test]
 async fn a_folder_replaced_in_place_keeps_the_nodes_of_its_names() {
     let device = Device::new();
