@@ -60,6 +60,9 @@ pub enum ErrorCode {
     /// The device was unlinked and is to delete what it keeps.
     #[n(17)]
     WipeAsked,
+    /// The journal was never where the request says: the server was restored. Nothing was applied. Read the journal and begin anew.
+    #[n(18)]
+    NotOnChain,
 }
 
 impl ErrorCode {
@@ -74,7 +77,7 @@ impl ErrorCode {
             Self::Forbidden | Self::WipeAsked => 403,
             Self::NotFound => 404,
             Self::Timeout => 408,
-            Self::OpIdReused => 409,
+            Self::OpIdReused | Self::NotOnChain => 409,
             Self::TooLarge => 413,
             Self::HashMismatch | Self::DeltaRefused => 422,
             Self::UnsupportedVersion => 426,

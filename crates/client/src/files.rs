@@ -113,6 +113,7 @@ impl RemoteFiles {
             namespace: self.namespace,
             op_id,
             groups,
+            known: None,
         });
         // The same operation id: it is applied once, however often it is sent.
         let reply = self

@@ -87,6 +87,7 @@ where
         Case::Journal => {
             journal::a_repeated_request_is_applied_once(fresh().await).await;
             journal::an_answer_says_what_it_came_after(fresh().await).await;
+            journal::a_commit_of_another_history_is_refused(fresh().await).await;
             journal::positions_say_what_was_written_when(fresh().await).await;
             journal::pages_end_with_their_group(fresh().await).await;
             journal::it_is_read_backwards_by_groups(fresh().await).await;

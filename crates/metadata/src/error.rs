@@ -17,6 +17,9 @@ pub enum MetadataError {
     /// The operation id came with another request before.
     #[error("operation {0} was used for another request")]
     OpIdReused(OpId),
+    /// The journal was never where a commit says that its device stood: it is of another history.
+    #[error("the journal of namespace {0} is another one than the device has read; read it anew")]
+    NotOnChain(NamespaceId),
     /// A commit has too many operations.
     #[error("a commit may have {limit} operations, this one has {count}")]
     TooManyOps {

@@ -214,6 +214,8 @@ pub struct Commit {
     pub op_id: OpId,
     /// Hash over what was asked.
     pub request_hash: [u8; 32],
+    /// Where the journal was when it was asked; `None` where no operation names anything by its number.
+    pub known: Option<Cursor>,
     /// The server's time.
     pub now: Timestamp,
     /// At most [`cairn_core::limits::COMMIT_OPS`] operations in all.
@@ -491,6 +493,7 @@ pub trait MetadataStore: AccessStore + AuditStore + CredentialStore + TagStore +
     ///
     /// # Errors
     /// [`MetadataError::NamespaceNotFound`]; [`MetadataError::OpIdReused`] when the op id came with another request
+    /// before; [`MetadataError::NotOnChain`] when the journal was never where `known` says, unless the commit was answered
     /// before; [`MetadataError::TooManyOps`].
     async fn commit(&self, commit: Commit) -> Result<CommitOutcome>;
 

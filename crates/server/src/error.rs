@@ -177,6 +177,7 @@ impl ServiceError {
                     ErrorCode::NotFound
                 }
                 MetadataError::OpIdReused(_) => ErrorCode::OpIdReused,
+                MetadataError::NotOnChain(_) => ErrorCode::NotOnChain,
                 MetadataError::TooManyOps { .. } => ErrorCode::TooLarge,
                 MetadataError::Full => ErrorCode::StorageFull,
                 MetadataError::Unavailable(_) => ErrorCode::Unavailable,

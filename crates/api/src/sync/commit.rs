@@ -62,6 +62,11 @@ pub struct CommitRequest {
     /// Each group is applied whole or not at all, independent of the others.
     #[cbor(n(2), with = "crate::wire")]
     pub groups: Vec<Vec<Op>>,
+    /// The furthest that the device has read the journal, or was told of by an answer to a commit of its own: what the operations
+    /// name by number is of the history that leads there. On a server that was restored to a moment before, the same numbers
+    /// are of other changes, and the commit is [`crate::error::ErrorCode::NotOnChain`]. `None` where nothing is named by number.
+    #[cbor(n(3), with = "crate::wire")]
+    pub known: Option<Cursor>,
 }
 
 /// What became of a commit.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
+use cairn_api::error::ErrorCode;
 use cairn_core::change::{Op, Refusal};
 use cairn_core::ids::NodeId;
 use cairn_core::planner::Wish;
@@ -156,6 +157,10 @@ impl Engine {
                     report.must_rescan(path.parent().unwrap_or_default());
                     let message = format!("{error}: {}; check its permissions", error.source);
                     report.set_back(&path.to_string(), Reason::Unreadable, message, true);
+                }
+                PieceOutcome::Rejected(error) if error.code == ErrorCode::NotOnChain => {
+                    report.is_stale = true;
+                    report.set_back(&path.to_string(), Reason::Stale, error.message.clone(), true);
                 }
                 PieceOutcome::Rejected(error) => {
                     let is_transient = error.code.is_transient();

@@ -7,6 +7,7 @@ use cairn_api::sync::{CommitReply, CommitRequest, from_cbor, to_cbor};
 use cairn_api::wire::MISSING_CHUNKS_SENT;
 use cairn_core::change::{GroupOutcome, Refusal};
 use cairn_core::ids::OpId;
+use cairn_core::rev::Cursor;
 
 use super::ahead::Ahead;
 use super::queue::{Queued, Sent};
@@ -79,6 +80,7 @@ impl Uploader {
             namespace: self.namespace,
             op_id,
             groups: groups.collect(),
+            known: self.known().await?,
         };
         let encoded = to_cbor(&request);
         for (queued, group) in batch.members.iter_mut().zip(request.groups) {
@@ -119,6 +121,18 @@ impl Uploader {
             journal: Some(journal),
         };
         Ok((result, again))
+    }
+
+    /// The furthest that this device knows the journal.
+    async fn known(&self) -> Result<Option<Cursor>, UploadError> {
+        let Some(cursor) = self.state.cursor(self.namespace).await? else {
+            return Ok(None);
+        };
+        let own = self.state.checkpoints(self.namespace).await?.pop();
+        Ok(Some(match own {
+            Some((seq, chain)) if seq > cursor.seq => Cursor { seq, chain, ..cursor },
+            _ => cursor,
+        }))
     }
 
     /// Sorts what became of each piece; returns those that are to be sent again.
@@ -205,6 +219,7 @@ const fn is_final(code: ErrorCode) -> bool {
             | ErrorCode::TooLarge
             | ErrorCode::OpIdReused
             | ErrorCode::HashMismatch
+            | ErrorCode::NotOnChain
     )
 }
 

@@ -137,6 +137,7 @@ impl Fixture {
             device: self.device,
             op_id: OpId::new(op_id),
             request_hash: [1; 32],
+            known: None,
             now: NOW,
             groups: groups.into_iter().map(group).collect(),
         }

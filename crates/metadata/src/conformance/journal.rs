@@ -41,6 +41,61 @@ pub(super) async fn a_repeated_request_is_applied_once(at: Fixture) {
     at.sound().await;
 }
 
+pub(super) async fn a_commit_of_another_history_is_refused(at: Fixture) {
+    let origin = at.store.origin(at.namespace).await.expect("an origin");
+    at.folder(ROOT, "a").await;
+    let middle = at.head().await.cursor();
+    at.folder(ROOT, "b").await;
+    let head = at.head().await.cursor();
+    let of_restored = Cursor {
+        chain: ChainHash::new([3; 32]),
+        ..head
+    };
+    let of_restored_earlier = Cursor {
+        chain: ChainHash::new([3; 32]),
+        ..middle
+    };
+    let of_another_server = Cursor {
+        incarnation: Incarnation::new([8; 16]),
+        ..head
+    };
+    let of_another_namespace = Cursor {
+        namespace: NamespaceId::new(0x7777).expect("positive"),
+        ..head
+    };
+    let beyond = Cursor {
+        seq: Seq::new(99).expect("positive"),
+        ..head
+    };
+    let strangers = [
+        of_restored,
+        of_restored_earlier,
+        of_another_server,
+        of_another_namespace,
+        beyond,
+    ];
+    for (index, known) in strangers.into_iter().enumerate() {
+        let mut request = at.request(vec![vec![at.new_folder(ROOT, &format!("no {index}")).1]]);
+        request.known = Some(known);
+        let answer = at.store.commit(request).await;
+        assert!(
+            matches!(answer, Err(MetadataError::NotOnChain(id)) if id == at.namespace),
+            "{known:?}"
+        );
+    }
+    assert_eq!(at.head().await.cursor(), head, "nothing was applied");
+    for (index, known) in [origin, middle, head].into_iter().enumerate() {
+        let mut request = at.request(vec![vec![at.new_folder(ROOT, &format!("yes {index}")).1]]);
+        request.known = Some(known);
+        let outcome = at.commit(request.clone()).await;
+        assert!(matches!(outcome.groups[0], GroupOutcome::Applied { .. }));
+        // What was answered once is answered so again, wherever it is said to come from.
+        request.known = Some(of_restored);
+        assert_eq!(at.commit(request).await, outcome);
+    }
+    at.sound().await;
+}
+
 pub(super) async fn an_answer_says_what_it_came_after(at: Fixture) {
     let origin = at.store.origin(at.namespace).await.expect("an origin");
     let (_, a) = at.new_folder(ROOT, "a");

@@ -256,13 +256,18 @@ impl Namespace {
 
     // The journal.
 
-    pub(super) fn changes(&self, cursor: &Cursor, limit: usize) -> Changes {
-        let head = self.head().cursor();
+    /// Whether the journal was there.
+    fn was_at(&self, cursor: &Cursor) -> bool {
         let chain = match cursor.seq.get() {
             0 => Some(ChainHash::new([0; 32])),
             seq => self.journal.get(seq as usize - 1).map(|row| row.chain),
         };
-        if cursor.incarnation != self.incarnation || chain != Some(cursor.chain) {
+        cursor.incarnation == self.incarnation && chain == Some(cursor.chain)
+    }
+
+    pub(super) fn changes(&self, cursor: &Cursor, limit: usize) -> Changes {
+        let head = self.head().cursor();
+        if !self.was_at(cursor) {
             let reason = ResetReason::NotOnChain;
             return Changes::Reset { reason, head };
         }
@@ -325,6 +330,12 @@ impl Namespace {
                 cursor: earlier.cursor,
                 base: earlier.base,
             });
+        }
+        if commit
+            .known
+            .is_some_and(|known| known.namespace != commit.namespace || !self.was_at(&known))
+        {
+            return Err(MetadataError::NotOnChain(commit.namespace));
         }
         let base = self.ledger.chain;
         let writer = Writer {

@@ -4,11 +4,12 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use cairn_core::change::GroupOutcome;
-use cairn_core::ids::{ChainHash, Incarnation};
+use cairn_core::ids::{ChainHash, Incarnation, NamespaceId};
 use cairn_core::rev::{Cursor, Seq};
 
 use super::decode::Columns;
 use super::flush::{flush, write_ledger};
+use super::journal::chain_at;
 use super::prefetch::{Asker, fetch, prefetch};
 use super::statement::{Session, query};
 use super::writer::Write;
@@ -37,6 +38,11 @@ impl Write for CommitWrite {
         let (ledger, incarnation) = lock(session, commit).await?;
         if let Some(earlier) = answered_before(session, commit, incarnation).await? {
             return Ok(earlier);
+        }
+        if let Some(known) = &commit.known
+            && !was_at(session, commit.namespace, known, incarnation, &ledger).await?
+        {
+            return Err(MetadataError::NotOnChain(commit.namespace));
         }
         let base = ledger.chain;
         let asker = Asker {
@@ -145,6 +151,24 @@ async fn lock(session: &mut Session<'_>, commit: &Commit) -> Result<(Ledger, Inc
     };
     let mut columns = Columns::of(&row);
     Ok((columns.ledger()?, columns.incarnation()?))
+}
+
+/// Whether the journal was where a device says that it stood.
+async fn was_at(
+    session: &mut Session<'_>,
+    namespace: NamespaceId,
+    known: &Cursor,
+    incarnation: Incarnation,
+    ledger: &Ledger,
+) -> Result<bool> {
+    if (known.namespace, known.incarnation) != (namespace, incarnation) || known.seq > ledger.head {
+        return Ok(false);
+    }
+    let chain = match known.seq == ledger.head {
+        true => Some(ledger.chain),
+        false => chain_at(session, namespace, known.seq).await?,
+    };
+    Ok(chain == Some(known.chain))
 }
 
 async fn answered_before(

@@ -108,7 +108,11 @@ pub(super) async fn written(
 }
 
 /// The chain hash of an entry; zeros before the first.
-async fn chain_at(session: &mut Session<'_>, namespace: NamespaceId, seq: Seq) -> Result<Option<ChainHash>> {
+pub(super) async fn chain_at(
+    session: &mut Session<'_>,
+    namespace: NamespaceId,
+    seq: Seq,
+) -> Result<Option<ChainHash>> {
     if seq == Seq::ZERO {
         return Ok(Some(ChainHash::new([0; 32])));
     }

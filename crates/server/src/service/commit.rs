@@ -13,6 +13,7 @@ use cairn_core::ids::{AccountId, ChunkHash, NamespaceId, OpId};
 use cairn_core::limits;
 use cairn_core::manifest::{ChunkEntry, Manifest, ManifestError, ManifestReader, Step};
 use cairn_core::node::{Content, FileContent};
+use cairn_core::rev::Cursor;
 use cairn_core::time::Timestamp;
 use cairn_metadata::{Commit, CommitOutcome, Group, MetadataError};
 use minicbor::Decoder;
@@ -50,6 +51,7 @@ pub(crate) async fn commit(
         namespace: request.namespace,
         op_id: request.op_id,
         request_hash,
+        known: request.known,
         groups: request.groups,
     };
     run(state, caller.author(), request, &received.chunks).await
@@ -63,6 +65,8 @@ pub(crate) struct Request {
     pub(crate) op_id: OpId,
     /// Hash over what was asked.
     pub(crate) request_hash: [u8; 32],
+    /// Where the journal was when it was asked; `None` where no operation names anything by its number.
+    pub(crate) known: Option<Cursor>,
     /// The operations.
     pub(crate) groups: Vec<Vec<Op>>,
 }
@@ -116,6 +120,7 @@ pub(crate) async fn run(
             device: author.device,
             op_id: request.op_id,
             request_hash: request.request_hash,
+            known: request.known,
             now,
             groups,
         },

@@ -166,6 +166,8 @@ impl Files<'_> {
             namespace: self.namespace,
             op_id,
             request_hash,
+            // What is named by number was read by this request.
+            known: None,
             groups,
         };
         let reply = commit::run(self.state, self.author, request, lens).await?;

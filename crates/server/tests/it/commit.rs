@@ -2,10 +2,11 @@ use cairn_api::error::ErrorCode;
 use cairn_api::frame::Frame;
 use cairn_api::sync::{ChunksReply, CommitReply, CommitRequest, Whoami, path, to_cbor};
 use cairn_core::change::{GroupOutcome, Op, Refusal};
-use cairn_core::ids::{ChunkHash, FileId};
+use cairn_core::ids::{ChainHash, ChunkHash, FileId};
 use cairn_core::limits;
 use cairn_core::manifest::{ChunkEntry, Manifest};
 use cairn_core::node::{Content, FileContent};
+use cairn_core::rev::Cursor;
 
 use crate::support::{TestFile, World, assert_refused, chunk, commit_body, create, hash_of, new_node};
 
@@ -89,6 +90,27 @@ async fn an_op_id_serves_one_request() {
         ..request
     };
     assert_refused(&device.commit(&[], &other).await, ErrorCode::OpIdReused);
+}
+
+#[tokio::test]
+async fn a_commit_of_another_history_is_refused_and_that_of_this_one_is_not() {
+    let world = World::new();
+    let device = world.device("ada@example.org").await;
+    let request = device.request(vec![vec![create(new_node(), "a", Content::Directory)]]);
+    let reply: CommitReply = device.commit(&[], &request).await.ok();
+    let after = |known| CommitRequest {
+        known: Some(known),
+        ..device.request(vec![vec![create(new_node(), "b", Content::Directory)]])
+    };
+    let elsewhere = Cursor {
+        chain: ChainHash::new([7; 32]),
+        ..reply.cursor
+    };
+    assert_refused(
+        &device.commit(&[], &after(elsewhere)).await,
+        ErrorCode::NotOnChain,
+    );
+    assert!(is_applied(&device.commit(&[], &after(reply.cursor)).await.ok()));
 }
 
 #[tokio::test]

@@ -322,6 +322,7 @@ impl Device<'_> {
             namespace: self.root,
             op_id: OpId::random(&OsEntropy),
             groups,
+            known: None,
         }
     }
 

@@ -64,6 +64,32 @@ fn news_of_a_server_before_its_restore_replaces_no_file() {
     }
 }
 
+/// What was about to be sent names what it has seen by numbers, which are of other changes on a restored server.
+#[test]
+fn a_deletion_that_is_sent_again_to_a_restored_server_takes_nothing_unseen() {
+    for ms in (130..=150).step_by(5) {
+        let outcome = passes(&format!(
+            r#"
+            device
+            device
+            0 +0 d0 make-folder "" "d"
+            1 +0 d0 new "" "a.txt" 100
+            2 settled ! server-backup
+            3 +0 d0 overwrite "a.txt" 110
+            4 settled d0 overwrite "a.txt" 120
+            5 settled d0 overwrite "a.txt" 130
+            6 settled d0 overwrite "a.txt" 140
+            7 settled d1 remove-tree "d"
+            8 +{ms} ! partition 1
+            9 +0 ! server-restore
+            10 +0 d0 new "d" "f.txt" 100
+            11 +900 d0 new "" "z.txt" 10
+            "#
+        ));
+        assert_eq!(size(&outcome, "d/f.txt"), 100);
+    }
+}
+
 #[test]
 fn a_device_restored_from_an_old_copy_deletes_nothing() {
     let outcome = passes(

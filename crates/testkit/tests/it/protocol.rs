@@ -73,6 +73,7 @@ impl Session {
             namespace: self.root,
             op_id: OpId::new([id; 16]),
             groups: vec![vec![op]],
+            known: None,
         };
         let mut message = to_cbor(&request);
         // The head of a short text in CBOR tells it from an id that holds the same bytes.

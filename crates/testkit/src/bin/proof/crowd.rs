@@ -228,6 +228,7 @@ async fn commit_on(
             namespace: profile.root,
             op_id: OpId::new(id.as_slice().try_into()?),
             groups: vec![vec![op]],
+            known: None,
         };
         let chunk = Frame::Chunk(ChunkFrame {
             hash: ChunkHash::of(&bytes),
