@@ -75,6 +75,8 @@ struct Pending {
     unwatched: BTreeMap<DiskPath, u64>,
     /// How often folders have appeared.
     appeared: u64,
+    /// Whether folders were moved, perhaps out of the tree.
+    has_moved: bool,
     is_everything: bool,
     trouble: Option<WatchTrouble>,
 }
@@ -216,10 +218,13 @@ impl Watcher {
         }
     }
 
-    /// Watches folders before they are looked at: what happens in them afterwards is told.
+    /// Watches folders before they are looked at: what happens in them afterwards is told. What has left the tree is told of no more.
     async fn watch_new_folders(&self) {
-        let unwatched = self.shared.pending().unwatched.clone();
-        if unwatched.is_empty() {
+        let (unwatched, has_moved) = {
+            let mut pending = self.shared.pending();
+            (pending.unwatched.clone(), std::mem::take(&mut pending.has_moved))
+        };
+        if unwatched.is_empty() && !has_moved {
             return;
         }
         let watches = Arc::clone(&self.watches);

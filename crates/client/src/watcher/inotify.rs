@@ -45,11 +45,11 @@ struct Watched {
 
 /// Watches of folders. The thread ends when it is dropped.
 pub(super) struct Inotify {
-    ear: Arc<Ear>,
+    listener: Arc<Listener>,
 }
 
 /// What the thread has.
-struct Ear {
+struct Listener {
     root: PathBuf,
     inotify: OwnedFd,
     /// Readable when the thread is to end.
@@ -65,12 +65,12 @@ impl Inotify {
     /// # Errors
     /// When the system has no more of what this needs, such as instances of inotify.
     pub(super) fn start(root: PathBuf, shared: Arc<Shared>) -> io::Result<Self> {
-        let ear = Arc::new(Ear::new(root, shared)?);
-        let thread = Arc::clone(&ear);
+        let listener = Arc::new(Listener::new(root, shared)?);
+        let thread = Arc::clone(&listener);
         thread::Builder::new()
             .name("watcher".to_owned())
             .spawn(move || thread.listen())?;
-        Ok(Self { ear })
+        Ok(Self { listener })
     }
 
     /// Watches a folder. What happens in it from now on is told.
@@ -78,24 +78,24 @@ impl Inotify {
     /// # Errors
     /// Those of the system: there is no folder, or it cannot be watched.
     pub(super) fn watch(&self, folder: &DiskPath) -> Result<(), Errno> {
-        self.ear.watch(folder).map(drop)
+        self.listener.watch(folder).map(drop)
     }
 
     /// Ends the watches of folders that were moved away, and of what was in them. One that is in the tree, or comes back, is told of
     /// where it is then, and watched there.
     pub(super) fn let_go(&self) {
-        self.ear.let_go();
+        self.listener.let_go();
     }
 }
 
 impl Drop for Inotify {
     fn drop(&mut self) {
         // Fails only when the counter is full, and then the thread is awake.
-        rustix::io::write(&self.ear.stop, &1_u64.to_ne_bytes()).ok();
+        rustix::io::write(&self.listener.stop, &1_u64.to_ne_bytes()).ok();
     }
 }
 
-impl Ear {
+impl Listener {
     fn new(root: PathBuf, shared: Arc<Shared>) -> io::Result<Self> {
         Ok(Self {
             root,
@@ -225,11 +225,13 @@ impl Ear {
         let folder = watched.folder.clone();
         let is_root = folder.names().is_empty();
         let Some(name) = name else {
-            watched.has_moved |= heard.contains(ReadFlags::MOVE_SELF) && !is_root;
+            let has_moved = heard.contains(ReadFlags::MOVE_SELF) && !is_root;
+            watched.has_moved |= has_moved;
             if heard.contains(ReadFlags::IGNORED) {
                 table.remove(&watch);
             }
             drop(table);
+            self.shared.pending().has_moved |= has_moved;
             if is_root {
                 self.note_root(heard);
             }

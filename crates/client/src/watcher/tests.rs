@@ -114,6 +114,28 @@ async fn a_folder_that_takes_the_place_of_one_that_was_just_watched_is_watched_t
 }
 
 #[tokio::test]
+async fn what_happens_in_a_folder_that_was_moved_away_is_not_told() {
+    let device = Device::new();
+    device.folder("a");
+    let mut watcher = watcher(&device).await;
+    let outside = tempfile::tempdir_in(device.path("").parent().unwrap()).unwrap();
+    let away = outside.path().join("a");
+    std::fs::rename(device.path("a"), &away).unwrap();
+    told(&mut watcher, "").await;
+    std::fs::write(away.join("f"), "1").unwrap();
+    device.folder("b");
+    loop {
+        let Hint::Folders(folders) = timeout(DEADLINE, watcher.next()).await.unwrap() else {
+            panic!("of everything nothing was said");
+        };
+        assert!(!folders.contains(&disk_path("a")), "{folders:?}");
+        if folders.contains(&disk_path("b")) {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn reading_is_not_told_and_a_root_that_goes_is() {
     let device = Device::new();
     device.folder("a");

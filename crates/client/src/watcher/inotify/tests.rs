@@ -4,7 +4,7 @@ use crate::scanner::tests::fixture::{Device, disk_path};
 /// Hears when it is told to, so that what is done in between is heard of late.
 struct Late {
     device: Device,
-    ear: Ear,
+    listener: Listener,
 }
 
 impl Late {
@@ -13,24 +13,24 @@ impl Late {
         for folder in folders {
             device.folder(folder);
         }
-        let ear = Ear::new(device.path(""), Arc::default()).unwrap();
-        let late = Self { device, ear };
+        let listener = Listener::new(device.path(""), Arc::default()).unwrap();
+        let late = Self { device, listener };
         late.watch(&[""]);
         late
     }
 
     fn watch(&self, folders: &[&str]) {
         for folder in folders {
-            self.ear.watch(&disk_path(folder)).unwrap();
+            self.listener.watch(&disk_path(folder)).unwrap();
         }
     }
 
     /// Hears all that happened; the folders in which something did.
     fn hear(&self) -> Vec<String> {
         let mut buffer = vec![MaybeUninit::uninit(); READ_BYTES];
-        let Err(error) = self.ear.read_all(&mut buffer);
+        let Err(error) = self.listener.read_all(&mut buffer);
         assert_eq!(error, Errno::WOULDBLOCK);
-        let folders = std::mem::take(&mut self.ear.shared.pending().folders);
+        let folders = std::mem::take(&mut self.listener.shared.pending().folders);
         folders.iter().map(ToString::to_string).collect()
     }
 
@@ -54,13 +54,13 @@ fn a_folder_that_is_found_before_its_move_is_heard_of_stays_watched() {
     late.device.rename("a/x", "t/x");
     late.watch(&["t", "t/x", "t/x/y"]);
     late.hear();
-    late.ear.let_go();
+    late.listener.let_go();
     late.hears_of(&["a", "t", "t/x", "t/x/y"]);
     late.device.folder("a/x/y");
     late.watch(&["a/x", "a/x/y"]);
     std::fs::remove_dir_all(late.device.path("a/x")).unwrap();
     late.hear();
-    late.ear.let_go();
+    late.listener.let_go();
     late.hears_of(&["a", "t", "t/x", "t/x/y"]);
 }
 
@@ -73,7 +73,7 @@ fn folders_that_change_places_stay_watched() {
     late.device.rename("c", "b");
     late.hear();
     late.watch(&["a", "a/y", "b", "b/x"]);
-    late.ear.let_go();
+    late.listener.let_go();
     late.hears_of(&["a", "a/y", "b", "b/x"]);
 }
 
@@ -86,10 +86,14 @@ fn a_folder_that_left_the_tree_is_watched_no_more() {
     late.device.folder("a/x");
     late.watch(&["a"]);
     late.hear();
-    assert_eq!(late.ear.table().len(), 5);
-    late.ear.let_go();
+    assert_eq!(late.listener.table().len(), 5);
+    late.listener.let_go();
     late.watch(&["a/x"]);
-    assert_eq!(late.ear.table().len(), 4, "the root, b, and the new a and a/x");
+    assert_eq!(
+        late.listener.table().len(),
+        4,
+        "the root, b, and the new a and a/x"
+    );
     late.hears_of(&["a", "a/x", "b"]);
     std::fs::write(outside.path().join("a/f"), "1").unwrap();
     assert_eq!(late.hear(), [""; 0]);
@@ -101,5 +105,5 @@ fn a_folder_that_is_deleted_is_forgotten() {
     late.watch(&["a", "a/x"]);
     std::fs::remove_dir_all(late.device.path("a")).unwrap();
     late.hear();
-    assert_eq!(late.ear.table().len(), 1);
+    assert_eq!(late.listener.table().len(), 1);
 }
