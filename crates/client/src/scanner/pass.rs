@@ -157,6 +157,10 @@ impl<'scanner> Pass<'scanner> {
         let matched = match_folder(listed, rows, &held);
         let known = known_inodes(self.scanner, &matched).await?;
         for (item, row) in matched.same {
+            if item.name != row.name_on_disk() && !item.metadata.fingerprint.is_same_file(&row.fingerprint) {
+                // It stands at its place by another spelling, and so not at the path by which that is looked for.
+                self.believed.insert(row.node);
+            }
             self.stay(visit, &scope, item, row).await?;
         }
         for (item, row) in matched.swapped.into_iter().chain(matched.renamed) {

@@ -188,6 +188,24 @@ async fn a_folder_that_changed_places_with_a_new_one_elsewhere_leaves_none_out()
     }
 }
 
+/// What has its name now is spelled in another way, and stands for it.
+#[tokio::test]
+async fn a_file_that_left_and_was_followed_by_one_of_another_spelling_is_not_left_out() {
+    let device = Device::new();
+    device.write("e\u{301}te\u{301}", "1");
+    device.folder("z");
+    device.scan().await;
+    device.rename("e\u{301}te\u{301}", "z/e\u{301}te\u{301}");
+    device.write("\u{e9}t\u{e9}", "two");
+    device.scan().await;
+    let tree = device.tree().await;
+    assert_eq!(tree.len(), 3, "{tree:?}");
+    assert_ne!(
+        device.row("z/e\u{301}te\u{301}").await.node,
+        device.row("\u{e9}t\u{e9}").await.node
+    );
+}
+
 #[tokio::test]
 async fn a_folder_that_was_put_into_one_that_has_its_name_now_is_not_in_itself() {
     let device = Device::new();
