@@ -181,9 +181,8 @@ pub trait ClientState: Send + Sync + 'static {
     /// The cursor; `None` before the first listing is complete.
     async fn cursor(&self, namespace: NamespaceId) -> StateResult<Option<Cursor>>;
 
-    /// Where the journal stood after each commit of this device that it was not read up to since, oldest first. One that is
-    /// not beyond the cursor is of a server that was restored to a moment before it. Of two at one position the first is kept; a
-    /// listing forgets those up to where it ends, one that is a merge all.
+    /// Where the journal stood after each commit of this device that is newer than the cursor, oldest first. Of two at one
+    /// position the first is kept; a listing that is a merge forgets them.
     async fn checkpoints(&self, namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>>;
 
     /// Counts.

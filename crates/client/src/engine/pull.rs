@@ -41,11 +41,6 @@ impl Engine {
         self.resume_listing().await?;
         let start = self.cursor_or_none().await?;
         let mut cursor = start;
-        if self.is_contradicted(start).await? {
-            tracing::warn!("the server is behind what it said before: merging, deleting nothing");
-            cursor = self.head().await?;
-            self.list_tree(cursor, true).await?;
-        }
         loop {
             let request = ChangesRequest {
                 cursor,
@@ -124,13 +119,6 @@ impl Engine {
             ChangesReply::NotOnChain { head } | ChangesReply::BelowFloor { head } => head,
             ChangesReply::Page { cursor, .. } => cursor,
         })
-    }
-
-    /// Whether a commit of this device was put where it had read the journal already: the server was restored to a moment
-    /// before the cursor. What was read since, and what came with its news before, is of another history than what it acknowledged.
-    async fn is_contradicted(&self, cursor: Cursor) -> EngineResult<bool> {
-        let checkpoints = self.state.checkpoints(self.namespace).await?;
-        Ok(checkpoints.iter().any(|(seq, _)| *seq <= cursor.seq))
     }
 
     /// Whether the journal has what the server said of this device's own commits, as far as a page tells. It has not on a

@@ -67,7 +67,7 @@ fn news_of_a_server_before_its_restore_replaces_no_file() {
 /// What was about to be sent names what it has seen by numbers, which are of other changes on a restored server.
 #[test]
 fn a_deletion_that_is_sent_again_to_a_restored_server_takes_nothing_unseen() {
-    for ms in (130..=150).step_by(5) {
+    for ms in (128..=140).step_by(4) {
         let outcome = passes(&format!(
             r#"
             device

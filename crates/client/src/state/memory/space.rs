@@ -62,9 +62,7 @@ impl Space {
             self.seen = self.seen.max(cursor.seq);
         }
         if let Some(checkpoint) = batch.checkpoint
-            && self
-                .cursor
-                .is_none_or(|cursor| (cursor.seq, cursor.chain) != (checkpoint.seq, checkpoint.chain))
+            && self.cursor.is_none_or(|cursor| cursor.seq < checkpoint.seq)
         {
             self.checkpoints.entry(checkpoint.seq).or_insert(checkpoint.chain);
         }
@@ -99,7 +97,9 @@ impl Space {
         let Some((at, listed)) = self.listing.take() else {
             return;
         };
-        self.checkpoints.retain(|seq, _| !is_merge && *seq > at.seq);
+        if is_merge {
+            self.checkpoints.clear();
+        }
         let known: Vec<NodeId> = self.nodes.keys().copied().chain(listed.keys().copied()).collect();
         for node in known {
             let entry = listed.get(&node).cloned();

@@ -132,7 +132,7 @@ async fn add_checkpoint(
     sqlx::query(
         "INSERT OR IGNORE INTO checkpoint (ns, seq, chain)
          SELECT $1, $2, $3
-         WHERE NOT EXISTS (SELECT 1 FROM namespace WHERE number = $1 AND seq = $2 AND chain = $3)",
+         WHERE $2 > (SELECT coalesce(max(seq), 0) FROM namespace WHERE number = $1)",
     )
     .bind(number)
     .bind(cursor.seq.get())

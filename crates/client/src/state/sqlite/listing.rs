@@ -163,14 +163,12 @@ pub(super) async fn finish(
     changes.withhold_excluded().await?;
     changes.finish().await?;
     clear(connection, number).await?;
-    sqlx::query(
-        "DELETE FROM checkpoint
-         WHERE ns = $1 AND ($2 OR seq <= (SELECT listing_seq FROM namespace WHERE number = $1))",
-    )
-    .bind(number)
-    .bind(is_merge)
-    .execute(&mut *connection)
-    .await?;
+    if is_merge {
+        sqlx::query("DELETE FROM checkpoint WHERE ns = $1")
+            .bind(number)
+            .execute(&mut *connection)
+            .await?;
+    }
     sqlx::query(
         "UPDATE namespace
          SET incarnation = listing_incarnation, seq = listing_seq, chain = listing_chain,

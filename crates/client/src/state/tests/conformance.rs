@@ -398,11 +398,11 @@ async fn own_commits_are_remembered_until_the_journal_was_read_beyond_them() {
             let checkpoints = state.checkpoints(ns()).await.unwrap();
             checkpoints.iter().map(|(seq, _)| seq.get()).collect()
         };
-        for batch in [read_to(4), committed(4), committed(5), committed(7), committed(3)] {
+        for batch in [read_to(4), committed(5), committed(7), committed(3)] {
             state.apply(ns(), batch).await.unwrap();
         }
-        // The cursor itself says nothing new. What comes before it is of another history.
-        assert_eq!(known().await, [3, 5, 7], "{}", subject.name);
+        // What is older than the cursor was read already.
+        assert_eq!(known().await, [5, 7], "{}", subject.name);
         let mut other = cursor(5);
         other.chain = cairn_core::ids::ChainHash::new([9; 32]);
         let batch = StateBatch {
@@ -411,16 +411,10 @@ async fn own_commits_are_remembered_until_the_journal_was_read_beyond_them() {
         };
         state.apply(ns(), batch).await.unwrap();
         // The first promise counts: a second one at the same position is of another history.
-        assert_eq!(state.checkpoints(ns()).await.unwrap()[1].1, cursor(5).chain);
+        assert_eq!(state.checkpoints(ns()).await.unwrap()[0].1, cursor(5).chain);
         state.apply(ns(), read_to(5)).await.unwrap();
         assert_eq!(known().await, [7], "{}", subject.name);
-        for batch in [committed(6), committed(8)] {
-            state.apply(ns(), batch).await.unwrap();
-        }
-        state.begin_listing(ns(), cursor(7)).await.unwrap();
-        state.finish_listing(ns(), false).await.unwrap();
-        assert_eq!(known().await, [8], "{}", subject.name);
-        state.begin_listing(ns(), cursor(7)).await.unwrap();
+        state.begin_listing(ns(), cursor(6)).await.unwrap();
         state.finish_listing(ns(), true).await.unwrap();
         assert_eq!(known().await, Vec::<i64>::new(), "{}", subject.name);
     }
