@@ -13,7 +13,7 @@ mod push;
 mod report;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use cairn_core::ids::{NamespaceId, NodeId};
 use cairn_core::planner::{Context, Plan, plan};
@@ -81,6 +81,9 @@ pub struct Engine {
     pub uploader: Uploader,
     /// Fetches.
     pub downloader: Downloader,
+    /// Whether the disk may have lost what was written last: from the first start after the machine or the disk was, until what
+    /// was in flight before is settled.
+    pub may_have_lost_writes: AtomicBool,
     /// How often in a row a name that the planner made was taken: it sees only the neighbourhood of what is dirty.
     pub names_taken: AtomicU32,
 }

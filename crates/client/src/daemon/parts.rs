@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use super::conflicts::Steered;
 use super::heartbeat::Heartbeat;
 use super::jobs::Jobs;
+use super::reread::may_have_lost_writes;
 use super::{Daemon, DaemonError};
 use crate::applier::{Applier, ApplyError};
 use crate::downloader::Downloader;
@@ -126,7 +127,11 @@ pub(super) async fn put_together(
         parts.readers,
     );
     let folder = parts.folder.clone();
-    let engine = build_engine(parts, &runtime);
+    let may_have_lost_writes = may_have_lost_writes(&*parts.fs, &*parts.state).await?;
+    let engine = Engine {
+        may_have_lost_writes: AtomicBool::new(may_have_lost_writes),
+        ..build_engine(parts, &runtime)
+    };
     recover(&engine).await?;
     Ok(Daemon {
         engine,
@@ -182,6 +187,7 @@ fn build_engine(parts: DaemonParts, runtime: &Runtime) -> Engine {
         applier,
         uploader,
         downloader,
+        may_have_lost_writes: AtomicBool::new(false),
         names_taken: AtomicU32::new(0),
     }
 }

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 
 use super::heartbeat::{Beat, Heartbeat, Moment, UNWRITTEN_FOR};
 use super::{Daemon, DaemonError};
-use crate::fs::{DiskPath, Fingerprint};
+use crate::fs::{DiskPath, Filesystem, Fingerprint};
 use crate::scanner::reread::Reread;
-use crate::state::{LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
+use crate::state::{ClientState, LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
 
 /// The setting that holds the last moment at which the machine is known to have been running: a [`Beat`].
 const RUNNING_SETTING: &str = "running-at";
@@ -41,6 +41,12 @@ enum Seen {
     OtherBytes,
     /// Such bytes as well, and then it was not there any more, or not so.
     Missed,
+}
+
+/// Whether the machine or the disk was started anew since files were read for that: what was written last may be lost.
+pub(super) async fn may_have_lost_writes(fs: &dyn Filesystem, state: &dyn ClientState) -> StateResult<bool> {
+    let last = state.setting(REREAD_SETTING).await?;
+    Ok(matches!((fs.session(), last), (Some(now), Some(last)) if now != last))
 }
 
 impl Daemon {

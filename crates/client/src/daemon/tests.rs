@@ -2,6 +2,7 @@
 
 mod ahead;
 mod listing;
+mod power;
 mod wipe;
 
 use std::io::ErrorKind;

@@ -5,6 +5,8 @@
 //! nothing else is to be done; the server refuses what does not fit, and the sync that follows plans anew. Neither the disk nor
 //! the local tree is touched: the scan owns them.
 
+use std::sync::atomic::Ordering;
+
 use cairn_core::ids::NodeId;
 use cairn_core::planner::{Plan, Step, Wish};
 
@@ -20,6 +22,10 @@ impl Engine {
         if self.state.cursor(self.namespace).await?.is_none()
             || self.state.unfinished_listing(self.namespace).await?.is_some()
         {
+            return Ok(false);
+        }
+        // What was in flight is settled by what the disk has now, which the whole scan tells.
+        if self.may_have_lost_writes.load(Ordering::Relaxed) {
             return Ok(false);
         }
         self.settle_in_flight().await?;

@@ -21,6 +21,7 @@ impl Engine {
     /// Learns what became of a commit that was sent before a cut.
     pub(super) async fn settle_in_flight(&self) -> EngineResult<()> {
         let Some(replayed) = self.uploader.replay_in_flight().await? else {
+            self.may_have_lost_writes.store(false, Ordering::Relaxed);
             return Ok(());
         };
         let mut batch = StateBatch {
@@ -33,7 +34,33 @@ impl Engine {
                 self.record_applied(group, seqs, &mut batch).await?;
             }
         }
+        if self.may_have_lost_writes.load(Ordering::Relaxed) {
+            self.keep_base_of_set_back(&mut batch).await?;
+        }
         self.state.apply(self.namespace, batch).await?;
+        self.may_have_lost_writes.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Where a loss of power has set a file back to what it was before the commit in flight, that is no edit of what the commit
+    /// made: its base stays the older content, so that the disk gets the newer one again.
+    async fn keep_base_of_set_back(&self, batch: &mut StateBatch) -> StateResult<()> {
+        for change in &mut batch.synced {
+            let TreeChange::Put(node, entry) = change else {
+                continue;
+            };
+            let Some(before) = self.state.synced(self.namespace, *node).await? else {
+                continue;
+            };
+            let local = self.state.local(self.namespace, *node).await?;
+            let is_set_back = local.is_some_and(|row| row.entry.substance == before.substance)
+                && entry.substance != before.substance;
+            if is_set_back {
+                entry.substance = before.substance;
+                entry.attributes = before.attributes;
+                entry.content_seq = before.content_seq;
+            }
+        }
         Ok(())
     }
 

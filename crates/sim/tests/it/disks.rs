@@ -1,15 +1,6 @@
 //! Disks that fail, or lose their power, in the middle of a step: scripts as they were found, under the seed that they name.
 
-use cairn_sim::run::{Tracing, run};
-use cairn_sim::script::Script;
-
-fn holds(text: &str) {
-    let script: Script = text.parse().expect("a script of this file can be read");
-    let outcome = run(&script, Tracing::End);
-    if let Some(failure) = outcome.failure {
-        panic!("{failure}\n{}\n{script}", outcome.lines.join("\n"));
-    }
-}
+use crate::support::holds;
 
 #[test]
 fn a_half_done_step_is_finished_before_the_next_download_takes_its_name() {
@@ -347,5 +338,25 @@ fn a_placed_file_that_the_disk_does_not_show_is_no_new_one() {
         4 settled d0 new #24 "c" 34
         20 settled ! disk-error 2 18 6
         21 +0 d0 office-save #20 1131 171"#,
+    );
+}
+
+/// The commit was in flight when the power failed, and the file is again what it was before: that is no edit.
+#[test]
+fn what_lost_power_set_back_does_not_undo_what_was_in_flight() {
+    holds(
+        r#"
+        seed 160043044
+        device
+        device no-links no-exec reuse unordered step=1000000
+        0 +80 d0 new #14 "a.txt" 1099
+        1 +0 d1 new #19 "😀.png" 279
+        2 +34 d0 new #36 "c" 173
+        4 +30 d1 make-folder #34 "Été"
+        5 +110 ! kill-at-call 0 131 1346
+        6 +0 d1 move-over #31 #45
+        7 +0 d0 move-over #25 #8
+        9 calls=0,20 ! power-loss 1 1449
+        "#,
     );
 }

@@ -1,0 +1,71 @@
+//! A machine that loses power while a commit is in flight.
+
+use std::sync::Arc;
+
+use cairn_api::sync::ChangesReply;
+use cairn_core::ids::{ChainHash, Incarnation};
+use cairn_core::rev::{Cursor, Seq};
+
+use super::{Daemon, Device, FakeRemote, parts};
+use crate::daemon::{DaemonError, DaemonParts};
+use crate::state::ClientState;
+
+/// One life of the daemon: it syncs once.
+async fn life(device: &Device, remote: &Arc<FakeRemote>) -> Result<(), DaemonError> {
+    let parts = DaemonParts {
+        remote: Arc::clone(remote) as _,
+        ..parts(device, Vec::new())
+    };
+    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    daemon.run_once().await.map(drop)
+}
+
+/// A file is on the server, its replacement in flight, and the disk has what it had before.
+async fn set_back() -> (Device, Arc<FakeRemote>) {
+    let device = Device::new();
+    let remote = Arc::new(FakeRemote::default());
+    let nothing_new = ChangesReply::Page {
+        entries: Vec::new(),
+        cursor: Cursor {
+            namespace: device.namespace,
+            incarnation: Incarnation::new([1; 16]),
+            seq: Seq::ZERO,
+            chain: ChainHash::new([1; 32]),
+        },
+        has_more: false,
+    };
+    remote.faults(|says| says.changes = [nothing_new].into());
+    device.write("f", "one");
+    life(&device, &remote).await.unwrap();
+    let outside = tempfile::tempdir_in(device.path("").parent().unwrap()).unwrap();
+    let (old, new) = (outside.path().join("old"), outside.path().join("new"));
+    std::fs::hard_link(device.path("f"), &old).unwrap();
+    std::fs::write(&new, "two").unwrap();
+    std::fs::rename(&new, device.path("f")).unwrap();
+    remote.faults(|says| says.loses_reply = true);
+    let cut = life(&device, &remote).await;
+    assert!(matches!(cut, Err(DaemonError::Remote(_))), "{cut:?}");
+    std::fs::rename(&old, device.path("f")).unwrap();
+    (device, remote)
+}
+
+#[tokio::test]
+async fn what_was_set_back_is_no_edit_of_what_was_in_flight() {
+    let (device, remote) = set_back().await;
+    device
+        .state
+        .set_setting("reread-in", Some("another"))
+        .await
+        .unwrap();
+    life(&device, &remote).await.unwrap();
+    assert_eq!(device.read("f"), "two");
+    assert_eq!(remote.commits().len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_taken_back_while_the_machine_ran_on_is_an_edit() {
+    let (device, remote) = set_back().await;
+    life(&device, &remote).await.unwrap();
+    assert_eq!(device.read("f"), "one");
+    assert_eq!(remote.commits().len(), 3);
+}
