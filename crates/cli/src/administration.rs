@@ -13,7 +13,7 @@ use cairn_metadata::{Account, MetadataStore, SqliteMetadata};
 use cairn_server::service::accounts::invited::{self, NewInvitation};
 use cairn_server::service::accounts::{self, NewAccount, second};
 use cairn_server::service::audit::record_order;
-use cairn_server::{DataFolder, Letter, Server, ServiceError};
+use cairn_server::{DataFolder, DataFolderError, Letter, Server, ServiceError};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,9 @@ const MESSAGE_BYTES: usize = 64 * 1024;
 const REPLY_BYTES: usize = 16 * 1024 * 1024;
 /// How long a password may take to be hashed, and a listing to be made.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a server that has its folder and no socket yet is looked for again, and after how long.
+const LOOKS: u32 = 40;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// An order.
 #[derive(Serialize, Deserialize)]
@@ -135,15 +138,27 @@ pub(crate) async fn give(data: &Path, runtime: &Runtime, order: Order) -> CliRes
                 .next("name it with --data; \"cairn serve\" and \"cairn up\" make one"),
         );
     }
-    let answer = match client::ask_socket(&socket_of(data), &order, Some(PATIENCE)).await {
-        Err(ControlError::NotRunning { .. }) => alone(data, runtime, order).await?,
-        Err(ControlError::NotResponding { .. }) => {
-            return Err(
-                CliError::failed(format!("the server of {} does not answer", data.display()))
-                    .next("try again, or see its log"),
-            );
+    let mut looks = LOOKS;
+    let answer = loop {
+        match client::ask_socket(&socket_of(data), &order, Some(PATIENCE)).await {
+            Err(ControlError::NotRunning { .. }) => {}
+            Err(ControlError::NotResponding { .. }) => {
+                return Err(
+                    CliError::failed(format!("the server of {} does not answer", data.display()))
+                        .next("try again, or see its log"),
+                );
+            }
+            other => break other?,
         }
-        other => other?,
+        match DataFolder::open(data) {
+            Ok(folder) => break alone(&folder, runtime, order).await?,
+            // A server that has just taken the folder opens its socket in a moment.
+            Err(DataFolderError::InUse { .. }) if looks > 0 => {
+                looks -= 1;
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
     };
     match answer {
         Answer::Refused { message } => Err(CliError::refused(message)),
@@ -152,9 +167,8 @@ pub(crate) async fn give(data: &Path, runtime: &Runtime, order: Order) -> CliRes
     }
 }
 
-async fn alone(data: &Path, runtime: &Runtime, order: Order) -> CliResult<Answer> {
-    let folder = DataFolder::open(data)?;
-    let metadata = hosting::open_metadata(&folder).await?;
+async fn alone(folder: &DataFolder, runtime: &Runtime, order: Order) -> CliResult<Answer> {
+    let metadata = hosting::open_metadata(folder).await?;
     let answer = carry_out(metadata.as_ref(), runtime, order).await;
     metadata.close().await;
     Ok(answer)
