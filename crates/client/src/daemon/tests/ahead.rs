@@ -2,10 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 
-use cairn_api::sync::ChangesReply;
-use cairn_core::ids::{ChainHash, Incarnation};
-use cairn_core::rev::{Cursor, Seq};
-
+use super::listing::{cursor, nothing_new};
 use super::{DEADLINE, Daemon, Device, FakeRemote, Fault, Work, parts};
 use crate::daemon::DaemonParts;
 
@@ -17,17 +14,7 @@ async fn listed(device: &Device) -> (Arc<FakeRemote>, Daemon) {
         ..parts(device, Vec::new())
     };
     let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
-    let nothing_new = ChangesReply::Page {
-        entries: Vec::new(),
-        cursor: Cursor {
-            namespace: device.namespace,
-            incarnation: Incarnation::new([1; 16]),
-            seq: Seq::ZERO,
-            chain: ChainHash::new([1; 32]),
-        },
-        has_more: false,
-    };
-    remote.faults(|says| says.changes = [nothing_new].into());
+    remote.faults(|says| says.changes = [nothing_new(cursor(device, 1, 0))].into());
     daemon.run_once().await.unwrap();
     assert_eq!(remote.commits().len(), 0);
     (remote, daemon)

@@ -11,7 +11,7 @@ use cairn_core::rev::{Cursor, Seq};
 use super::{Daemon, Device, FakeRemote, parts};
 use crate::daemon::{DaemonError, DaemonParts};
 
-fn cursor(device: &Device, incarnation: u8, seq: i64) -> Cursor {
+pub(super) fn cursor(device: &Device, incarnation: u8, seq: i64) -> Cursor {
     Cursor {
         namespace: device.namespace,
         incarnation: Incarnation::new([incarnation; 16]),
@@ -20,7 +20,7 @@ fn cursor(device: &Device, incarnation: u8, seq: i64) -> Cursor {
     }
 }
 
-fn nothing_new(cursor: Cursor) -> ChangesReply {
+pub(super) fn nothing_new(cursor: Cursor) -> ChangesReply {
     ChangesReply::Page {
         entries: Vec::new(),
         cursor,

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use cairn_api::sync::ChangesReply;
-use cairn_core::ids::{ChainHash, Incarnation};
-use cairn_core::rev::{Cursor, Seq};
-
+use super::listing::{cursor, nothing_new};
 use super::{Daemon, Device, FakeRemote, parts};
 use crate::daemon::{DaemonError, DaemonParts};
 use crate::state::ClientState;
@@ -24,17 +21,7 @@ async fn life(device: &Device, remote: &Arc<FakeRemote>) -> Result<(), DaemonErr
 async fn set_back() -> (Device, Arc<FakeRemote>) {
     let device = Device::new();
     let remote = Arc::new(FakeRemote::default());
-    let nothing_new = ChangesReply::Page {
-        entries: Vec::new(),
-        cursor: Cursor {
-            namespace: device.namespace,
-            incarnation: Incarnation::new([1; 16]),
-            seq: Seq::ZERO,
-            chain: ChainHash::new([1; 32]),
-        },
-        has_more: false,
-    };
-    remote.faults(|says| says.changes = [nothing_new].into());
+    remote.faults(|says| says.changes = [nothing_new(cursor(&device, 1, 0))].into());
     device.write("f", "one");
     life(&device, &remote).await.unwrap();
     let outside = tempfile::tempdir_in(device.path("").parent().unwrap()).unwrap();
