@@ -16,6 +16,7 @@ mod record;
 mod remove;
 mod replace;
 mod replay;
+mod stage_names;
 mod step;
 mod swap;
 

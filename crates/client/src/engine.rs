@@ -15,7 +15,7 @@ mod report;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use cairn_core::ids::{NamespaceId, NodeId};
+use cairn_core::ids::{DeviceId, NamespaceId, NodeId};
 use cairn_core::planner::{Context, Plan, plan};
 use cairn_core::runtime::Runtime;
 use cairn_core::time::Date;
@@ -71,6 +71,8 @@ pub struct Engine {
     pub runtime: Runtime,
     /// The namespace that is synced.
     pub namespace: NamespaceId,
+    /// This device, as the journal names it.
+    pub device: DeviceId,
     /// This device's name, for conflicted copies.
     pub device_name: String,
     /// What is counted.

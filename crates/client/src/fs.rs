@@ -330,7 +330,8 @@ pub trait Filesystem: Send + Sync + 'static {
     /// As the filesystem says.
     fn open_staged(&self, name: &str) -> FsResult<Box<dyn ReadFile>>;
 
-    /// Gives something staged another staged name, which nothing has, durably.
+    /// Gives something staged another staged name, which nothing has. That is durable when the next verb of the stage is: until
+    /// then a loss of power may give it the old name back.
     ///
     /// # Errors
     /// [`FsError::is_already_exists`] when something has it: nothing has changed then.

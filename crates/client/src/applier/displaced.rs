@@ -11,6 +11,7 @@ use cairn_core::time::{Mtime, Timestamp};
 use cairn_core::tree::{Entry, Substance};
 use minicbor::{Decode, Encode};
 
+use super::stage_names::name_before;
 use super::step::{Item, Mark};
 use super::{Applier, ApplyResult};
 use crate::fs::{DiskPath, FileKind, Filesystem, Fingerprint, FsResult, Metadata};
@@ -97,7 +98,7 @@ impl Applier {
             return self.trash(standing, &path).await;
         };
         if standing != held {
-            // A name of its own: the old one may be that of the next download.
+            // A name that says that it was looked at.
             let (from, to) = (standing.to_owned(), held.to_owned());
             self.on_disk(move |fs| fs.restage(&from, &to)).await?;
         }
@@ -203,20 +204,27 @@ impl Applier {
         batch: &mut StateBatch,
         displaced: &Displaced,
     ) -> ApplyResult<Option<DiskPath>> {
-        let Some(found) = self.look_staged(&displaced.staged).await? else {
+        let mut standing = displaced.staged.clone();
+        let mut found = self.look_staged(&standing).await?;
+        if found.is_none()
+            && let Some(before) = name_before(&standing)
+        {
+            found = self.look_staged(&before).await?;
+            standing = before;
+        }
+        let Some(found) = found else {
             return Ok(None);
         };
         let Ok(note) = minicbor::decode::<Note>(&displaced.note) else {
-            let staged = displaced.staged.clone();
-            self.on_disk(move |fs| fs.trash(&staged)).await?;
+            self.on_disk(move |fs| fs.trash(&standing)).await?;
             return Ok(None);
         };
         let known = DiskPath::from_names(note.path.clone());
-        if !self.was_written(&displaced.staged, &note, &found).await?
+        if !self.was_written(&standing, &note, &found).await?
             || self.stands_elsewhere(&found).await?
             || self.waits_elsewhere(displaced, &found).await?
         {
-            self.trash(&displaced.staged, &known).await?;
+            self.trash(&standing, &known).await?;
             return Ok(None);
         }
         // The file may have moved since.
@@ -226,7 +234,7 @@ impl Applier {
             None => None,
         };
         let path = path.map_or(known, DiskPath::from_names);
-        let at = self.keep_conflicted(&displaced.staged, &path).await?;
+        let at = self.keep_conflicted(&standing, &path).await?;
         self.add_late_write(batch, &note, &at).await?;
         Ok(Some(at))
     }

@@ -35,10 +35,11 @@ impl Applier {
             return self.record_removal(row.node, Vec::new()).await;
         }
         self.check_unchanged(row, path).await?;
-        let staged = self.fresh_staged_name("kept");
+        let names = self.names_for(row.node, None);
+        let staged = names.swap;
         let item = Item::new(&staged, row.node, path)
             .with_expected(&row.fingerprint)
-            .with_held(staged.clone());
+            .with_held(names.kept);
         let step = Step {
             action: Action::Remove,
             items: vec![item],
@@ -66,18 +67,19 @@ impl Applier {
             });
         };
         let path = item.path();
-        match self.look_staged(&item.staged).await? {
+        let (standing, displaced) = self.look_displaced(item).await?;
+        match displaced {
             Some(found) if found.fingerprint.is_same_state(&expected) => {
                 let old = self.state.local(self.namespace, node).await?;
                 let synced = self.state.synced(self.namespace, node).await?;
                 let mut batch = removal(node, vec![item.staged.clone()]);
-                self.hold(&mut batch, item, &item.staged, old.as_ref(), synced.as_ref())
+                self.hold(&mut batch, item, standing, old.as_ref(), synced.as_ref())
                     .await?;
                 self.write(batch).await
             }
             Some(_) => {
                 // Somebody wrote to it in the last moment: it goes back.
-                self.put_back(&item.staged, &path).await?;
+                self.put_back(standing, &path).await?;
                 self.drop_intent(&item.staged).await?;
                 Err(ApplyError::Changed { path })
             }

@@ -7,7 +7,7 @@ use cairn_core::tree::{Entry, Substance};
 use super::record::local_entry;
 use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult, Keep};
-use crate::fs::{DiskPath, FsError, Metadata};
+use crate::fs::{DiskPath, Fingerprint, FsError, FsResult, Metadata};
 use crate::scanner::reread::{Reread, reread};
 use crate::state::inbox::{AgreedVersion, ConflictReason, ConflictRow};
 use crate::state::{LocalChange, LocalRow, StateBatch};
@@ -35,30 +35,58 @@ impl Applier {
                 staged: staged.to_owned(),
             });
         };
-        let item = Item::new(staged, node, &path)
+        let names = self.names_for(node, Some(&incoming.fingerprint));
+        let item = Item::new(&names.swap, node, &path)
             .with_incoming(&incoming.fingerprint, entry)
             .with_expected(&row.fingerprint)
             .with_keep(keep.as_ref())
-            .with_held(self.fresh_staged_name("kept"));
+            .with_name_before(staged)
+            .with_held(names.kept);
         let step = Step {
             action: Action::Replace,
             items: vec![item],
         };
-        self.intend(staged, node, &step).await?;
-        let (name, at) = (staged.to_owned(), path.clone());
-        match self.on_disk(move |fs| fs.exchange(&name, &at)).await {
+        self.intend(&names.swap, node, &step).await?;
+        match self.swap_under_own_name(&step.items[0]).await {
             Ok(()) => self.finish_replace(&step.items[0]).await,
             Err(error) => {
                 // It may or may not have happened.
                 let is_apart = self.settle(&step.items[0]).await?;
                 if error.is_not_found() && !is_apart {
-                    self.drop_intent(staged).await?;
+                    self.undo_name(&step.items[0]).await?;
+                    self.drop_intent(&names.swap).await?;
                     return Err(ApplyError::Changed { path });
                 }
                 self.finish_replace(&step.items[0]).await?;
                 Err(error.into())
             }
         }
+    }
+
+    /// Swaps the staged file with what is at its path. What that displaces may be the only copy of somebody's bytes, and must
+    /// not stand under a name that a download may have again.
+    pub(super) async fn swap_under_own_name(&self, item: &Item) -> FsResult<()> {
+        let (was, staged, at) = (
+            item.was().map(ToOwned::to_owned),
+            item.staged.clone(),
+            item.path(),
+        );
+        self.on_disk(move |fs| {
+            if let Some(was) = was {
+                fs.restage(&was, &staged)?;
+            }
+            fs.exchange(&staged, &at)
+        })
+        .await
+    }
+
+    /// Gives a staged file that was not swapped the name back that its owner knows.
+    async fn undo_name(&self, item: &Item) -> ApplyResult<()> {
+        let (Some(was), Some(_)) = (item.was(), self.look_staged(&item.staged).await?) else {
+            return Ok(());
+        };
+        let (staged, was) = (item.staged.clone(), was.to_owned());
+        Ok(self.on_disk(move |fs| fs.restage(&staged, &was)).await?)
     }
 
     /// Replaces a link by another.
@@ -110,11 +138,7 @@ impl Applier {
             return self.drop_intent(&item.staged).await;
         }
         let path = item.path();
-        if displaced.is_none()
-            && let Some(found) = self.look(&path).await?
-            && found.fingerprint.is_same_file(&expected)
-        {
-            // The staged name was not durable: a crash of the machine took it before the swap.
+        if displaced.is_none() && self.was_forgotten(item).await? {
             return self.drop_intent(&item.staged).await;
         }
         let old = self.state.local(self.namespace, node).await?;
@@ -159,6 +183,21 @@ impl Applier {
         }
         self.add_row(&mut batch, row, Some(&entry)).await?;
         self.write(batch).await
+    }
+
+    /// Whether a loss of power took the name of what was to be swapped before the swap: that name is not durable until then.
+    async fn was_forgotten(&self, item: &Item) -> ApplyResult<bool> {
+        let is = |found: Option<Metadata>, known: Option<Fingerprint>| {
+            found
+                .zip(known)
+                .is_some_and(|(found, known)| found.fingerprint.is_same_file(&known))
+        };
+        if let Some(was) = item.was()
+            && is(self.look_staged(was).await?, item.incoming())
+        {
+            return Ok(true);
+        }
+        Ok(is(self.look(&item.path()).await?, item.expected()))
     }
 
     /// What an item displaced, and the name under which it stands in the stage.

@@ -2,16 +2,20 @@
 
 use std::collections::HashSet;
 
+use super::stage_names::{Unjudged, name_before};
 use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult};
+use crate::fs::DiskPath;
 use crate::state::{Intent, StateBatch};
 
 /// Staged names that begin so are the downloader's, also across restarts.
 pub const PARTIAL_PREFIX: &str = "part-";
+/// The name of what is found when nothing tells how it was called.
+const NAMELESS: &str = "recovered file";
 
 impl Applier {
     /// Finishes or undoes what a crash, or an error, left half done, and empties the stage except for partial downloads
-    /// and what waits for a second look: whatever else lies there goes to the trash. Call it before the first step and after a plan that failed; no other
+    /// and what waits for a second look: what nobody has looked at goes back, whatever else lies there goes to the trash. Call it before the first step and after a plan that failed; no other
     /// step may run meanwhile.
     ///
     /// # Errors
@@ -37,11 +41,37 @@ impl Applier {
             return Ok(());
         }
         let waiting = self.state.displaced(self.namespace, usize::MAX).await?;
-        let waiting: HashSet<String> = waiting.into_iter().map(|displaced| displaced.staged).collect();
+        let waiting: HashSet<String> = waiting
+            .into_iter()
+            .flat_map(|displaced| {
+                name_before(&displaced.staged)
+                    .into_iter()
+                    .chain([displaced.staged])
+            })
+            .collect();
         strangers.retain(|staged| !waiting.contains(staged));
         for staged in strangers {
-            self.on_disk(move |fs| fs.trash(&staged)).await?;
+            match Unjudged::parse(&staged) {
+                Some(unjudged) => self.judge(staged, unjudged).await?,
+                None => self.on_disk(move |fs| fs.trash(&staged)).await?,
+            }
         }
+        Ok(())
+    }
+
+    /// What a crash left between the stage and its place, of which no intent tells: the device's state was set back. It is
+    /// the server's, and can be had again, or it stays as a conflicted copy where it was, for the next scan to find.
+    async fn judge(&self, staged: String, unjudged: Unjudged) -> ApplyResult<()> {
+        let Some(found) = self.look_staged(&staged).await? else {
+            return Ok(());
+        };
+        if unjudged.is_incoming(&found.fingerprint) {
+            return Ok(self.on_disk(move |fs| fs.unstage(&staged)).await?);
+        }
+        let names = self.state.disk_path(self.namespace, unjudged.node).await?;
+        let at = names.filter(|names| !names.is_empty());
+        let at = at.unwrap_or_else(|| vec![NAMELESS.to_owned()]);
+        self.keep_conflicted(&staged, &DiskPath::from_names(at)).await?;
         Ok(())
     }
 

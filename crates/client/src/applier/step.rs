@@ -68,6 +68,9 @@ pub(super) struct Item {
     /// The path from which the staged file was taken, or that of what is moved.
     #[n(8)]
     back: Option<Vec<String>>,
+    /// The staged name that the staged file had before this step.
+    #[n(9)]
+    was: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -126,6 +129,7 @@ impl Item {
             keep: None,
             held: None,
             back: None,
+            was: None,
         }
     }
 
@@ -163,6 +167,15 @@ impl Item {
     pub(super) fn with_back(mut self, path: &DiskPath) -> Self {
         self.back = Some(path.names().to_vec());
         self
+    }
+
+    pub(super) fn with_name_before(mut self, staged: &str) -> Self {
+        self.was = Some(staged.to_owned());
+        self
+    }
+
+    pub(super) fn was(&self) -> Option<&str> {
+        self.was.as_deref()
     }
 
     pub(super) fn back(&self) -> Option<DiskPath> {

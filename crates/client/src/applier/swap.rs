@@ -22,15 +22,17 @@ impl Applier {
                 staged: staged.to_owned(),
             });
         };
-        let item = Item::new(staged, node, path)
+        let names = self.names_for(node, Some(&incoming.fingerprint));
+        let item = Item::new(&names.swap, node, path)
             .with_incoming_state(&incoming.fingerprint)
             .with_expected(&expected)
-            .with_held(self.fresh_staged_name("kept"));
+            .with_name_before(staged)
+            .with_held(names.kept);
         let step = Step {
             action: Action::Swap,
             items: vec![item],
         };
-        self.intend(staged, node, &step).await?;
+        self.intend(&names.swap, node, &step).await?;
         self.swap(&step.items[0]).await
     }
 
@@ -43,11 +45,13 @@ impl Applier {
         (node, path, expected): Target<'_>,
         (from, incoming): (&DiskPath, Fingerprint),
     ) -> ApplyResult<()> {
-        let staged = self.fresh_staged_name("swap");
+        // Both are the user's.
+        let names = self.names_for(node, None);
+        let staged = names.swap;
         let item = Item::new(&staged, node, path)
             .with_incoming_state(&incoming)
             .with_expected(&expected)
-            .with_held(self.fresh_staged_name("kept"))
+            .with_held(names.kept)
             .with_back(from);
         let step = Step {
             action: Action::Swap,
@@ -76,8 +80,7 @@ impl Applier {
             self.finish_swap(item).await?;
             return Err(ApplyError::Changed { path });
         }
-        let (name, at) = (item.staged.clone(), path.clone());
-        let swapped = self.on_disk(move |fs| fs.exchange(&name, &at)).await;
+        let swapped = self.swap_under_own_name(item).await;
         let is_apart = swapped.is_err() && self.settle(item).await?;
         self.finish_swap(item).await?;
         if is_apart {
@@ -100,7 +103,11 @@ impl Applier {
         };
         let (standing, displaced) = self.look_displaced(item).await?;
         match (displaced, item.back()) {
-            (None, _) => {}
+            (None, _) => {
+                if let Some(was) = item.was().map(ToOwned::to_owned) {
+                    self.on_disk(move |fs| fs.unstage(&was)).await?;
+                }
+            }
             (Some(found), Some(back)) if found.fingerprint.is_same_file(&incoming) => {
                 self.put_back(standing, &back).await?;
             }
@@ -132,10 +139,11 @@ impl Applier {
         path: &DiskPath,
         expected: Fingerprint,
     ) -> ApplyResult<()> {
-        let staged = self.fresh_staged_name("kept");
+        let names = self.names_for(node, None);
+        let staged = names.swap;
         let item = Item::new(&staged, node, path)
             .with_expected(&expected)
-            .with_held(staged.clone());
+            .with_held(names.kept);
         let step = Step {
             action: Action::TakeAway,
             items: vec![item],
@@ -162,18 +170,19 @@ impl Applier {
             done_intents: vec![item.staged.clone()],
             ..StateBatch::default()
         };
-        match self.look_staged(&item.staged).await? {
+        let (standing, displaced) = self.look_displaced(item).await?;
+        match displaced {
             None => self.write(batch).await,
             Some(found) if found.fingerprint.is_same_state(&expected) => {
                 let old = self.state.local(self.namespace, node).await?;
                 let synced = self.state.synced(self.namespace, node).await?;
-                self.hold(&mut batch, item, &item.staged, old.as_ref(), synced.as_ref())
+                self.hold(&mut batch, item, standing, old.as_ref(), synced.as_ref())
                     .await?;
                 self.write(batch).await
             }
             Some(_) => {
                 let path = item.path();
-                self.put_back(&item.staged, &path).await?;
+                self.put_back(standing, &path).await?;
                 self.write(batch).await?;
                 Err(ApplyError::Changed { path })
             }

@@ -47,6 +47,7 @@ pub(super) async fn open(config: DaemonConfig, runtime: Runtime) -> Result<Daemo
     )?;
     let mut parts = DaemonParts {
         namespace: profile.root,
+        device: profile.device,
         device_name: profile.device_name,
         server: profile.server,
         fs: Arc::new(OsFilesystem::open(&folder)?),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use cairn_core::ids::{Incarnation, NamespaceId};
+use cairn_core::ids::{DeviceId, Incarnation, NamespaceId};
 use cairn_core::runtime::Runtime;
 use tokio::sync::{Mutex, Notify, watch};
 
@@ -35,6 +35,8 @@ pub type Guard = Box<dyn Any + Send + Sync>;
 pub struct DaemonParts {
     /// The namespace that is synced.
     pub namespace: NamespaceId,
+    /// This device, as the journal names it.
+    pub device: DeviceId,
     /// This device's name, for conflicted copies.
     pub device_name: String,
     /// The server's address, for messages.
@@ -182,6 +184,7 @@ fn build_engine(parts: DaemonParts, runtime: &Runtime) -> Engine {
         state: parts.state,
         runtime: runtime.clone(),
         namespace: parts.namespace,
+        device: parts.device,
         device_name: parts.device_name,
         progress: parts.progress,
         applier,

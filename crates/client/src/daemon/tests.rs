@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cairn_core::ids::DeviceId;
 use tokio::time::timeout;
 
 use super::*;
@@ -48,6 +49,7 @@ fn told() -> (tokio::sync::mpsc::UnboundedSender<Hint>, Box<dyn Watch>) {
 pub(super) fn parts(device: &Device, guards: Vec<Guard>) -> DaemonParts {
     DaemonParts {
         namespace: device.namespace,
+        device: DeviceId::new(1).unwrap(),
         device_name: "here".to_owned(),
         server: "fake".to_owned(),
         folder: device.path(""),

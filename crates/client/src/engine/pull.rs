@@ -61,6 +61,14 @@ impl Engine {
                         cursor = next;
                         continue;
                     }
+                    if self.has_forgotten(&entries).await? {
+                        tracing::warn!(
+                            "this device's state is older than what it committed: merging, deleting nothing"
+                        );
+                        cursor = self.head().await?;
+                        self.list_tree(cursor, true).await?;
+                        continue;
+                    }
                     let must_list = self.record_entries(&entries, next).await?;
                     cursor = next;
                     if must_list {
@@ -135,6 +143,17 @@ impl Engine {
             Some(found) => found == chain,
             None => has_more || *seq <= next.seq,
         }))
+    }
+
+    /// Whether the journal has commits of this device of which it knows nothing: its state was restored from a backup, to a
+    /// moment after the cursor that it told the server last. What was in flight is settled, so that every answer is known.
+    async fn has_forgotten(&self, entries: &[JournalEntry]) -> EngineResult<bool> {
+        let own = entries.iter().rfind(|entry| entry.device == self.device);
+        let Some(own) = own.map(|entry| entry.seq) else {
+            return Ok(false);
+        };
+        let checkpoints = self.state.checkpoints(self.namespace).await?;
+        Ok(checkpoints.last().is_none_or(|(seq, _)| own > *seq))
     }
 
     /// Tells the server how far this device has come, before it believes anything that it remembers: a device that was

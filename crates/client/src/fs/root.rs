@@ -279,8 +279,7 @@ impl<D: Disk> Filesystem for RootFilesystem<D> {
     fn restage(&self, name: &str, other: &str) -> FsResult<()> {
         self.in_stage("rename", name, |at, stage, name| {
             walk::check_name(other)?;
-            swap::move_to_own(at.disk, (stage, name), (stage, OsStr::new(other)))?;
-            at.disk.sync_folder(stage)
+            swap::move_to_own(at.disk, (stage, name), (stage, OsStr::new(other)))
         })
     }
 

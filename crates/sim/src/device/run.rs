@@ -100,6 +100,7 @@ fn parts(
     )?;
     Ok(DaemonParts {
         namespace: profile.root,
+        device: profile.device,
         device_name: profile.device_name.clone(),
         server: profile.server.clone(),
         folder: PathBuf::from(format!("/home/{}/Cairn", device.name)),

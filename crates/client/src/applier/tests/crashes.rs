@@ -1,7 +1,7 @@
 use cairn_core::ids::NodeId;
 use cairn_core::node::Place;
 
-use super::fixture::{EntryExt, Side, entry};
+use super::fixture::{EntryExt, LAST_RESTAGE, Side, entry};
 use crate::fs::Filesystem;
 use crate::fs::faulty::Fault;
 use crate::scanner::tests::fixture::name;
@@ -32,16 +32,17 @@ async fn a_placement_is_finished_or_undone() {
 #[tokio::test]
 async fn a_replacement_is_finished_or_undone_wherever_it_stopped() {
     for (call, fault, is_done) in [
+        ("restage", Fault::CrashAfter, false),
         ("exchange", dying_before(), false),
         ("exchange", Fault::CrashAfter, true),
-        ("restage", dying_before(), true),
-        ("restage", Fault::CrashAfter, true),
+        (LAST_RESTAGE, dying_before(), true),
+        (LAST_RESTAGE, Fault::CrashAfter, true),
     ] {
         let side = Side::new();
         let (node, base) = side.synced_file("a", "old").await;
         let wanted = entry("a").holding("remote");
         side.stage("part-a", "remote", &wanted);
-        side.device.fs.inject(call, fault);
+        side.inject(call, fault);
         let step = wanted.clone();
         side.dies(|applier| async move { applier.replace_file(node, &step, "part-a", None).await })
             .await;
@@ -63,6 +64,94 @@ async fn a_replacement_is_finished_or_undone_wherever_it_stopped() {
 }
 
 #[tokio::test]
+async fn a_replacement_that_was_not_begun_leaves_the_download() {
+    let side = Side::new();
+    let (node, base) = side.synced_file("a", "old").await;
+    let wanted = entry("a").holding("remote");
+    side.stage("part-a", "remote", &wanted);
+    side.device.fs.inject("restage", dying_before());
+    let step = wanted.clone();
+    side.dies(|applier| async move { applier.replace_file(node, &step, "part-a", None).await })
+        .await;
+    // Somebody saved by a rename before the device was there again: that is no edit of the server's version.
+    side.device.write("saved", "mine");
+    std::fs::rename(side.device.path("saved"), side.device.path("a")).unwrap();
+    side.applier().recover().await.unwrap();
+    assert_eq!(side.device.fs.staged_names().unwrap(), ["part-a"]);
+    assert_eq!(side.device.read("a"), "mine");
+    assert_eq!(side.synced(node).await, Some(base));
+}
+
+#[tokio::test]
+async fn what_a_crash_left_in_the_stage_is_not_lost_with_the_state() {
+    for (call, fault, is_done) in [
+        ("restage", Fault::CrashAfter, false),
+        ("exchange", dying_before(), false),
+        ("exchange", Fault::CrashAfter, true),
+        (LAST_RESTAGE, dying_before(), true),
+    ] {
+        let side = Side::new();
+        let (node, _) = side.synced_file("a", "mine").await;
+        let wanted = entry("a").holding("remote");
+        side.stage("part-a", "remote", &wanted);
+        side.inject(call, fault);
+        side.dies(|applier| async move { applier.replace_file(node, &wanted, "part-a", None).await })
+            .await;
+        side.forget_intents().await;
+        side.applier().recover().await.unwrap();
+        side.device.scan().await;
+        side.assert_settled().await;
+        let expected: &[&str] = if is_done {
+            &["a", "a (conflict, laptop, 2100-01-01)"]
+        } else {
+            &["a"]
+        };
+        assert_eq!(side.device.tree().await, expected, "{call}");
+        assert_eq!(side.device.read(expected[expected.len() - 1]), "mine", "{call}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_being_removed_stays_when_the_state_was_lost() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a", "mine").await;
+    side.device.fs.inject("displace", Fault::CrashAfter);
+    side.dies(|applier| async move { applier.remove(node).await })
+        .await;
+    side.forget_intents().await;
+    side.applier().recover().await.unwrap();
+    side.assert_settled().await;
+    assert_eq!(side.device.read("a (conflict, laptop, 2100-01-01)"), "mine");
+}
+
+#[tokio::test]
+async fn what_nobody_knows_the_name_of_is_found_in_the_root() {
+    let side = Side::new();
+    let staged = "swap-0000000000000abc-0000000000000000-00112233445566778899aabbccddeeff";
+    side.device.write(&format!(".cairn/stage/{staged}"), "mine");
+    side.applier().recover().await.unwrap();
+    side.assert_settled().await;
+    let found = "recovered file (conflict, laptop, 2100-01-01)";
+    assert_eq!(side.device.read(found), "mine");
+}
+
+#[tokio::test]
+async fn what_was_kept_is_found_under_the_name_that_it_had_before() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a", "old").await;
+    side.applier().remove(node).await.unwrap();
+    let kept = side.waiting().await.pop().unwrap();
+    let stage = side.device.path(".cairn/stage");
+    // A loss of power took the last name.
+    std::fs::rename(stage.join(&kept), stage.join(kept.replace("kept-", "swap-"))).unwrap();
+    side.applier().recover().await.unwrap();
+    assert!(!side.device.exists("a (conflict, laptop, 2100-01-01)"));
+    assert!(side.look_again_later().await.is_empty());
+    side.assert_settled().await;
+    assert_eq!(side.device.read(".cairn/trash/a"), "old");
+}
+
+#[tokio::test]
 async fn a_replacement_whose_staged_name_was_lost_has_not_happened() {
     let side = Side::new();
     let (node, base) = side.synced_file("a", "old").await;
@@ -73,7 +162,7 @@ async fn a_replacement_whose_staged_name_was_lost_has_not_happened() {
     side.dies(|applier| async move { applier.replace_file(node, &step, "part-a", None).await })
         .await;
     // The machine lost power too: nothing had made the name durable.
-    std::fs::remove_file(side.device.path(".cairn/stage/part-a")).unwrap();
+    std::fs::remove_file(side.staged_path()).unwrap();
     side.applier().recover().await.unwrap();
     side.assert_settled().await;
     assert_eq!(side.device.read("a"), "old");
@@ -92,7 +181,7 @@ async fn a_torn_replacement_that_left_two_names_has_not_happened() {
     side.dies(|applier| async move { applier.replace_file(node, &step, "part-a", None).await })
         .await;
     // Of the swap the stage's half alone was durable.
-    let staged = side.device.path(".cairn/stage/part-a");
+    let staged = side.staged_path();
     std::fs::remove_file(&staged).unwrap();
     std::fs::hard_link(side.device.path("a"), &staged).unwrap();
     side.applier().recover().await.unwrap();
@@ -140,7 +229,7 @@ async fn a_conflicted_copy_survives_a_crash() {
     side.dies(|applier| async move { applier.replace_file(node, &step, "s", None).await })
         .await;
     // While nobody runs the user writes to both: the displaced file through an open handle, and the new one.
-    std::fs::write(side.device.path(".cairn/stage/s"), "through a handle").unwrap();
+    std::fs::write(side.staged_path(), "through a handle").unwrap();
     std::fs::write(path, "after the swap").unwrap();
     side.applier().recover().await.unwrap();
     side.device.scan().await;

@@ -11,6 +11,7 @@ use cairn_core::tree::{Entry, Substance};
 
 use crate::applier::{Applier, ApplyResult, LOOK_AGAIN_AFTER_MS};
 use crate::fs::Filesystem;
+use crate::fs::faulty::Fault;
 use crate::fs::os::LinuxDisk;
 use crate::fs::root::RootFilesystem;
 use crate::fs::root::tests::weak::{Lacks, WeakDisk};
@@ -71,6 +72,9 @@ impl EntryExt for Entry {
         self
     }
 }
+
+/// For [`Side::inject`]: of the two times that a swap renames in the stage the one after it.
+pub(super) const LAST_RESTAGE: &str = "the last restage";
 
 pub(super) struct Side {
     pub(super) device: Device,
@@ -196,6 +200,34 @@ impl Side {
             self.device.state.intents(self.device.namespace).await.unwrap(),
             Vec::new()
         );
+    }
+
+    /// Lets a call of the disk go wrong.
+    pub(super) fn inject(&self, call: &'static str, fault: Fault) {
+        let is_last = call == LAST_RESTAGE;
+        if is_last {
+            self.device.fs.inject("restage", Fault::Hook(Box::new(|| {})));
+        }
+        self.device
+            .fs
+            .inject(if is_last { "restage" } else { call }, fault);
+    }
+
+    /// The path of the one thing that is staged.
+    pub(super) fn staged_path(&self) -> std::path::PathBuf {
+        let names = self.device.fs.staged_names().unwrap();
+        assert_eq!(names.len(), 1, "{names:?}");
+        self.device.path(".cairn/stage").join(&names[0])
+    }
+
+    /// As if the state were of before the step that a crash has cut.
+    pub(super) async fn forget_intents(&self) {
+        let intents = self.device.state.intents(self.device.namespace).await.unwrap();
+        self.apply(StateBatch {
+            done_intents: intents.into_iter().map(|intent| intent.staged).collect(),
+            ..StateBatch::default()
+        })
+        .await;
     }
 
     /// Runs a step that the process does not survive.

@@ -26,7 +26,7 @@ fn stands(side: &Side, text: &str) -> bool {
 #[tokio::test]
 async fn whoever_takes_the_free_path_keeps_it() {
     for keeps in [false, true] {
-        for calls in 0..5 {
+        for calls in 0..6 {
             let (side, fs) = Side::without_swaps();
             let (node, _) = side.synced_file("a", "old").await;
             side.device.write("b", "mine");
@@ -39,11 +39,11 @@ async fn whoever_takes_the_free_path_keeps_it() {
             let replaced = side.applier().replace_file(node, &wanted, "part-a", keep).await;
             assert!(stands(&side, "mine"), "{calls}");
             let took_it_while_free = replaced.is_err();
-            if took_it_while_free || (keeps && calls > 0) {
+            if took_it_while_free || (keeps && calls > 1) {
                 assert!(stands(&side, "old"), "{calls}: nobody took it away");
             }
-            assert_eq!(took_it_while_free, calls == 1 || calls == 2, "{calls}");
-            if took_it_while_free || calls > 2 {
+            assert_eq!(took_it_while_free, calls == 2 || calls == 3, "{calls}");
+            if took_it_while_free || calls > 3 {
                 assert_eq!(side.device.read("a"), "mine", "{calls}");
             }
             side.assert_settled().await;
@@ -89,19 +89,23 @@ async fn a_move_to_the_free_path_is_no_deletion() {
 
 #[tokio::test]
 async fn a_replacement_that_dies_anywhere_leaves_a_file_at_the_path() {
-    for takes in [false, true] {
+    for (takes, forgets) in [(false, false), (true, false), (true, true)] {
         for calls in 0.. {
             let (side, fs) = Side::without_swaps();
             let (node, _) = side.synced_file("a", "old").await;
             let wanted = entry("a").holding("remote");
-            side.stage("part-a", "remote", &wanted);
+            side.stage("s", "remote", &wanted);
             fs.disk().forget();
             fs.disk().die_after(calls);
             let keep = Some((side.node(), name("a (conflict)")));
-            let replaced = side.applier().replace_file(node, &wanted, "part-a", keep).await;
+            let replaced = side.applier().replace_file(node, &wanted, "s", keep).await;
             fs.disk().revive();
             if takes && !side.device.exists("a") {
                 side.device.write("a", "mine");
+            }
+            if forgets {
+                // A backup of the state, of before the step, was put back.
+                side.forget_intents().await;
             }
             side.applier().recover().await.unwrap();
             side.device.scan().await;

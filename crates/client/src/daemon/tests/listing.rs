@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use cairn_api::sync::{ChangesReply, NodesReply};
-use cairn_core::ids::{ChainHash, Incarnation, NodeId};
+use cairn_core::change::{Change, JournalEntry};
+use cairn_core::ids::{ChainHash, DeviceId, Incarnation, NodeId};
 use cairn_core::name::NodeName;
-use cairn_core::node::{Attributes, Content, Node, Place};
+use cairn_core::node::{Attributes, Content, Node, NodeKind, Place};
 use cairn_core::rev::{Cursor, Seq};
+use cairn_core::time::Timestamp;
 
 use super::{Daemon, Device, FakeRemote, parts};
 use crate::daemon::{DaemonError, DaemonParts};
@@ -176,4 +178,55 @@ async fn what_a_commit_in_flight_had_made_and_is_gone_again_does_not_come_back()
     });
     daemon.run_once().await.unwrap();
     assert_eq!(remote.commits().len(), 2, "the server has it no more: it is sent");
+}
+
+/// What the journal says of a file that a device deleted.
+async fn deletion(device: &Device, path: &str, by: i64, at: Cursor) -> JournalEntry {
+    let row = device.row(path).await;
+    JournalEntry {
+        seq: at.seq,
+        group_last: at.seq,
+        node: row.node,
+        change: Change::Deleted,
+        place_before: Some(row.entry.place),
+        place_after: None,
+        kind: NodeKind::File,
+        content: None,
+        attributes: row.entry.attributes,
+        bytes_delta: -1,
+        device: DeviceId::new(by).unwrap(),
+        at: Timestamp::from_millis(0),
+        chain: at.chain,
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_knows_nothing_of_its_own_commit_was_restored_and_deletes_nothing() {
+    for (by, is_restored) in [(1, true), (2, false)] {
+        let device = Device::new();
+        device.write("mine", "x");
+        let (remote, daemon) = served(&device).await;
+        remote.faults(|says| {
+            says.changes = [cursor(&device, 1, 0), cursor(&device, 1, 1)]
+                .map(nothing_new)
+                .into();
+        });
+        daemon.run_once().await.unwrap();
+        assert_eq!(remote.commits().len(), 1);
+
+        // The server accepts the cursor: this device told it no later one.
+        let head = cursor(&device, 1, 5);
+        let page = ChangesReply::Page {
+            entries: vec![deletion(&device, "mine", by, head).await],
+            cursor: head,
+            has_more: false,
+        };
+        remote.faults(|says| {
+            says.changes = [page, ChangesReply::NotOnChain { head }, nothing_new(head)].into();
+            says.listing = [rest(Vec::new())].into();
+        });
+        daemon.run_once().await.unwrap();
+        assert_eq!(device.path("mine").exists(), is_restored);
+        assert_eq!(remote.commits().len(), if is_restored { 2 } else { 1 });
+    }
 }
