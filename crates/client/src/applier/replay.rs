@@ -1,11 +1,12 @@
 //! After a crash.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::stage_names::{Unjudged, name_before};
 use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult};
 use crate::fs::DiskPath;
+use crate::state::inbox::Displaced;
 use crate::state::{Intent, StateBatch};
 
 /// Staged names that begin so are the downloader's, also across restarts.
@@ -15,8 +16,8 @@ const NAMELESS: &str = "recovered file";
 
 impl Applier {
     /// Finishes or undoes what a crash, or an error, left half done, and empties the stage except for partial downloads
-    /// and what waits for a second look: what nobody has looked at goes back, whatever else lies there goes to the trash. Call it before the first step and after a plan that failed; no other
-    /// step may run meanwhile.
+    /// and what waits for a second look: what nobody has looked at goes back, whatever else lies there goes to the trash.
+    /// Call it before the first step and after a plan that failed; no other step may run meanwhile.
     ///
     /// # Errors
     /// As the filesystem and the state say; what is left is tried again at the next call.
@@ -33,7 +34,7 @@ impl Applier {
     /// As the filesystem and the state say; what is left is tried again at the next call.
     pub(crate) async fn clear_stage(&self) -> ApplyResult<()> {
         let names = self.on_disk(|fs| fs.staged_names()).await?;
-        let mut strangers: Vec<String> = names
+        let strangers: BTreeSet<String> = names
             .into_iter()
             .filter(|name| !name.starts_with(PARTIAL_PREFIX))
             .collect();
@@ -41,16 +42,17 @@ impl Applier {
             return Ok(());
         }
         let waiting = self.state.displaced(self.namespace, usize::MAX).await?;
-        let waiting: HashSet<String> = waiting
-            .into_iter()
-            .flat_map(|displaced| {
-                name_before(&displaced.staged)
-                    .into_iter()
-                    .chain([displaced.staged])
-            })
-            .collect();
-        strangers.retain(|staged| !waiting.contains(staged));
-        for staged in strangers {
+        let mut known = BTreeSet::new();
+        for Displaced { staged: kept, .. } in waiting {
+            if let Some(before) = name_before(&kept).filter(|before| strangers.contains(before)) {
+                // That it was renamed was forgotten with the power.
+                let (from, to) = (before.clone(), kept.clone());
+                self.on_disk(move |fs| fs.restage(&from, &to)).await?;
+                known.insert(before);
+            }
+            known.insert(kept);
+        }
+        for staged in strangers.into_iter().filter(|staged| !known.contains(staged)) {
             match Unjudged::parse(&staged) {
                 Some(unjudged) => self.judge(staged, unjudged).await?,
                 None => self.on_disk(move |fs| fs.trash(&staged)).await?,

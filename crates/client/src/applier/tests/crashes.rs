@@ -137,18 +137,23 @@ async fn what_nobody_knows_the_name_of_is_found_in_the_root() {
 
 #[tokio::test]
 async fn what_was_kept_is_found_under_the_name_that_it_had_before() {
-    let side = Side::new();
-    let (node, _) = side.synced_file("a", "old").await;
-    side.applier().remove(node).await.unwrap();
-    let kept = side.waiting().await.pop().unwrap();
-    let stage = side.device.path(".cairn/stage");
-    // A loss of power took the last name.
-    std::fs::rename(stage.join(&kept), stage.join(kept.replace("kept-", "swap-"))).unwrap();
-    side.applier().recover().await.unwrap();
-    assert!(!side.device.exists("a (conflict, laptop, 2100-01-01)"));
-    assert!(side.look_again_later().await.is_empty());
-    side.assert_settled().await;
-    assert_eq!(side.device.read(".cairn/trash/a"), "old");
+    for is_recovered in [true, false] {
+        let side = Side::new();
+        let (node, _) = side.synced_file("a", "old").await;
+        side.applier().remove(node).await.unwrap();
+        let kept = side.waiting().await.pop().unwrap();
+        let stage = side.device.path(".cairn/stage");
+        // A loss of power took the last name.
+        std::fs::rename(stage.join(&kept), stage.join(kept.replace("kept-", "swap-"))).unwrap();
+        if is_recovered {
+            side.applier().recover().await.unwrap();
+            side.assert_settled().await;
+        }
+        assert!(!side.device.exists("a (conflict, laptop, 2100-01-01)"));
+        assert!(side.look_again_later().await.is_empty());
+        side.assert_settled().await;
+        assert_eq!(side.device.read(".cairn/trash/a"), "old");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,49 @@
+//! A device whose state was put back from a backup.
+
+use crate::support::holds;
+
+/// A crash left the user's file in the stage, and the intent that tells of it is not in the backup.
+#[test]
+fn what_a_crash_left_in_the_stage_outlives_the_state() {
+    holds(
+        r#"
+        seed 170036600
+        device
+        device
+        device fold
+        3 +0 ! state-copy 2
+        4 +7 d2 make-folder #21 "Folder"
+        5 +43 d2 new #13 "e\u{301}te\u{301}" 8
+        6 calls=1,47 d2 move #4 #8
+        12 calls=1,12 ! kill-at-call 2 61 1557
+        14 +86 d0 overwrite #15 1082
+        15 calls=0,1 d2 overwrite #2 1635
+        16 +1564 d2 save-by-rename #34 385
+        22 +0 ! state-restore 2"#,
+    );
+}
+
+/// Its own commits came after the backup and it had told no cursor since, so that the server takes it for a device that
+/// comes late: what it renamed and wrote anew would count as taken away.
+#[test]
+fn a_device_that_finds_a_commit_of_its_own_takes_nothing_away() {
+    holds(
+        r#"
+        seed 170003332
+        device
+        device
+        0 +493 d0 make-folder #12 "Été"
+        1 +548 d0 new #45 "a b" 1504
+        2 +0 d0 new #15 "CON" 403
+        3 +0 d1 new #31 "Été" 1702
+        8 +0 d0 new #41 "report (conflict).txt" 7
+        16 +4685 ! state-copy 0
+        17 +0 d0 file-to-folder #28 1035
+        22 +0 d1 move-over #50 #44
+        24 +2807 d0 patch #11 true
+        25 calls=1,53 ! state-copy 0
+        26 +85 d0 rename #40 "c"
+        27 +110 d0 save-with-backup #26 12 true
+        30 calls=0,27 ! state-restore 0"#,
+    );
+}
