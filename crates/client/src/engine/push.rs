@@ -42,8 +42,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Where a loss of power has set a file back to what it was before the commit in flight, that is no edit of what the commit
-    /// made: its base stays the older content, so that the disk gets the newer one again.
+    /// Where a file does not hold what the commit in flight has made of it, a loss of power may have set it back: to what both
+    /// sides had agreed on, or to what nobody has sent. That is no edit of what the commit made. Its base stays the older
+    /// content, so that the disk gets the newer one, beside what only this device has.
     async fn keep_base_of_set_back(&self, batch: &mut StateBatch) -> StateResult<()> {
         for change in &mut batch.synced {
             let TreeChange::Put(node, entry) = change else {
@@ -53,9 +54,8 @@ impl Engine {
                 continue;
             };
             let local = self.state.local(self.namespace, *node).await?;
-            let is_set_back = local.is_some_and(|row| row.entry.substance == before.substance)
-                && entry.substance != before.substance;
-            if is_set_back {
+            let is_other = local.is_some_and(|row| row.entry.substance != entry.substance);
+            if is_other && entry.substance != before.substance {
                 entry.substance = before.substance;
                 entry.attributes = before.attributes;
                 entry.content_seq = before.content_seq;

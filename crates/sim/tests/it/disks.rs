@@ -360,3 +360,25 @@ fn what_lost_power_set_back_does_not_undo_what_was_in_flight() {
         "#,
     );
 }
+
+/// Two files were swapped by a user and with the power back again, one of them with an edit that nobody had sent: the other's
+/// content is what the commit in flight has put in its place.
+#[test]
+fn what_nobody_sent_does_not_replace_what_was_in_flight() {
+    holds(
+        r#"
+        seed 180002157
+        device reuse unordered step=1000000
+        device
+        device fold reuse unordered step=1000000
+        1 calls=0,6 d0 new #53 ".hidden" 1086
+        2 +0 d2 new #11 "notes.md" 975
+        7 +2019 ! network 0 194 105 117 157 123
+        8 calls=2,3 d0 append #52 403
+        11 settled ! wait 10
+        12 +0 d1 overwrite #20 1503
+        14 +359 d2 patch #24 false
+        15 +0 d2 swap #23 #46
+        16 calls=0,9 ! power-loss 2 596"#,
+    );
+}

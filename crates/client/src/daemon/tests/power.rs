@@ -17,8 +17,8 @@ async fn life(device: &Device, remote: &Arc<FakeRemote>) -> Result<(), DaemonErr
     daemon.run_once().await.map(drop)
 }
 
-/// A file is on the server, its replacement in flight, and the disk has what it had before.
-async fn set_back() -> (Device, Arc<FakeRemote>) {
+/// A file is on the server, its replacement in flight, and the disk has what it had before, or what was written to that.
+async fn set_back(written: Option<&str>) -> (Device, Arc<FakeRemote>) {
     let device = Device::new();
     let remote = Arc::new(FakeRemote::default());
     remote.faults(|says| says.changes = [nothing_new(cursor(&device, 1, 0))].into());
@@ -32,18 +32,23 @@ async fn set_back() -> (Device, Arc<FakeRemote>) {
     remote.faults(|says| says.loses_reply = true);
     let cut = life(&device, &remote).await;
     assert!(matches!(cut, Err(DaemonError::Remote(_))), "{cut:?}");
+    if let Some(written) = written {
+        std::fs::write(&old, written).unwrap();
+    }
     std::fs::rename(&old, device.path("f")).unwrap();
     (device, remote)
 }
 
+/// The machine was off: the disk may have lost what was written last.
+async fn has_lost_power(device: &Device) {
+    let setting = device.state.set_setting("reread-in", Some("another")).await;
+    setting.unwrap();
+}
+
 #[tokio::test]
 async fn what_was_set_back_is_no_edit_of_what_was_in_flight() {
-    let (device, remote) = set_back().await;
-    device
-        .state
-        .set_setting("reread-in", Some("another"))
-        .await
-        .unwrap();
+    let (device, remote) = set_back(None).await;
+    has_lost_power(&device).await;
     life(&device, &remote).await.unwrap();
     assert_eq!(device.read("f"), "two");
     assert_eq!(remote.commits().len(), 2);
@@ -51,8 +56,20 @@ async fn what_was_set_back_is_no_edit_of_what_was_in_flight() {
 
 #[tokio::test]
 async fn what_was_taken_back_while_the_machine_ran_on_is_an_edit() {
-    let (device, remote) = set_back().await;
+    let (device, remote) = set_back(None).await;
     life(&device, &remote).await.unwrap();
     assert_eq!(device.read("f"), "one");
     assert_eq!(remote.commits().len(), 3);
+}
+
+#[tokio::test]
+async fn what_was_set_back_to_what_nobody_has_sent_stays_beside_what_was_in_flight() {
+    let (device, remote) = set_back(Some("one, and more")).await;
+    has_lost_power(&device).await;
+    life(&device, &remote).await.unwrap();
+    assert_eq!(device.read("f"), "two");
+    let names = std::fs::read_dir(device.path("")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let copy = names.into_iter().find(|name| name.contains("conflict")).unwrap();
+    assert_eq!(device.read(&copy), "one, and more");
 }
