@@ -21,7 +21,7 @@ use cairn_core::name::NodeName;
 use cairn_core::node::{FileContent, Node};
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
-use cairn_core::tree::{Entry, Neighbourhood};
+use cairn_core::tree::{Entry, Neighbourhood, Substance};
 
 use crate::fs::Fingerprint;
 use inbox::{ConflictRow, Displaced, DisplacedTotal};
@@ -75,7 +75,25 @@ pub struct LocalRow {
     pub is_unsure: bool,
 }
 
+/// The content of a file that must be read again before anything can be said of it. No bytes have this name.
+const UNKNOWN: FileId = FileId::new([0; 32]);
+
 impl LocalRow {
+    /// Forgets what the file holds, where a disk may have: the next scan reads it, and compares it with what both sides have
+    /// agreed on.
+    pub(crate) fn forget_content(&mut self) {
+        self.is_unsure = true;
+        self.entry.substance = Substance::File {
+            file_id: UNKNOWN,
+            size: self.fingerprint.size,
+        };
+    }
+
+    /// Whether what the file holds is known, [forgotten](Self::forget_content) or not.
+    pub(crate) fn is_content_known(&self) -> bool {
+        !matches!(self.entry.substance, Substance::File { file_id: UNKNOWN, .. })
+    }
+
     /// The name on this disk.
     pub fn name_on_disk(&self) -> &str {
         self.disk_name

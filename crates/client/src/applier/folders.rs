@@ -1,16 +1,13 @@
 //! New folders, and attributes.
 
-use cairn_core::ids::{FileId, NodeId};
+use cairn_core::ids::NodeId;
 use cairn_core::node::{Attributes, NodeKind};
 use cairn_core::tree::{Entry, Substance};
 
 use super::place::Standing;
 use super::{Applier, ApplyError, ApplyResult};
 use crate::fs::{DiskPath, FileKind, FsError, FsResult, Metadata};
-use crate::state::{LocalChange, LocalRow, StateBatch, TreeChange};
-
-/// The content of a file that must be read again before anything can be said of it. No bytes have this name.
-const UNKNOWN: FileId = FileId::new([0; 32]);
+use crate::state::{LocalChange, LocalRow, StateBatch};
 
 impl Applier {
     /// Makes a folder. An empty one that no node has is taken for it: that is what a crash leaves.
@@ -88,8 +85,8 @@ impl Applier {
     }
 
     /// Gives a file the attributes of an entry. When that fails the file's bytes are in doubt: a disk that cannot write out
-    /// what a program wrote before may have forgotten it. Then its content is unknown until the next scan has read it, and
-    /// nothing counts as agreed upon, so that what it holds then does not replace the server's version.
+    /// what a program wrote before may have forgotten it. Then its content is unknown until the next scan has read it. Where
+    /// that is not what was agreed upon, nothing is any more, so that it does not replace the server's version.
     ///
     /// # Errors
     /// [`ApplyError::Changed`] when the file is not what the local tree says.
@@ -105,14 +102,9 @@ impl Applier {
                 if let Err(error) = self.set_on_disk(&path, row.entry.attributes).await {
                     tracing::debug!(%error, "the old attributes cannot be put back");
                 }
-                row.is_unsure = true;
-                row.entry.substance = Substance::File {
-                    file_id: UNKNOWN,
-                    size: row.fingerprint.size,
-                };
+                row.forget_content();
                 let batch = StateBatch {
                     local: vec![LocalChange::Put(row)],
-                    synced: vec![TreeChange::RemoveNode(node)],
                     ..StateBatch::default()
                 };
                 self.write(batch).await?;

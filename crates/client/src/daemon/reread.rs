@@ -232,7 +232,8 @@ impl Daemon {
             return Ok(Seen::Missed);
         }
         let remote = state.remote(namespace, row.node).await?;
-        let is_kept = remote.is_some_and(|remote| remote.substance == row.entry.substance);
+        let is_kept =
+            !row.is_content_known() || remote.is_some_and(|remote| remote.substance == row.entry.substance);
         let mut found = row;
         if seen.mtime != found.fingerprint.mtime {
             found.entry.attributes.mtime = seen.mtime;

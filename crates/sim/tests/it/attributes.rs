@@ -68,3 +68,20 @@ fn a_time_that_a_user_sets_while_attributes_are_applied_is_seen() {
         26 calls=0,10 d0 touch #22 4000000000000000000"#,
     );
 }
+
+/// The disk failed while they were set, and before it was read again the server had another version: what is read then is
+/// what both sides had agreed on, and no conflict.
+#[test]
+fn a_disk_error_is_no_edit() {
+    holds(
+        r#"
+        seed 160028054
+        turns
+        device no-exchange reuse unordered stopped step=1000000000
+        device nfd no-exchange no-exec reuse step=1000000
+        2 settled ! disk-full 0 1282
+        3 +0 d0 new #1 "straße" 90
+        21 settled ! disk-error 0 4 4
+        22 +0 d1 slow-save #22 35 2 180"#,
+    );
+}

@@ -40,7 +40,7 @@ async fn a_move_that_was_made_before_it_failed_is_no_move_of_the_users() {
 }
 
 #[tokio::test]
-async fn bytes_that_a_disk_may_have_forgotten_do_not_replace_the_servers() {
+async fn bytes_that_a_disk_may_have_forgotten_are_read_again() {
     let kinds = [
         (ErrorKind::Other, true),
         (ErrorKind::PermissionDenied, false),
@@ -54,15 +54,31 @@ async fn bytes_that_a_disk_may_have_forgotten_do_not_replace_the_servers() {
         let set = side.applier().set_attributes(node, &wanted).await;
         assert!(matches!(set, Err(ApplyError::Fs(_))));
         assert_eq!(side.local(node).await.is_unsure, is_in_doubt);
-        assert_eq!(side.synced(node).await, (!is_in_doubt).then(|| base.clone()));
-        let is_known = side.local(node).await.entry.substance == base.substance;
-        assert_ne!(is_known, is_in_doubt);
+        assert_ne!(side.local(node).await.is_content_known(), is_in_doubt);
         side.device.scan().await;
         let seen = side.local(node).await.entry;
         assert_eq!(seen.substance, base.substance);
+        assert_eq!(side.synced(node).await, Some(base.clone()), "it has them still");
         // So that they are set and synced once more.
         assert_eq!(seen.attributes == base.attributes, is_in_doubt);
     }
+}
+
+#[tokio::test]
+async fn bytes_that_a_disk_has_forgotten_do_not_replace_the_servers() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a", "text").await;
+    let wanted = entry("a").holding("text").executable();
+    let fault = Fault::After(ErrorKind::Other);
+    side.device.fs.inject("set_attributes", fault);
+    side.applier().set_attributes(node, &wanted).await.unwrap_err();
+    side.device.write("a", "");
+    side.device.scan().await;
+    assert_eq!(
+        side.local(node).await.entry.substance,
+        entry("a").holding("").substance
+    );
+    assert_eq!(side.synced(node).await, None, "nobody wrote that");
 }
 
 #[tokio::test]

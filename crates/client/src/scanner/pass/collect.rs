@@ -13,7 +13,7 @@ use crate::scanner::ScanError;
 use crate::scanner::content::{ReadOutcome, reason};
 use crate::scanner::matching::Listed;
 use crate::scanner::report::ProblemReason;
-use crate::state::{LocalChange, LocalRow};
+use crate::state::{LocalChange, LocalRow, TreeChange};
 
 /// Rows in one transaction.
 const BATCH_ROWS: usize = 1_000;
@@ -100,6 +100,9 @@ impl Pass<'_> {
                     }
                     self.remember(content);
                 }
+                if job.previous.as_ref().is_some_and(|old| !old.is_content_known()) {
+                    self.agree_no_more(&row).await?;
+                }
                 self.put(row, job.previous.as_ref()).await?;
             }
             ReadOutcome::Busy => self.report.note_busy(job.path),
@@ -107,6 +110,20 @@ impl Pass<'_> {
             ReadOutcome::Gone if job.previous.is_none() => {}
             ReadOutcome::Gone => self.report.note_busy(job.path),
             ReadOutcome::Failed(reason) => self.report.note_problem(job.path, reason),
+        }
+        Ok(())
+    }
+
+    /// Forgets what was agreed upon of a file of which a disk may have lost bytes, where it holds others now: nobody wrote
+    /// those, and they must not replace the server's.
+    async fn agree_no_more(&mut self, row: &LocalRow) -> Result<(), ScanError> {
+        let agreed = self
+            .scanner
+            .state
+            .synced(self.scanner.namespace, row.node)
+            .await?;
+        if agreed.is_some_and(|agreed| agreed.substance != row.entry.substance) {
+            self.batch.synced.push(TreeChange::RemoveNode(row.node));
         }
         Ok(())
     }
