@@ -179,6 +179,30 @@ pub struct StateBatch {
     pub let_go: Vec<String>,
 }
 
+/// Waypoints of each age that are kept: of the last ones all of twice as many, then every second of as many, every fourth.
+const WAYPOINTS_OF_AN_AGE: u64 = 16;
+
+/// The number of the waypoint that goes when the one of this number comes; 0 when none does. One whose number can be halved
+/// `n` times stays for `2^n` times as long as an odd one.
+const fn outlived_by(number: u64) -> u64 {
+    number.saturating_sub(WAYPOINTS_OF_AN_AGE << number.trailing_zeros())
+}
+
+/// What becomes of what both sides have agreed on when the remote tree was listed anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relisted {
+    /// It stays: the server has moved on, and the listing says how far.
+    Ahead,
+    /// It is forgotten, so that nothing is taken for a deletion: what is on one side only appears on the other.
+    ///
+    /// Up to `shared` the server's history is the one that this device has read. What the server has as of then, and this
+    /// device has built on, is agreed on instead: what is on the disk is a change of it, and no conflict.
+    Merge {
+        /// Where the histories part; [`Seq::ZERO`] when that is not known.
+        shared: Seq,
+    },
+}
+
 /// How many nodes differ, for `status`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -202,6 +226,10 @@ pub trait ClientState: Send + Sync + 'static {
     /// Where the journal stood after each commit of this device that is newer than the cursor, oldest first. Of two at one
     /// position the first is kept; a listing that is a merge forgets them.
     async fn checkpoints(&self, namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>>;
+
+    /// Where the journal stood when it was read to its end, oldest first: all of the last times, and ever fewer of those
+    /// before, some eight of each twice as long ago.
+    async fn waypoints(&self, namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>>;
 
     /// Counts.
     async fn counts(&self, namespace: NamespaceId) -> StateResult<Counts>;
@@ -297,9 +325,8 @@ pub trait ClientState: Send + Sync + 'static {
     /// Adds a page of a listing.
     async fn add_to_listing(&self, namespace: NamespaceId, nodes: &[Node]) -> StateResult<()>;
 
-    /// Makes the listing the remote tree. With `is_merge` the synced tree is emptied, so that nothing is taken for a
-    /// deletion: what is on one side only appears on the other.
-    async fn finish_listing(&self, namespace: NamespaceId, is_merge: bool) -> StateResult<()>;
+    /// Makes the listing the remote tree.
+    async fn finish_listing(&self, namespace: NamespaceId, kind: Relisted) -> StateResult<()>;
 
     /// The commit that was sent and not yet answered.
     async fn in_flight(&self, namespace: NamespaceId) -> StateResult<Option<InFlight>>;

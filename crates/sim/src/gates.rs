@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use cairn_chunks::{ChunkStore, EncodedChunk, Lease, MemoryChunks, NewChunk};
 use cairn_client::state::inbox::{ConflictRow, Displaced, DisplacedTotal};
 use cairn_client::state::memory::MemoryState;
-use cairn_client::state::{ClientState, Counts, InFlight, Intent, LocalRow, StateBatch, StateResult};
+use cairn_client::state::{
+    ClientState, Counts, InFlight, Intent, LocalRow, Relisted, StateBatch, StateResult,
+};
 use cairn_core::change::JournalEntry;
 use cairn_core::ids::{
     AccountId, ChainHash, ChunkHash, ContentHash, DeviceId, FileId, Incarnation, NamespaceId, NodeId,
@@ -251,6 +253,7 @@ gated! {
 gated! {
     ClientState, MemoryState {
         read cursor(namespace: NamespaceId) -> StateResult<Option<Cursor>>;
+        read waypoints(namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>>;
         read checkpoints(namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>>;
         read counts(namespace: NamespaceId) -> StateResult<Counts>;
         read neighbourhood(
@@ -299,7 +302,7 @@ gated! {
         write keep_pages(pages: &[EncodedPage]) -> StateResult<()>;
         write begin_listing(namespace: NamespaceId, at: Cursor) -> StateResult<()>;
         write add_to_listing(namespace: NamespaceId, nodes: &[Node]) -> StateResult<()>;
-        write finish_listing(namespace: NamespaceId, is_merge: bool) -> StateResult<()>;
+        write finish_listing(namespace: NamespaceId, kind: Relisted) -> StateResult<()>;
         write add_intent(namespace: NamespaceId, intent: &Intent) -> StateResult<()>;
         write set_setting(key: &str, value: Option<&str>) -> StateResult<()>;
         write note_activity(at: Timestamp, what: &str, path: &str) -> StateResult<()>;

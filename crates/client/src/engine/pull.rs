@@ -11,13 +11,16 @@ use cairn_core::rev::{Cursor, Seq};
 use cairn_core::tree::Entry;
 
 use super::{Engine, EngineResult};
-use crate::state::{StateBatch, TreeChange};
+use crate::state::{Relisted, StateBatch, TreeChange};
 
 /// Remote nodes as they are after the entries read so far. `None`: gone.
 type Overlay = HashMap<NodeId, Option<Entry>>;
 
 /// Nodes that were moved and are not known, each with the folder that it was moved to last.
 type Strays = HashMap<NodeId, NodeId>;
+
+/// A merge with a server of which nothing is known.
+const UNION: Relisted = Relisted::Merge { shared: Seq::ZERO };
 
 impl Engine {
     /// Reads the journal to its head; changes nothing on the disk.
@@ -57,7 +60,9 @@ impl Engine {
                         tracing::warn!(
                             "the server has lost commits that it acknowledged: merging, deleting nothing"
                         );
-                        self.list_tree(next, true).await?;
+                        // Its answer tells that it has been where this device is.
+                        let shared = cursor.seq;
+                        self.list_tree(next, Relisted::Merge { shared }).await?;
                         cursor = next;
                         continue;
                     }
@@ -66,24 +71,25 @@ impl Engine {
                             "this device's state is older than what it committed: merging, deleting nothing"
                         );
                         cursor = self.head().await?;
-                        self.list_tree(cursor, true).await?;
+                        self.list_tree(cursor, UNION).await?;
                         continue;
                     }
                     let must_list = self.record_entries(&entries, next).await?;
                     cursor = next;
                     if must_list {
-                        self.list_tree(next, false).await?;
+                        self.list_tree(next, Relisted::Ahead).await?;
                     }
                     if !has_more {
                         break;
                     }
                 }
                 ChangesReply::BelowFloor { head } => {
-                    self.list_tree(head, false).await?;
+                    self.list_tree(head, Relisted::Ahead).await?;
                     cursor = head;
                 }
                 ChangesReply::NotOnChain { head } => {
-                    self.list_tree(head, true).await?;
+                    let shared = self.shared_history(cursor).await?;
+                    self.list_tree(head, Relisted::Merge { shared }).await?;
                     cursor = head;
                 }
             }
@@ -112,7 +118,7 @@ impl Engine {
         // Not where this device was: a listing has the attributes of now, and a server that is restored to a moment after that
         // position would lose the later ones without a trace.
         let head = self.head().await?;
-        self.list_tree(head, true).await?;
+        self.list_tree(head, UNION).await?;
         Ok(true)
     }
 
@@ -198,21 +204,55 @@ impl Engine {
         match self.remote.changes(request).await? {
             ChangesReply::Page { .. } => {
                 self.list_pages(at, after).await?;
-                self.state.finish_listing(self.namespace, true).await?;
+                self.state.finish_listing(self.namespace, UNION).await?;
                 Ok(())
             }
             ChangesReply::BelowFloor { head } | ChangesReply::NotOnChain { head } => {
-                self.list_tree(head, true).await
+                self.list_tree(head, UNION).await
             }
         }
     }
 
     /// Replaces the remote tree by a listing.
-    async fn list_tree(&self, at: Cursor, is_merge: bool) -> EngineResult<()> {
+    async fn list_tree(&self, at: Cursor, mut kind: Relisted) -> EngineResult<()> {
         self.state.begin_listing(self.namespace, at).await?;
         self.list_pages(at, None).await?;
-        self.state.finish_listing(self.namespace, is_merge).await?;
+        // A server that was restored once more meanwhile shares less with this device than it said.
+        if matches!(kind, Relisted::Merge { shared } if shared > Seq::ZERO) && !self.has_been_at(at).await? {
+            kind = UNION;
+        }
+        self.state.finish_listing(self.namespace, kind).await?;
         Ok(())
+    }
+
+    /// Up to where the journal of a server that has never been at `cursor` is the one that this device has read.
+    async fn shared_history(&self, cursor: Cursor) -> EngineResult<Seq> {
+        let waypoints = self.state.waypoints(self.namespace).await?;
+        let (mut shared, mut few, mut many) = (Seq::ZERO, 0, waypoints.len());
+        while few < many {
+            let middle = few + (many - few) / 2;
+            let (seq, chain) = waypoints[middle];
+            if self.has_been_at(Cursor { seq, chain, ..cursor }).await? {
+                shared = seq;
+                few = middle + 1;
+            } else {
+                many = middle;
+            }
+        }
+        Ok(shared)
+    }
+
+    /// Whether the server's journal has been there, and can be read from there.
+    async fn has_been_at(&self, cursor: Cursor) -> EngineResult<bool> {
+        let request = ChangesRequest {
+            cursor,
+            limit: 1,
+            wait_seconds: 0,
+        };
+        Ok(matches!(
+            self.remote.changes(request).await?,
+            ChangesReply::Page { .. }
+        ))
     }
 
     async fn list_pages(&self, at: Cursor, mut after: Option<NodeId>) -> EngineResult<()> {

@@ -17,7 +17,9 @@ use cairn_core::tree::{Entry, Neighbourhood, Substance};
 use super::inbox::{ConflictRow, Displaced, DisplacedTotal, INBOX_ROWS};
 use super::neighbourhood::gather;
 use super::triple::TreeName;
-use super::{ACTIVITY_NOTES, ClientState, Counts, InFlight, Intent, LocalRow, StateBatch, StateResult};
+use super::{
+    ACTIVITY_NOTES, ClientState, Counts, InFlight, Intent, LocalRow, Relisted, StateBatch, StateResult,
+};
 use space::Space;
 
 /// A [`ClientState`] that lives as long as the process. Keep it across a simulated restart: it never loses a batch.
@@ -85,6 +87,10 @@ impl ClientState for MemoryState {
                 .map(|(seq, chain)| (*seq, *chain))
                 .collect()
         }))
+    }
+
+    async fn waypoints(&self, namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>> {
+        Ok(self.read(namespace, |space| space.waypoints.values().copied().collect()))
     }
 
     async fn counts(&self, namespace: NamespaceId) -> StateResult<Counts> {
@@ -280,8 +286,8 @@ impl ClientState for MemoryState {
         Ok(())
     }
 
-    async fn finish_listing(&self, namespace: NamespaceId, is_merge: bool) -> StateResult<()> {
-        self.write(namespace, |space| space.finish_listing(is_merge));
+    async fn finish_listing(&self, namespace: NamespaceId, kind: Relisted) -> StateResult<()> {
+        self.write(namespace, |space| space.finish_listing(kind));
         Ok(())
     }
 

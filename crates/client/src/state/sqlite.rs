@@ -36,7 +36,7 @@ use tokio::sync::MutexGuard;
 use super::inbox::{ConflictRow, Displaced, DisplacedTotal};
 use super::neighbourhood::gather;
 use super::triple::TreeName;
-use super::{ClientState, Counts, InFlight, Intent, LocalRow, StateBatch, StateError, StateResult};
+use super::{ClientState, Counts, InFlight, Intent, LocalRow, Relisted, StateBatch, StateError, StateResult};
 pub use connect::set_aside;
 use fault::Fault;
 use readers::Readers;
@@ -195,6 +195,12 @@ impl ClientState for SqliteState {
 
     async fn checkpoints(&self, namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>> {
         read!(self, namespace, |connection, number| reads::checkpoints(
+            connection, number
+        ))
+    }
+
+    async fn waypoints(&self, namespace: NamespaceId) -> StateResult<Vec<(Seq, ChainHash)>> {
+        read!(self, namespace, |connection, number| reads::waypoints(
             connection, number
         ))
     }
@@ -393,9 +399,9 @@ impl ClientState for SqliteState {
         ))
     }
 
-    async fn finish_listing(&self, namespace: NamespaceId, is_merge: bool) -> StateResult<()> {
+    async fn finish_listing(&self, namespace: NamespaceId, kind: Relisted) -> StateResult<()> {
         write!(self, namespace, |connection, number| listing::finish(
-            connection, number, is_merge
+            connection, number, namespace, kind
         ))
     }
 

@@ -5,7 +5,7 @@ use cairn_core::name::NameKey;
 use cairn_core::rev::Seq;
 use cairn_core::tree::{Entry, differ, same_state};
 
-use super::LocalRow;
+use super::{LocalRow, Relisted};
 
 /// One of the three trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,24 @@ impl Triple {
         row.entry.place_seq = Seq::ZERO;
         row.entry.content_seq = Seq::ZERO;
         self.local = Some(row);
+    }
+
+    /// Takes what the server has of it after a new listing.
+    pub(super) fn relist(&mut self, listed: Option<Entry>, kind: Relisted) {
+        if let Relisted::Merge { shared } = kind {
+            self.synced = listed.clone().filter(|listed| self.is_built_on(listed, shared));
+        }
+        self.remote = listed;
+        self.is_withheld = false;
+    }
+
+    /// Whether what is on the disk comes from what was listed, which is of the time when both histories were one.
+    fn is_built_on(&self, listed: &Entry, shared: Seq) -> bool {
+        let is_shared = listed.place_seq.max(listed.content_seq) <= shared;
+        let was_seen = self.synced.as_ref().is_some_and(|agreed| {
+            agreed.place_seq >= listed.place_seq && agreed.content_seq >= listed.content_seq
+        });
+        is_shared && was_seen && self.local.is_some()
     }
 
     /// Whether no tree has it.

@@ -1,6 +1,56 @@
-//! A device whose state was put back from a backup.
+//! A device whose state was put back from a backup, and a server that was.
 
-use crate::support::holds;
+use crate::support::{holds, passes, paths, size};
+
+/// What the server has is what the devices have built on: their versions are changes of it, and no conflict.
+#[test]
+fn a_server_from_a_backup_gets_the_later_versions_again() {
+    let outcome = passes(
+        r#"
+        device
+        device
+        device
+        0 +0 d0 new "" "edited.txt" 100
+        1 +0 d1 new "" "moved.txt" 101
+        2 +0 d1 new "" "both.txt" 102
+        3 +0 d0 make-folder "" "d"
+        4 settled d2 new "d" "inside.txt" 103
+        5 settled ! server-backup
+        6 settled d1 overwrite "edited.txt" 200
+        7 settled d0 move "moved.txt" "d"
+        8 settled d0 overwrite "both.txt" 201
+        9 settled d2 overwrite "both.txt" 202
+        10 settled d1 overwrite "d/inside.txt" 203
+        11 settled ! server-restore
+        "#,
+    );
+    assert_eq!(
+        paths(&outcome),
+        ["both.txt", "d", "d/inside.txt", "d/moved.txt", "edited.txt"]
+    );
+    for (path, len) in [("edited.txt", 200), ("both.txt", 202), ("d/inside.txt", 203)] {
+        assert_eq!(size(&outcome, path), len);
+    }
+}
+
+/// What the backup had no more of than the device that was away is the device's to fetch, and not its edit.
+#[test]
+fn a_device_that_had_not_seen_what_the_backup_has_does_not_replace_it() {
+    let outcome = passes(
+        r#"
+        device
+        device
+        0 +0 d0 new "" "a.txt" 100
+        1 settled ! partition 1
+        2 +0 d0 overwrite "a.txt" 200
+        3 +2000 ! server-backup
+        4 +0 d0 overwrite "a.txt" 300
+        5 +2000 ! server-restore
+        "#,
+    );
+    assert_eq!(paths(&outcome), ["a.txt"]);
+    assert_eq!(size(&outcome, "a.txt"), 300);
+}
 
 /// A crash left the user's file in the stage, and the intent that tells of it is not in the backup.
 #[test]

@@ -13,7 +13,9 @@ use cairn_core::tree::{Entry, Substance};
 use crate::state::inbox::{ConflictRow, Displaced};
 use crate::state::neighbourhood::Source;
 use crate::state::triple::{Below, TreeName, Triple};
-use crate::state::{Counts, InFlight, Intent, LocalChange, LocalRow, StateBatch, TreeChange};
+use crate::state::{
+    Counts, InFlight, Intent, LocalChange, LocalRow, Relisted, StateBatch, TreeChange, outlived_by,
+};
 
 /// Everything that is kept by namespace.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +26,7 @@ pub(super) struct Space {
     dirty: BTreeSet<NodeId>,
     pub(super) cursor: Option<Cursor>,
     pub(super) checkpoints: BTreeMap<Seq, ChainHash>,
+    pub(super) waypoints: BTreeMap<u64, (Seq, ChainHash)>,
     pub(super) listing: Option<(Cursor, BTreeMap<NodeId, Entry>)>,
     pub(super) in_flight: Option<InFlight>,
     pub(super) intents: BTreeMap<String, Intent>,
@@ -58,6 +61,7 @@ impl Space {
         }
         if let Some(cursor) = batch.cursor {
             self.cursor = Some(cursor);
+            self.add_waypoint(cursor);
             self.checkpoints.retain(|seq, _| *seq > cursor.seq);
             self.seen = self.seen.max(cursor.seq);
         }
@@ -93,29 +97,35 @@ impl Space {
         }
     }
 
-    pub(super) fn finish_listing(&mut self, is_merge: bool) {
+    fn add_waypoint(&mut self, at: Cursor) {
+        let last = self.waypoints.last_key_value();
+        if last.is_some_and(|(_, (seq, _))| *seq >= at.seq) {
+            return;
+        }
+        let number = last.map_or(0, |(number, _)| *number) + 1;
+        self.waypoints.insert(number, (at.seq, at.chain));
+        self.waypoints.remove(&outlived_by(number));
+    }
+
+    pub(super) fn finish_listing(&mut self, kind: Relisted) {
         let Some((at, listed)) = self.listing.take() else {
             return;
         };
-        if is_merge {
+        if let Relisted::Merge { shared } = kind {
             self.checkpoints.clear();
+            self.waypoints.retain(|_, (seq, _)| *seq <= shared);
         }
         let known: Vec<NodeId> = self.nodes.keys().copied().chain(listed.keys().copied()).collect();
         for node in known {
             let entry = listed.get(&node).cloned();
             self.saw(entry.as_ref());
-            self.update(node, |triple| {
-                triple.remote = entry;
-                if is_merge {
-                    triple.synced = None;
-                }
-                triple.is_withheld = false;
-            });
+            self.update(node, |triple| triple.relist(entry, kind));
         }
         for folder in self.excluded.keys().copied().collect::<Vec<_>>() {
             self.withhold(folder);
         }
         self.cursor = Some(at);
+        self.add_waypoint(at);
         self.seen = self.seen.max(at.seq);
     }
 

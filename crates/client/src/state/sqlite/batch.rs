@@ -12,7 +12,7 @@ use super::changes::{Changes, in_even_parts};
 use super::fault::Fault;
 use super::inbox;
 use crate::state::triple::TreeName;
-use crate::state::{ACTIVITY_NOTES, Intent, LocalChange, StateBatch, TreeChange};
+use crate::state::{ACTIVITY_NOTES, Intent, LocalChange, StateBatch, TreeChange, outlived_by};
 
 /// Applies a batch within the caller's transaction.
 pub(super) async fn apply(
@@ -119,8 +119,35 @@ async fn set_cursor(connection: &mut SqliteConnection, number: Number, cursor: &
     sqlx::query("DELETE FROM checkpoint WHERE ns = $1 AND seq <= $2")
         .bind(number)
         .bind(cursor.seq.get())
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    add_waypoint(connection, number, cursor).await
+}
+
+pub(super) async fn add_waypoint(
+    connection: &mut SqliteConnection,
+    number: Number,
+    at: &Cursor,
+) -> Result<(), Fault> {
+    let added: Option<i64> = sqlx::query_scalar(
+        "INSERT INTO waypoint (ns, number, seq, chain)
+         SELECT $1, coalesce((SELECT max(number) FROM waypoint WHERE ns = $1), 0) + 1, $2, $3
+         WHERE $2 > coalesce((SELECT seq FROM waypoint WHERE ns = $1 ORDER BY number DESC LIMIT 1), -1)
+         RETURNING number",
+    )
+    .bind(number)
+    .bind(at.seq.get())
+    .bind(&at.chain.as_bytes()[..])
+    .fetch_optional(&mut *connection)
+    .await?;
+    let outlived = added.map_or(0, |added| outlived_by(added.cast_unsigned()));
+    if outlived > 0 {
+        sqlx::query("DELETE FROM waypoint WHERE ns = $1 AND number = $2")
+            .bind(number)
+            .bind(outlived.cast_signed())
+            .execute(connection)
+            .await?;
+    }
     Ok(())
 }
 

@@ -25,7 +25,7 @@ const CONTENTS_BEFORE_SWEEP: i64 = 100_000;
 /// A file of fewer pages is not packed: it is small as it is. 16 MB.
 const PAGES_WORTH_PACKING: i64 = 4_096;
 /// Every schema, oldest first; a released one is never edited. The version is the count.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/0001_trees.sql"),
     include_str!("../migrations/0002_inbox.sql"),
     include_str!("../migrations/0003_excluded.sql"),
@@ -33,6 +33,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0005_checkpoints.sql"),
     include_str!("../migrations/0006_packed.sql"),
     include_str!("../migrations/0007_pages.sql"),
+    include_str!("../migrations/0008_waypoints.sql"),
 ];
 
 fn options(path: &Path) -> SqliteConnectOptions {

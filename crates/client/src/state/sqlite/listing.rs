@@ -10,10 +10,11 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::Number;
-use super::batch::put_contents;
+use super::batch::{add_waypoint, put_contents};
 use super::changes::{Changes, NODES_AT_ONCE, in_even_parts, json_ids};
 use super::fault::Fault;
 use super::row::{self, EntryColumns};
+use crate::state::Relisted;
 
 /// Starts a listing at a position, in place of one that was not finished.
 pub(super) async fn begin(
@@ -130,15 +131,14 @@ async fn insert(
 pub(super) async fn finish(
     connection: &mut SqliteConnection,
     number: Number,
-    is_merge: bool,
+    namespace: NamespaceId,
+    kind: Relisted,
 ) -> Result<(), Fault> {
-    let at = sqlx::query_scalar::<_, Option<i64>>("SELECT listing_seq FROM namespace WHERE number = $1")
-        .bind(number)
-        .fetch_one(&mut *connection)
-        .await?;
-    let Some(at) = at else { return Ok(()) };
+    let Some((at, _)) = unfinished(connection, number, namespace).await? else {
+        return Ok(());
+    };
     let mut changes = Changes::new(connection, number);
-    changes.saw_seq(row::seq(at)?);
+    changes.saw_seq(at.seq);
     let mut after = 0;
     loop {
         let nodes = next_nodes(changes.connection, number, after).await?;
@@ -151,21 +151,21 @@ pub(super) async fn finish(
             if let Some(entry) = &entry {
                 changes.saw(entry);
             }
-            let triple = changes.at(node).await?;
-            triple.remote = entry;
-            if is_merge {
-                triple.synced = None;
-            }
-            triple.is_withheld = false;
+            changes.at(node).await?.relist(entry, kind);
         }
         changes.write().await?;
     }
     changes.withhold_excluded().await?;
     changes.finish().await?;
     clear(connection, number).await?;
-    if is_merge {
+    if let Relisted::Merge { shared } = kind {
         sqlx::query("DELETE FROM checkpoint WHERE ns = $1")
             .bind(number)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query("DELETE FROM waypoint WHERE ns = $1 AND seq > $2")
+            .bind(number)
+            .bind(shared.get())
             .execute(&mut *connection)
             .await?;
     }
@@ -176,9 +176,9 @@ pub(super) async fn finish(
          WHERE number = $1",
     )
     .bind(number)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    add_waypoint(connection, number, &at).await
 }
 
 async fn next_nodes(

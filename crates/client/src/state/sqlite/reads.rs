@@ -56,13 +56,24 @@ pub(super) async fn checkpoints(
         .bind(number)
         .fetch_all(connection)
         .await?;
-    found
-        .iter()
-        .map(|found| {
-            let chain = ChainHash::from_slice(found.try_get(1)?).ok_or_else(|| Fault::damaged("chain"))?;
-            Ok((row::seq(found.try_get(0)?)?, chain))
-        })
-        .collect()
+    found.iter().map(point).collect()
+}
+
+pub(super) async fn waypoints(
+    connection: &mut SqliteConnection,
+    number: Number,
+) -> Result<Vec<(Seq, ChainHash)>, Fault> {
+    let found = sqlx::query("SELECT seq, chain FROM waypoint WHERE ns = $1 ORDER BY number")
+        .bind(number)
+        .fetch_all(connection)
+        .await?;
+    found.iter().map(point).collect()
+}
+
+/// A point of the journal.
+fn point(found: &SqliteRow) -> Result<(Seq, ChainHash), Fault> {
+    let chain = ChainHash::from_slice(found.try_get(1)?).ok_or_else(|| Fault::damaged("chain"))?;
+    Ok((row::seq(found.try_get(0)?)?, chain))
 }
 
 pub(super) async fn counts(connection: &mut SqliteConnection, number: Number) -> Result<Counts, Fault> {

@@ -3,10 +3,11 @@
 use cairn_core::ids::{NamespaceId, NodeId, OpId};
 use cairn_core::rev::Seq;
 use cairn_core::time::Timestamp;
+use cairn_core::tree::Entry;
 
 use super::subjects;
 use super::world::{at_seq, content, cursor, file, file_id, folder, id, join, link, node, ns, put_all, row};
-use crate::state::{Counts, InFlight, Intent, LocalChange, StateBatch, TreeChange};
+use crate::state::{Counts, InFlight, Intent, LocalChange, Relisted, StateBatch, TreeChange};
 
 #[tokio::test]
 async fn an_empty_state_knows_nothing() {
@@ -278,7 +279,7 @@ async fn a_listing_becomes_the_remote_tree_at_once() {
             None,
             "not before it is complete"
         );
-        state.finish_listing(ns(), false).await.unwrap();
+        state.finish_listing(ns(), Relisted::Ahead).await.unwrap();
         assert_eq!(state.unfinished_listing(ns()).await.unwrap(), None);
         assert_eq!(state.cursor(ns()).await.unwrap(), Some(cursor(9)));
         assert_eq!(state.seen(ns()).await.unwrap(), Seq::new(12).unwrap());
@@ -292,7 +293,10 @@ async fn a_listing_becomes_the_remote_tree_at_once() {
         );
         state.begin_listing(ns(), cursor(10)).await.unwrap();
         state.add_to_listing(ns(), &[node(10, &kept)]).await.unwrap();
-        state.finish_listing(ns(), true).await.unwrap();
+        state
+            .finish_listing(ns(), Relisted::Merge { shared: Seq::ZERO })
+            .await
+            .unwrap();
         let hood = state.neighbourhood(ns(), None, 9).await.unwrap();
         assert_eq!(hood.dirty, [id(10), id(11)]);
         assert!(hood.synced.is_empty(), "a merge takes nothing for a deletion");
@@ -415,7 +419,10 @@ async fn own_commits_are_remembered_until_the_journal_was_read_beyond_them() {
         state.apply(ns(), read_to(5)).await.unwrap();
         assert_eq!(known().await, [7], "{}", subject.name);
         state.begin_listing(ns(), cursor(6)).await.unwrap();
-        state.finish_listing(ns(), true).await.unwrap();
+        state
+            .finish_listing(ns(), Relisted::Merge { shared: Seq::ZERO })
+            .await
+            .unwrap();
         assert_eq!(known().await, Vec::<i64>::new(), "{}", subject.name);
     }
 }
@@ -462,5 +469,94 @@ async fn files_are_gone_through_in_order() {
         assert_eq!(files(Some(2_000_000), Some(11), 9).await, [12]);
         let found = state.local_files(ns(), None, None, 1).await.unwrap();
         assert_eq!(found, rows[1..2]);
+    }
+}
+
+#[tokio::test]
+async fn a_merge_agrees_on_what_the_disk_was_built_on() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let old = |n: i64| at_seq(file(1, &format!("f{n}"), 1), 2, 2);
+        let new = |n: i64| at_seq(file(1, &format!("f{n}"), 2), 2, 7);
+        let put = |n: i64, entry: Entry| StateBatch {
+            remote: vec![TreeChange::Put(id(n), entry.clone())],
+            synced: vec![TreeChange::Put(id(n), entry)],
+            ..StateBatch::default()
+        };
+        for n in 10..14 {
+            state.apply(ns(), put(n, new(n))).await.unwrap();
+            let local = LocalChange::Put(row(n, file(1, &format!("f{n}"), 2)));
+            // The user has deleted one.
+            let local = if n == 13 { Vec::new() } else { vec![local] };
+            let batch = StateBatch {
+                local,
+                ..StateBatch::default()
+            };
+            state.apply(ns(), batch).await.unwrap();
+        }
+        state.begin_listing(ns(), cursor(5)).await.unwrap();
+        // From before both parted; from after that; from before that, but later than what the device had seen.
+        let listed = [
+            old(10),
+            at_seq(file(1, "f11", 3), 2, 5),
+            at_seq(old(12), 3, 2),
+            old(13),
+        ];
+        for (n, entry) in (10..).zip(&listed) {
+            state.add_to_listing(ns(), &[node(n, entry)]).await.unwrap();
+        }
+        let shared = Seq::new(4).unwrap();
+        state
+            .finish_listing(ns(), Relisted::Merge { shared })
+            .await
+            .unwrap();
+        let mut agreed = Vec::new();
+        for n in 10..14 {
+            agreed.push(state.synced(ns(), id(n)).await.unwrap());
+        }
+        assert_eq!(agreed, [Some(old(10)), None, None, None], "{}", subject.name);
+    }
+}
+
+#[tokio::test]
+async fn waypoints_become_fewer_with_age_and_end_where_histories_part() {
+    for subject in subjects().await {
+        let state = &subject.state;
+        let read_to = |seq| StateBatch {
+            cursor: Some(cursor(seq)),
+            ..StateBatch::default()
+        };
+        let known = async || -> Vec<i64> {
+            let known = state.waypoints(ns()).await.unwrap();
+            known.iter().map(|(seq, _)| seq.get()).collect()
+        };
+        for seq in 1..=200 {
+            state.apply(ns(), read_to(seq)).await.unwrap();
+        }
+        state.apply(ns(), read_to(200)).await.unwrap();
+        let all = known().await;
+        assert_eq!(
+            all[all.len() - 16..],
+            (185..=200).collect::<Vec<_>>(),
+            "{}",
+            subject.name
+        );
+        assert!(all.len() < 60 && all.is_sorted(), "{}: {all:?}", subject.name);
+        for seq in 1..200 {
+            let age = 200 - seq;
+            let before = all
+                .iter()
+                .rfind(|known| **known <= seq)
+                .map_or(seq, |known| seq - known);
+            assert!(before <= age / 8 + 1, "{}: {seq} in {all:?}", subject.name);
+        }
+        state.begin_listing(ns(), cursor(190)).await.unwrap();
+        let shared = Seq::new(187).unwrap();
+        state
+            .finish_listing(ns(), Relisted::Merge { shared })
+            .await
+            .unwrap();
+        let all = known().await;
+        assert_eq!(all[all.len() - 4..], [185, 186, 187, 190], "{}", subject.name);
     }
 }

@@ -7,13 +7,15 @@ use sqlx::Connection;
 use super::super::sqlite::SqliteState;
 
 /// Statements that go over everything on purpose, by a part of their text.
-const WHOLE: [&str; 10] = [
+const WHOLE: [&str; 11] = [
     // A page of what is dirty, waiting or listed is found by its order.
     "FROM dirty",
     "FROM intent",
     "FROM listing",
     "FROM excluded",
     "FROM checkpoint",
+    // Some two hundred rows at most.
+    "FROM waypoint",
     "FROM conflict",
     "UPDATE conflict",
     // Names that look like conflicted copies, when the user asks for them.

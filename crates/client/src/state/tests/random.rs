@@ -10,7 +10,7 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 
 use super::subjects;
 use super::world::{Dice, at_seq, cursor, file, folder, id, link, listed, ns, row};
-use crate::state::{ClientState, LocalChange, StateBatch, TreeChange};
+use crate::state::{ClientState, LocalChange, Relisted, StateBatch, TreeChange};
 
 /// Nodes of a run. Few, so that they meet. The greatest ids are folders, so that order by id is not that of the tree.
 const NODES: i64 = 28;
@@ -160,6 +160,21 @@ impl Model {
             .into_iter()
             .map(|(node, entry)| listed(node, &entry))
             .collect()
+    }
+
+    /// Leaves agreed on what the listing has as of `shared`, and what is on the disk was built on.
+    fn merge(&mut self, shared: Seq) {
+        let mut agreed = Tree::new();
+        for (node, entry) in self.remote.iter() {
+            let is_shared = entry.place_seq <= shared && entry.content_seq <= shared;
+            let is_later = |synced: &Entry| {
+                synced.place_seq >= entry.place_seq && synced.content_seq >= entry.content_seq
+            };
+            if is_shared && self.local.contains(node) && self.synced.get(node).is_some_and(is_later) {
+                agreed.insert(node, entry.clone());
+            }
+        }
+        self.synced = agreed;
     }
 
     fn whole(&self) -> Neighbourhood {
@@ -356,10 +371,15 @@ async fn run(seed: u64) {
         if dice.roll(4) > 0 {
             continue;
         }
-        let is_merge = dice.roll(2) == 0;
+        let kind = match dice.roll(3) {
+            0 => Relisted::Ahead,
+            _ => Relisted::Merge {
+                shared: Seq::new(dice.roll(50) as i64).unwrap(),
+            },
+        };
         let nodes = model.list_anew(&mut dice);
-        if is_merge {
-            model.synced = Tree::new();
+        if let Relisted::Merge { shared } = kind {
+            model.merge(shared);
         }
         seen = nodes
             .iter()
@@ -373,7 +393,7 @@ async fn run(seed: u64) {
             for page in nodes.chunks(5) {
                 subject.state.add_to_listing(ns(), page).await.unwrap();
             }
-            subject.state.finish_listing(ns(), is_merge).await.unwrap();
+            subject.state.finish_listing(ns(), kind).await.unwrap();
             check_state(&*subject.state, &model, &mut Dice(at)).await;
         }
         seen = seen.max(Seq::new(round).unwrap());
