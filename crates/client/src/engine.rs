@@ -7,6 +7,7 @@ mod aftercare;
 mod ahead;
 mod carry_out;
 mod folding;
+mod listing;
 mod outgoing;
 mod pull;
 mod push;

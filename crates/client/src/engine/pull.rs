@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use cairn_api::sync::{ChangesReply, ChangesRequest, CursorReply, CursorReport, NodesRequest};
+use cairn_api::sync::{ChangesReply, ChangesRequest, CursorReply, CursorReport};
 use cairn_core::change::{Change, JournalEntry};
 use cairn_core::ids::{ChainHash, Incarnation, NodeId};
 use cairn_core::limits;
@@ -10,6 +10,7 @@ use cairn_core::node::Content;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::tree::Entry;
 
+use super::listing::UNION;
 use super::{Engine, EngineResult};
 use crate::state::{Relisted, StateBatch, TreeChange};
 
@@ -18,9 +19,6 @@ type Overlay = HashMap<NodeId, Option<Entry>>;
 
 /// Nodes that were moved and are not known, each with the folder that it was moved to last.
 type Strays = HashMap<NodeId, NodeId>;
-
-/// A merge with a server of which nothing is known.
-const UNION: Relisted = Relisted::Merge { shared: Seq::ZERO };
 
 impl Engine {
     /// Reads the journal to its head; changes nothing on the disk.
@@ -187,89 +185,6 @@ impl Engine {
             incarnation: Incarnation::new([0; 16]),
             seq: Seq::ZERO,
             chain: ChainHash::new([0; 32]),
-        }
-    }
-
-    /// Finishes a listing that was cut off. Whether it was a merge is not remembered: as one, nothing is lost. A server
-    /// that was restored in between may never have been where it was made, so it is asked first.
-    async fn resume_listing(&self) -> EngineResult<()> {
-        let Some((at, after)) = self.state.unfinished_listing(self.namespace).await? else {
-            return Ok(());
-        };
-        let request = ChangesRequest {
-            cursor: at,
-            limit: 1,
-            wait_seconds: 0,
-        };
-        match self.remote.changes(request).await? {
-            ChangesReply::Page { .. } => {
-                self.list_pages(at, after).await?;
-                self.state.finish_listing(self.namespace, UNION).await?;
-                Ok(())
-            }
-            ChangesReply::BelowFloor { head } | ChangesReply::NotOnChain { head } => {
-                self.list_tree(head, UNION).await
-            }
-        }
-    }
-
-    /// Replaces the remote tree by a listing.
-    async fn list_tree(&self, at: Cursor, mut kind: Relisted) -> EngineResult<()> {
-        self.state.begin_listing(self.namespace, at).await?;
-        self.list_pages(at, None).await?;
-        // A server that was restored once more meanwhile shares less with this device than it said.
-        if matches!(kind, Relisted::Merge { shared } if shared > Seq::ZERO) && !self.has_been_at(at).await? {
-            kind = UNION;
-        }
-        self.state.finish_listing(self.namespace, kind).await?;
-        Ok(())
-    }
-
-    /// Up to where the journal of a server that has never been at `cursor` is the one that this device has read.
-    async fn shared_history(&self, cursor: Cursor) -> EngineResult<Seq> {
-        let waypoints = self.state.waypoints(self.namespace).await?;
-        let (mut shared, mut few, mut many) = (Seq::ZERO, 0, waypoints.len());
-        while few < many {
-            let middle = few + (many - few) / 2;
-            let (seq, chain) = waypoints[middle];
-            if self.has_been_at(Cursor { seq, chain, ..cursor }).await? {
-                shared = seq;
-                few = middle + 1;
-            } else {
-                many = middle;
-            }
-        }
-        Ok(shared)
-    }
-
-    /// Whether the server's journal has been there, and can be read from there.
-    async fn has_been_at(&self, cursor: Cursor) -> EngineResult<bool> {
-        let request = ChangesRequest {
-            cursor,
-            limit: 1,
-            wait_seconds: 0,
-        };
-        Ok(matches!(
-            self.remote.changes(request).await?,
-            ChangesReply::Page { .. }
-        ))
-    }
-
-    async fn list_pages(&self, at: Cursor, mut after: Option<NodeId>) -> EngineResult<()> {
-        loop {
-            let request = NodesRequest {
-                namespace: self.namespace,
-                at: Some(at.seq),
-                folder: None,
-                after,
-                limit: limits::LISTING_PAGE as u32,
-            };
-            let page = self.remote.nodes(request).await?;
-            self.state.add_to_listing(self.namespace, &page.nodes).await?;
-            match page.nodes.last() {
-                Some(last) if page.has_more => after = Some(last.id),
-                _ => return Ok(()),
-            }
         }
     }
 
