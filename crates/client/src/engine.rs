@@ -9,6 +9,7 @@ mod carry_out;
 mod folding;
 mod listing;
 mod outgoing;
+mod power;
 mod pull;
 mod push;
 mod report;

@@ -135,6 +135,7 @@ pub(super) async fn put_together(
         ..build_engine(parts, &runtime)
     };
     recover(&engine).await?;
+    engine.note_taken_back().await?;
     Ok(Daemon {
         engine,
         scanner,

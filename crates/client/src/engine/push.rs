@@ -38,28 +38,8 @@ impl Engine {
             self.keep_base_of_set_back(&mut batch).await?;
         }
         self.state.apply(self.namespace, batch).await?;
-        self.may_have_lost_writes.store(false, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Where a file does not hold what the commit in flight has made of it, a loss of power may have set it back: to what both
-    /// sides had agreed on, or to what nobody has sent. That is no edit of what the commit made. Its base stays the older
-    /// content, so that the disk gets the newer one, beside what only this device has.
-    async fn keep_base_of_set_back(&self, batch: &mut StateBatch) -> StateResult<()> {
-        for change in &mut batch.synced {
-            let TreeChange::Put(node, entry) = change else {
-                continue;
-            };
-            let Some(before) = self.state.synced(self.namespace, *node).await? else {
-                continue;
-            };
-            let local = self.state.local(self.namespace, *node).await?;
-            let is_other = local.is_some_and(|row| row.entry.substance != entry.substance);
-            if is_other && entry.substance != before.substance {
-                entry.substance = before.substance;
-                entry.attributes = before.attributes;
-                entry.content_seq = before.content_seq;
-            }
+        if self.may_have_lost_writes.swap(false, Ordering::Relaxed) {
+            self.forget_taken_back().await?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod liveness;
 mod moves;
 mod mutants;
 mod names;
+mod power;
 mod restored;
 mod steps;
 mod support;

@@ -64,12 +64,37 @@ async fn what_was_taken_back_while_the_machine_ran_on_is_an_edit() {
 
 #[tokio::test]
 async fn what_was_set_back_to_what_nobody_has_sent_stays_beside_what_was_in_flight() {
-    let (device, remote) = set_back(Some("one, and more")).await;
+    // Once the server answers at once, and once not before another life.
+    for lives in [1, 2] {
+        let (device, remote) = set_back(Some("one, and more")).await;
+        has_lost_power(&device).await;
+        if lives > 1 {
+            remote.faults(|says| says.loses_commit = true);
+            life(&device, &remote).await.unwrap_err();
+        }
+        life(&device, &remote).await.unwrap();
+        assert_eq!(device.read("f"), "two");
+        let names = std::fs::read_dir(device.path("")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let copy = names.into_iter().find(|name| name.contains("conflict")).unwrap();
+        assert_eq!(device.read(&copy), "one, and more");
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_on_after_it_was_sent_is_an_edit() {
+    let device = Device::new();
+    let remote = Arc::new(FakeRemote::default());
+    remote.faults(|says| says.changes = [nothing_new(cursor(&device, 1, 0))].into());
+    device.write("f", "one");
+    life(&device, &remote).await.unwrap();
+    device.write("f", "one, two");
+    remote.faults(|says| says.loses_reply = true);
+    life(&device, &remote).await.unwrap_err();
+    device.write("f", "one, two, three");
     has_lost_power(&device).await;
     life(&device, &remote).await.unwrap();
-    assert_eq!(device.read("f"), "two");
-    let names = std::fs::read_dir(device.path("")).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let copy = names.into_iter().find(|name| name.contains("conflict")).unwrap();
-    assert_eq!(device.read(&copy), "one, and more");
+    assert_eq!(device.tree().await, ["f"]);
+    assert_eq!(device.read("f"), "one, two, three");
+    assert_eq!(remote.commits().len(), 3);
 }

@@ -1,0 +1,107 @@
+//! A loss of power while a commit was in flight.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cairn_api::sync::{CommitRequest, from_cbor};
+use cairn_core::change::Op;
+use cairn_core::ids::{NodeId, OpId};
+
+use super::Engine;
+use crate::fs::DiskPath;
+use crate::state::{StateBatch, StateResult, TreeChange};
+
+/// The setting that names the commit which was in flight when the power failed, and the files whose replacements that took back.
+/// It outlives a life that ends before the commit is settled.
+const TAKEN_BACK_SETTING: &str = "taken-back";
+
+impl Engine {
+    /// Notes of which files in the commit in flight the disk has another one now, where it may have lost what was written last:
+    /// what a user put in their place was taken back. Call it before the first scan, which forgets what stood there.
+    ///
+    /// # Errors
+    /// As the state says. What the disk does not tell is not noted.
+    pub(crate) async fn note_taken_back(&self) -> StateResult<()> {
+        let Some(in_flight) = self.state.in_flight(self.namespace).await? else {
+            return Ok(());
+        };
+        let noted = self.taken_back(in_flight.op_id).await?;
+        if !self.may_have_lost_writes.load(Ordering::Relaxed) {
+            self.may_have_lost_writes
+                .store(noted.is_some(), Ordering::Relaxed);
+            return Ok(());
+        }
+        // What cannot be read is given up when it is settled.
+        let Ok(request) = from_cbor::<CommitRequest>(&in_flight.request) else {
+            return Ok(());
+        };
+        let mut taken_back = noted.unwrap_or_default();
+        let edits = request.groups.iter().flatten();
+        for node in edits.filter(|op| matches!(op, Op::Edit { .. })).map(Op::node) {
+            if self.stands_another(node).await? {
+                taken_back.insert(node);
+            }
+        }
+        let nodes: Vec<String> = taken_back.iter().map(ToString::to_string).collect();
+        let note = format!("{} {}", in_flight.op_id, nodes.join(","));
+        self.state.set_setting(TAKEN_BACK_SETTING, Some(&note)).await
+    }
+
+    /// What was noted of a commit; `None` when the power did not fail while it was in flight.
+    async fn taken_back(&self, commit: OpId) -> StateResult<Option<BTreeSet<NodeId>>> {
+        let Some(note) = self.state.setting(TAKEN_BACK_SETTING).await? else {
+            return Ok(None);
+        };
+        let nodes = note.split_once(' ').filter(|(of, _)| *of == commit.to_string());
+        let node = |text: &str| NodeId::new(i64::from_str_radix(text, 16).ok()?).ok();
+        Ok(nodes.map(|(_, nodes)| nodes.split(',').filter_map(node).collect()))
+    }
+
+    pub(super) async fn forget_taken_back(&self) -> StateResult<()> {
+        self.state.set_setting(TAKEN_BACK_SETTING, None).await
+    }
+
+    /// Whether another file has the place of a node than the one that was scanned there.
+    async fn stands_another(&self, node: NodeId) -> StateResult<bool> {
+        let row = self.state.local(self.namespace, node).await?;
+        let names = self.state.disk_path(self.namespace, node).await?;
+        let (Some(row), Some(names)) = (row, names) else {
+            return Ok(false);
+        };
+        let (fs, at) = (Arc::clone(&self.fs), DiskPath::from_names(names));
+        let found = self.runtime.blocking(move || fs.metadata(&at)).await;
+        let found = found.ok().flatten();
+        Ok(found.is_some_and(|found| !found.fingerprint.is_same_file(&row.fingerprint)))
+    }
+
+    /// Where a loss of power has set a file back to what it was before the commit in flight, or has taken back what was put in
+    /// its place and sent, that is no edit of what the commit made. Its base stays the older content, so that the disk gets the
+    /// newer one, beside what only this device has.
+    pub(super) async fn keep_base_of_set_back(&self, batch: &mut StateBatch) -> StateResult<()> {
+        let noted = match batch.settled {
+            Some(commit) => self.taken_back(commit).await?,
+            None => None,
+        };
+        let taken_back = noted.unwrap_or_default();
+        for change in &mut batch.synced {
+            let TreeChange::Put(node, entry) = change else {
+                continue;
+            };
+            let Some(before) = self.state.synced(self.namespace, *node).await? else {
+                continue;
+            };
+            let local = self.state.local(self.namespace, *node).await?;
+            let is_set_back = local.is_some_and(|row| {
+                let is_other = row.entry.substance != entry.substance;
+                row.entry.substance == before.substance || (is_other && taken_back.contains(node))
+            });
+            if is_set_back && entry.substance != before.substance {
+                entry.substance = before.substance;
+                entry.attributes = before.attributes;
+                entry.content_seq = before.content_seq;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! A loss of power while a commit was in flight.
+
+use crate::support::holds;
+
+/// The commit was in flight when the power failed, and the file is again what it was before: that is no edit.
+#[test]
+fn what_lost_power_set_back_does_not_undo_what_was_in_flight() {
+    holds(
+        r#"
+        seed 160043044
+        device
+        device no-links no-exec reuse unordered step=1000000
+        0 +80 d0 new #14 "a.txt" 1099
+        1 +0 d1 new #19 "😀.png" 279
+        2 +34 d0 new #36 "c" 173
+        4 +30 d1 make-folder #34 "Été"
+        5 +110 ! kill-at-call 0 131 1346
+        6 +0 d1 move-over #31 #45
+        7 +0 d0 move-over #25 #8
+        9 calls=0,20 ! power-loss 1 1449
+        "#,
+    );
+}
+
+/// Two files were swapped by a user and with the power back again, one of them with an edit that nobody had sent: the other's
+/// content is what the commit in flight has put in its place.
+#[test]
+fn what_nobody_sent_does_not_replace_what_was_in_flight() {
+    holds(
+        r#"
+        seed 180002157
+        device reuse unordered step=1000000
+        device
+        device fold reuse unordered step=1000000
+        1 calls=0,6 d0 new #53 ".hidden" 1086
+        2 +0 d2 new #11 "notes.md" 975
+        7 +2019 ! network 0 194 105 117 157 123
+        8 calls=2,3 d0 append #52 403
+        11 settled ! wait 10
+        12 +0 d1 overwrite #20 1503
+        14 +359 d2 patch #24 false
+        15 +0 d2 swap #23 #46
+        16 calls=0,9 ! power-loss 2 596"#,
+    );
+}
+
+/// A program wrote on to the file that was on its way: that is an edit of what was sent.
+#[test]
+fn what_was_written_on_after_it_was_sent_is_no_conflict() {
+    holds(
+        r#"
+        seed 210006326
+        turns
+        device fold no-exchange no-links reuse unordered step=1000000
+        device
+        2 settled d0 new #21 "trailing. " 832
+        6 settled ! kill-at-call 0 103 1792
+        7 settled d0 slow-save #55 319 4 137
+        8 calls=1,12 ! power-loss 0 1284"#,
+    );
+}
+
+/// As above, where the next life ends as well before the server has answered.
+#[test]
+fn what_was_taken_back_is_known_after_a_second_loss_of_power() {
+    holds(
+        r#"
+        seed 180002157
+        device reuse unordered step=1000000
+        device
+        device fold reuse unordered step=1000000
+        1 calls=0,6 d0 new #53 ".hidden" 1086
+        2 +0 d2 new #11 "notes.md" 975
+        7 +2019 ! network 0 194 105 117 157 123
+        8 calls=2,3 d0 append #52 403
+        11 settled ! wait 10
+        12 +0 d1 overwrite #20 1503
+        14 +359 d2 patch #24 false
+        15 +0 d2 swap #23 #46
+        16 calls=0,9 ! power-loss 2 596
+        19 calls=2,40 ! power-loss 2 955"#,
+    );
+}
