@@ -111,7 +111,7 @@ pub(crate) fn connections(dir: &Path, most: usize) -> Result<Table> {
     let crowd = Crowd::gather(dir)?;
     let runtime = Runtime::new()?;
     let mut open = 0;
-    let mut first = None;
+    let mut last = None;
     let mut steps: Vec<usize> = [1, 100, 1_000].into_iter().filter(|step| *step < most).collect();
     steps.push(most);
     for step in steps {
@@ -131,9 +131,10 @@ pub(crate) fn connections(dir: &Path, most: usize) -> Result<Table> {
         pause(WATCHED);
         let cpu = (crowd.cpu()? - before).as_secs_f64() / WATCHED.as_secs_f64();
         let rss = crowd.rss()?;
-        let (first_rss, first_open) = *first.get_or_insert((rss, open));
-        let added = (open - first_open) as u64;
-        let each = rss.saturating_sub(first_rss).checked_div(added).unwrap_or(0);
+        // Not those more than the first: the memory in which the devices' passwords were hashed goes back meanwhile.
+        let (last_rss, last_open) = last.replace((rss, open)).unwrap_or((rss, open));
+        let added = (open - last_open) as u64;
+        let each = rss.saturating_sub(last_rss).checked_div(added).unwrap_or(0);
         let figures = format!(
             "{}, {:.1} KiB for each more, {:.2} % of a core",
             mebibytes(rss),
