@@ -58,6 +58,7 @@ impl Engine {
         Ok(nodes.map(|(_, nodes)| nodes.split(',').filter_map(node).collect()))
     }
 
+    /// Forgets what was noted, once the commit is settled.
     pub(super) async fn forget_taken_back(&self) -> StateResult<()> {
         self.state.set_setting(TAKEN_BACK_SETTING, None).await
     }
