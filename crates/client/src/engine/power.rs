@@ -93,7 +93,8 @@ impl Engine {
                 continue;
             };
             let local = self.state.local(self.namespace, *node).await?;
-            let is_set_back = local.is_some_and(|row| {
+            // One that is gone may never have been on the disk for good.
+            let is_set_back = local.is_none_or(|row| {
                 let is_other = row.entry.substance != entry.substance;
                 row.entry.substance == before.substance || (is_other && taken_back.contains(node))
             });

@@ -81,3 +81,36 @@ fn what_was_taken_back_is_known_after_a_second_loss_of_power() {
         19 calls=2,40 ! power-loss 2 955"#,
     );
 }
+
+/// One of two files that were swapped is gone with the power: what was sent for it is the other's content, which stands nowhere
+/// else any more.
+#[test]
+fn what_power_took_away_is_no_deletion_of_what_was_in_flight() {
+    holds(
+        r#"
+        seed 230015339
+        device no-exec reuse unordered step=1000000000
+        device fold unordered step=1000000000
+        0 +14 d1 make-folder #22 "c"
+        2 calls=1,4 d0 new #32 "straße" 1211
+        3 calls=1,39 ! resume 1
+        4 +17 d1 twin #19 "Notes.md" 29
+        5 +0 d0 twin #19 "Notes.md" 29
+        6 +0 d0 rename #4 "trailing. "
+        7 +46 d0 make-folder #41 "c"
+        8 calls=0,50 d1 remove-tree #30
+        16 +92 d0 new #56 "notes.md" 1892
+        17 calls=1,27 d1 make-folder #14 "b.txt"
+        18 +608 ! kill-at-call 0 132 31
+        19 +110 ! power-loss 0 622
+        20 calls=0,23 d1 overwrite #13 401
+        23 +0 d0 file-to-folder #47 1132
+        31 calls=0,13 d1 slow-save #41 3 3 296
+        32 +0 d1 remove #21
+        34 +93 ! watcher-off 1
+        45 +1544 d1 make-folder #53 "Été"
+        46 +23 d0 remove #50
+        49 +71 d0 swap #59 #34
+        50 calls=1,1 ! power-loss 0 59"#,
+    );
+}

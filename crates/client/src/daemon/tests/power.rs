@@ -98,3 +98,13 @@ async fn what_was_written_on_after_it_was_sent_is_an_edit() {
     assert_eq!(device.read("f"), "one, two, three");
     assert_eq!(remote.commits().len(), 3);
 }
+
+#[tokio::test]
+async fn what_is_gone_after_a_loss_of_power_is_no_deletion_of_what_was_in_flight() {
+    let (device, remote) = set_back(None).await;
+    std::fs::remove_file(device.path("f")).unwrap();
+    has_lost_power(&device).await;
+    life(&device, &remote).await.unwrap();
+    assert_eq!(device.read("f"), "two");
+    assert_eq!(remote.commits().len(), 2);
+}
