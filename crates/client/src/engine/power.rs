@@ -37,8 +37,8 @@ impl Engine {
             return Ok(());
         };
         let mut taken_back = noted.unwrap_or_default();
-        let edits = request.groups.iter().flatten();
-        for node in edits.filter(|op| matches!(op, Op::Edit { .. })).map(Op::node) {
+        let writes = |op: &&Op| matches!(op, Op::Edit { .. } | Op::Create { .. });
+        for node in request.groups.iter().flatten().filter(writes).map(Op::node) {
             if self.stands_another(node).await? {
                 taken_back.insert(node);
             }
@@ -77,33 +77,41 @@ impl Engine {
     }
 
     /// Where a loss of power has set a file back to what it was before the commit in flight, or has taken back what was put in
-    /// its place and sent, that is no edit of what the commit made. Its base stays the older content, so that the disk gets the
-    /// newer one, beside what only this device has.
+    /// its place and sent, that is no edit of what the commit made. Its base stays the older content, or none, so that the disk gets
+    /// the newer one, beside what only this device has.
     pub(super) async fn keep_base_of_set_back(&self, batch: &mut StateBatch) -> StateResult<()> {
         let noted = match batch.settled {
             Some(commit) => self.taken_back(commit).await?,
             None => None,
         };
         let taken_back = noted.unwrap_or_default();
-        for change in &mut batch.synced {
-            let TreeChange::Put(node, entry) = change else {
+        let mut synced = Vec::with_capacity(batch.synced.len());
+        for change in std::mem::take(&mut batch.synced) {
+            let TreeChange::Put(node, mut entry) = change else {
+                synced.push(change);
                 continue;
             };
-            let Some(before) = self.state.synced(self.namespace, *node).await? else {
-                continue;
-            };
-            let local = self.state.local(self.namespace, *node).await?;
+            let before = self.state.synced(self.namespace, node).await?;
+            let older = before.as_ref().map(|before| &before.substance);
+            let local = self.state.local(self.namespace, node).await?;
             // One that is gone may never have been on the disk for good.
             let is_set_back = local.is_none_or(|row| {
                 let is_other = row.entry.substance != entry.substance;
-                row.entry.substance == before.substance || (is_other && taken_back.contains(node))
+                Some(&row.entry.substance) == older || (is_other && taken_back.contains(&node))
             });
-            if is_set_back && entry.substance != before.substance {
-                entry.substance = before.substance;
-                entry.attributes = before.attributes;
-                entry.content_seq = before.content_seq;
+            match before {
+                Some(before) if is_set_back && entry.substance != before.substance => {
+                    entry.substance = before.substance;
+                    entry.attributes = before.attributes;
+                    entry.content_seq = before.content_seq;
+                }
+                // It was made by the commit.
+                None if is_set_back => continue,
+                _ => {}
             }
+            synced.push(TreeChange::Put(node, entry));
         }
+        batch.synced = synced;
         Ok(())
     }
 }

@@ -114,3 +114,44 @@ fn what_power_took_away_is_no_deletion_of_what_was_in_flight() {
         50 calls=1,1 ! power-loss 0 59"#,
     );
 }
+
+/// What the commit in flight has made of a file that power took back is the only copy of the other one's content.
+#[test]
+fn what_power_took_back_does_not_replace_what_was_made_in_its_place() {
+    holds(
+        r#"
+        seed 230015339
+        device no-exec reuse unordered step=1000000000
+        device fold unordered step=1000000000
+        0 +14 d1 make-folder #22 "c"
+        2 calls=1,4 d0 new #32 "straße" 1211
+        3 calls=1,39 ! resume 1
+        4 +17 d1 twin #19 "Notes.md" 29
+        5 +0 d0 twin #19 "Notes.md" 29
+        6 +0 d0 rename #4 "trailing. "
+        7 +46 d0 make-folder #41 "c"
+        8 calls=0,50 d1 remove-tree #30
+        9 +0 d0 new #30 "a b" 650
+        10 +4805 d0 overwrite #35 38
+        11 +0 d0 save-by-rename #35 525
+        13 calls=0,49 d0 case-rename #17
+        16 +92 d0 new #56 "notes.md" 1892
+        17 calls=1,27 d1 make-folder #14 "b.txt"
+        19 +110 ! power-loss 0 622
+        22 calls=0,40 d1 office-save #1 1803 38
+        23 +0 d0 file-to-folder #47 1132
+        24 +349 d1 exec #52
+        26 +0 d1 rename #53 "été"
+        30 +0 d1 new #30 "😀.png" 649
+        32 +0 d1 remove #21
+        33 +0 d1 swap #53 #18
+        36 +667 d1 swap #41 #57
+        37 +0 d0 make-folder #43 "trailing. "
+        39 +57 d1 folder-to-file #50 0
+        41 calls=0,58 ! kill-at-poll 1 148 376
+        46 +23 d0 remove #50
+        48 +68 d0 move #14 #56
+        49 +71 d0 swap #59 #34
+        50 calls=1,1 ! power-loss 0 59"#,
+    );
+}

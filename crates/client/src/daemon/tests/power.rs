@@ -108,3 +108,20 @@ async fn what_is_gone_after_a_loss_of_power_is_no_deletion_of_what_was_in_flight
     assert_eq!(device.read("f"), "two");
     assert_eq!(remote.commits().len(), 2);
 }
+
+#[tokio::test]
+async fn what_was_made_and_sent_is_not_deleted_when_power_took_it_away() {
+    let device = Device::new();
+    let remote = Arc::new(FakeRemote::default());
+    remote.faults(|says| says.changes = [nothing_new(cursor(&device, 1, 0))].into());
+    device.write("kept", "here");
+    life(&device, &remote).await.unwrap();
+    device.write("f", "one");
+    remote.faults(|says| says.loses_reply = true);
+    life(&device, &remote).await.unwrap_err();
+    std::fs::remove_file(device.path("f")).unwrap();
+    has_lost_power(&device).await;
+    life(&device, &remote).await.unwrap();
+    assert_eq!(device.read("f"), "one");
+    assert_eq!(remote.commits().len(), 2);
+}
