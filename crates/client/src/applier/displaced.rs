@@ -14,7 +14,7 @@ use minicbor::{Decode, Encode};
 use super::stage_names::name_before;
 use super::step::{Item, Mark};
 use super::{Applier, ApplyResult};
-use crate::fs::{DiskPath, FileKind, Filesystem, Fingerprint, FsResult, Metadata};
+use crate::fs::{DiskPath, FileKind, Filesystem, FsResult, Metadata};
 use crate::state::inbox::{AgreedVersion, ConflictReason, ConflictRow, Displaced, INBOX_ROWS};
 use crate::state::{LocalChange, LocalRow, StateBatch};
 
@@ -239,20 +239,15 @@ impl Applier {
         Ok(Some(at))
     }
 
+    /// Whether it holds other bytes now. Times do not tell: a program may have set them back before the rename into the stage
+    /// took the change time, and of a file of two names they are set at the other one as well.
     async fn was_written(&self, staged: &str, note: &Note, found: &Metadata) -> ApplyResult<bool> {
         if found.kind != FileKind::Node(NodeKind::File) {
             return Ok(true);
         }
-        if !found
-            .fingerprint
-            .is_same_state(&Fingerprint::from(&note.expected))
-        {
-            return Ok(true);
-        }
-        // Times tell nothing more: a program may have set them back before the rename into the stage took the change time.
         let staged = staged.to_owned();
-        let is_same = self.on_disk(move |fs| file_id(fs, &staged)).await?;
-        Ok(is_same != Some(note.file_id()))
+        let held = self.on_disk(move |fs| file_id(fs, &staged)).await?;
+        Ok(held != Some(note.file_id()))
     }
 
     /// Whether the same file still stands in the folder, as a hard link of what was displaced: what was written is there,

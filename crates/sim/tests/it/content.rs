@@ -180,3 +180,22 @@ fn so_it_is_when_nobody_followed_the_folder_then() {
         5 +10 ! power-loss 0 500"#,
     );
 }
+
+/// The times of a file of two names are set at the one while the other waits for its second look: nobody wrote to it.
+#[test]
+fn times_that_are_set_at_another_name_make_no_copy() {
+    holds(
+        r#"
+        seed 240013484
+        turns
+        device
+        device no-exec unordered stopped step=1000000
+        device nfd reuse
+        0 +0 d0 new #44 "C" 1655
+        9 settled d1 hard-link #3 #1 "a b"
+        15 settled d0 overwrite #20 402
+        16 settled d0 touch #57 0
+        21 settled d1 remove #47
+        38 settled ! clock-jump 1 3600000"#,
+    );
+}

@@ -44,12 +44,10 @@ fn restore_and_check(world: &mut World, ada: &Device, bob: &Device, backup: &Pat
     world.server.start()?;
     meet(ada, bob)?;
     let listing = ada.listing()?;
-    let copies = listing.named(|name| name.starts_with("edited (conflict"));
-    assert_eq!(copies.len(), 2, "of each device one: {copies:?}");
-    assert_eq!(listing.len(), 4 + copies.len(), "{:?}", listing.paths());
+    assert_eq!(listing.len(), 4, "{:?}", listing.paths());
     for content in [
         "deleted later, before the backup",
-        "edited, before the backup",
+        // What the backup has of it is the version before, and no conflict.
         "edited after the backup",
         "made after the backup",
         "old, before the backup",

@@ -206,6 +206,25 @@ async fn what_was_written_to_another_name_that_was_removed_too_is_no_copy() {
 }
 
 #[tokio::test]
+async fn times_that_were_set_at_another_name_of_what_was_replaced_are_no_writing() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a.txt", "old").await;
+    std::fs::hard_link(side.device.path("a.txt"), side.device.path("b.txt")).unwrap();
+    side.device.scan().await;
+    let wanted = entry("a.txt").holding("new");
+    side.stage("part-a", "new", &wanted);
+    side.applier()
+        .replace_file(node, &wanted, "part-a", None)
+        .await
+        .unwrap();
+    let other = std::fs::File::open(side.device.path("b.txt")).unwrap();
+    other.set_modified(std::time::UNIX_EPOCH).unwrap();
+    std::fs::remove_file(side.device.path("b.txt")).unwrap();
+    assert!(side.look_again_later().await.is_empty());
+    assert!(side.waiting().await.is_empty());
+}
+
+#[tokio::test]
 async fn one_content_after_another_of_one_node_waits_under_names_of_its_own() {
     let side = Side::new();
     let (node, _) = side.synced_file("a.txt", "old").await;
