@@ -183,9 +183,8 @@ async fn what_is_written_to_another_name_of_a_removed_file_is_no_copy() {
     assert_eq!(side.device.read(&copies[0]), "late");
 }
 
-#[tokio::test]
-async fn what_was_written_to_another_name_that_was_removed_too_is_no_copy() {
-    let side = Side::new();
+/// A file of two names, `a.txt` and `b.txt`, is replaced at the first.
+async fn replaced_at_one_name(side: &Side) {
     let (node, _) = side.synced_file("a.txt", "old").await;
     std::fs::hard_link(side.device.path("a.txt"), side.device.path("b.txt")).unwrap();
     side.device.scan().await;
@@ -195,6 +194,12 @@ async fn what_was_written_to_another_name_that_was_removed_too_is_no_copy() {
         .replace_file(node, &wanted, "part-a", None)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn what_was_written_to_another_name_that_was_removed_too_is_no_copy() {
+    let side = Side::new();
+    replaced_at_one_name(&side).await;
     side.device.write("b.txt", "written on");
     side.device.scan().await;
     let link = side.device.row("b.txt").await;
@@ -208,15 +213,7 @@ async fn what_was_written_to_another_name_that_was_removed_too_is_no_copy() {
 #[tokio::test]
 async fn times_that_were_set_at_another_name_of_what_was_replaced_are_no_writing() {
     let side = Side::new();
-    let (node, _) = side.synced_file("a.txt", "old").await;
-    std::fs::hard_link(side.device.path("a.txt"), side.device.path("b.txt")).unwrap();
-    side.device.scan().await;
-    let wanted = entry("a.txt").holding("new");
-    side.stage("part-a", "new", &wanted);
-    side.applier()
-        .replace_file(node, &wanted, "part-a", None)
-        .await
-        .unwrap();
+    replaced_at_one_name(&side).await;
     let other = std::fs::File::open(side.device.path("b.txt")).unwrap();
     other.set_modified(std::time::UNIX_EPOCH).unwrap();
     std::fs::remove_file(side.device.path("b.txt")).unwrap();

@@ -65,18 +65,24 @@ fn rest(nodes: Vec<Node>) -> NodesReply {
     }
 }
 
-#[tokio::test]
-async fn a_listing_that_was_cut_is_gone_on_with_as_a_merge() {
-    let device = Device::new();
+/// The same, with the file `mine` in sync.
+async fn mine_is_sent(device: &Device) -> (Arc<FakeRemote>, Daemon) {
     device.write("mine", "x");
-    let (remote, daemon) = served(&device).await;
+    let (remote, daemon) = served(device).await;
     remote.faults(|says| {
-        says.changes = [cursor(&device, 1, 0), cursor(&device, 1, 1)]
+        says.changes = [cursor(device, 1, 0), cursor(device, 1, 1)]
             .map(nothing_new)
             .into();
     });
     daemon.run_once().await.unwrap();
     assert_eq!(remote.commits().len(), 1);
+    (remote, daemon)
+}
+
+#[tokio::test]
+async fn a_listing_that_was_cut_is_gone_on_with_as_a_merge() {
+    let device = Device::new();
+    let (remote, daemon) = mine_is_sent(&device).await;
 
     // Another server, which has never heard of the file, and is gone after the first page of its tree.
     let head = cursor(&device, 9, 5);
@@ -204,15 +210,7 @@ async fn deletion(device: &Device, path: &str, by: i64, at: Cursor) -> JournalEn
 async fn a_device_that_knows_nothing_of_its_own_commit_was_restored_and_deletes_nothing() {
     for (by, is_restored) in [(1, true), (2, false)] {
         let device = Device::new();
-        device.write("mine", "x");
-        let (remote, daemon) = served(&device).await;
-        remote.faults(|says| {
-            says.changes = [cursor(&device, 1, 0), cursor(&device, 1, 1)]
-                .map(nothing_new)
-                .into();
-        });
-        daemon.run_once().await.unwrap();
-        assert_eq!(remote.commits().len(), 1);
+        let (remote, daemon) = mine_is_sent(&device).await;
 
         // The server accepts the cursor: this device told it no later one.
         let head = cursor(&device, 1, 5);

@@ -17,13 +17,19 @@ async fn life(device: &Device, remote: &Arc<FakeRemote>) -> Result<(), DaemonErr
     daemon.run_once().await.map(drop)
 }
 
-/// A file is on the server, its replacement in flight, and the disk has what it had before, or what was written to that.
-async fn set_back(written: Option<&str>) -> (Device, Arc<FakeRemote>) {
+/// A device with one file, which the server has.
+async fn sent(path: &str, text: &str) -> (Device, Arc<FakeRemote>) {
     let device = Device::new();
     let remote = Arc::new(FakeRemote::default());
     remote.faults(|says| says.changes = [nothing_new(cursor(&device, 1, 0))].into());
-    device.write("f", "one");
+    device.write(path, text);
     life(&device, &remote).await.unwrap();
+    (device, remote)
+}
+
+/// A file is on the server, its replacement in flight, and the disk has what it had before, or what was written to that.
+async fn set_back(written: Option<&str>) -> (Device, Arc<FakeRemote>) {
+    let (device, remote) = sent("f", "one").await;
     let outside = tempfile::tempdir_in(device.path("").parent().unwrap()).unwrap();
     let (old, new) = (outside.path().join("old"), outside.path().join("new"));
     std::fs::hard_link(device.path("f"), &old).unwrap();
@@ -83,11 +89,7 @@ async fn what_was_set_back_to_what_nobody_has_sent_stays_beside_what_was_in_flig
 
 #[tokio::test]
 async fn what_was_written_on_after_it_was_sent_is_an_edit() {
-    let device = Device::new();
-    let remote = Arc::new(FakeRemote::default());
-    remote.faults(|says| says.changes = [nothing_new(cursor(&device, 1, 0))].into());
-    device.write("f", "one");
-    life(&device, &remote).await.unwrap();
+    let (device, remote) = sent("f", "one").await;
     device.write("f", "one, two");
     remote.faults(|says| says.loses_reply = true);
     life(&device, &remote).await.unwrap_err();
@@ -111,11 +113,7 @@ async fn what_is_gone_after_a_loss_of_power_is_no_deletion_of_what_was_in_flight
 
 #[tokio::test]
 async fn what_was_made_and_sent_is_not_deleted_when_power_took_it_away() {
-    let device = Device::new();
-    let remote = Arc::new(FakeRemote::default());
-    remote.faults(|says| says.changes = [nothing_new(cursor(&device, 1, 0))].into());
-    device.write("kept", "here");
-    life(&device, &remote).await.unwrap();
+    let (device, remote) = sent("kept", "here").await;
     device.write("f", "one");
     remote.faults(|says| says.loses_reply = true);
     life(&device, &remote).await.unwrap_err();
