@@ -8,7 +8,7 @@ use cairn_core::change::{Op, Refusal};
 use cairn_core::ids::NodeId;
 use cairn_core::planner::Wish;
 use cairn_core::rev::Seq;
-use cairn_core::tree::{Entry, Neighbourhood};
+use cairn_core::tree::{Entry, Neighbourhood, Substance};
 
 use super::report::PassReport;
 use super::{Engine, EngineResult};
@@ -157,7 +157,7 @@ impl Engine {
                     note_refusal(refusal, path, report);
                 }
                 PieceOutcome::FileChanged { path } => {
-                    self.distrust(path, batch).await?;
+                    self.distrust(group, path, batch).await?;
                     report.must_look(path.parent().unwrap_or_default());
                 }
                 PieceOutcome::FileFailed(error) => {
@@ -183,14 +183,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Has a file read again by the next scan, whatever its times and size say: its bytes were others than remembered. A
-    /// loss of power leaves it so.
-    async fn distrust(&self, path: &DiskPath, batch: &mut StateBatch) -> StateResult<()> {
-        if let Some(row) = self.state.local_at(self.namespace, path.names()).await? {
-            batch.local.push(LocalChange::Put(LocalRow {
-                is_unsure: true,
-                ..row
-            }));
+    /// Has a file of a group read again by the next scan, whatever its times and size say: its bytes were others than
+    /// remembered. A loss of power leaves it so. By its node, since a newcomer may stand at its path.
+    async fn distrust(&self, group: &[Op], path: &DiskPath, batch: &mut StateBatch) -> StateResult<()> {
+        for node in group.iter().map(Op::node) {
+            let names = self.state.disk_path(self.namespace, node).await?;
+            if names.as_deref() != Some(path.names()) {
+                continue;
+            }
+            let row = self.state.local(self.namespace, node).await?;
+            if let Some(row) = row.filter(|row| matches!(row.entry.substance, Substance::File { .. })) {
+                batch.local.push(LocalChange::Put(LocalRow {
+                    is_unsure: true,
+                    ..row
+                }));
+            }
         }
         Ok(())
     }

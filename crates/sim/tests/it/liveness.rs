@@ -97,3 +97,25 @@ fn a_daemon_killed_while_it_opens_its_folder_starts_again() {
         "#,
     );
 }
+
+/// A file that was to be sent had left its place to a folder from the server, which was taken for what has to be read again.
+#[test]
+fn a_folder_in_the_place_of_a_file_is_not_read() {
+    passes(
+        r#"
+        seed 250027247
+        device fold unordered step=1000000000
+        device fold reuse
+        0 +0 d1 new #27 "folder" 1858
+        1 calls=0,4 ! state-forget 1
+        4 calls=0,28 d1 new #37 "Été" 866
+        5 +0 d0 new #44 "b.txt" 60
+        7 +668 d1 overwrite #14 104760
+        8 +0 d0 save-by-rename #14 357513
+        9 +84 d1 move #21 #43
+        10 +0 d1 file-to-folder #38 20
+        13 +93 ! writable 0
+        14 +0 d0 move-over #41 #33
+        "#,
+    );
+}
