@@ -7,6 +7,7 @@
 
 mod content;
 pub mod ignore;
+pub(crate) mod lost;
 mod matching;
 mod pass;
 mod report;
@@ -31,6 +32,7 @@ use crate::fs::{DiskPath, FileKind, Filesystem, FsError, FsResult, Metadata};
 use crate::paths::Paths;
 use crate::state::{ClientState, StateError};
 use ignore::{Loaded, RulesMemory, Scope};
+use lost::LostSince;
 use pass::{Pass, Visit};
 use tokio::sync::Notify;
 
@@ -159,7 +161,9 @@ impl Scanner {
             above: None,
         });
         pass.run().await?;
-        pass.end(brake, true).await
+        let report = pass.end(brake, true).await?;
+        LostSince::forget(&*self.state).await?;
+        Ok(report)
     }
 
     /// Looks at these folders, and at everything below those of them that are new or were moved. A path that is not a

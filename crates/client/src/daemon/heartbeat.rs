@@ -34,6 +34,11 @@ pub(super) struct Beat {
 }
 
 impl Beat {
+    /// Since when what was written may not be on the disk.
+    pub(super) const fn unwritten_since(&self) -> Timestamp {
+        self.moment.plus_millis(-(UNWRITTEN_FOR.as_millis() as i64))
+    }
+
     /// Nothing is known of the time before `now`: any file may be one whose bytes are not on the disk.
     fn first(now: Timestamp) -> Self {
         Self {

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use super::conflicts::Steered;
 use super::heartbeat::Heartbeat;
 use super::jobs::Jobs;
-use super::reread::may_have_lost_writes;
+use super::reread::{may_have_lost_writes, note_lost_since};
 use super::{Daemon, DaemonError};
 use crate::applier::{Applier, ApplyError};
 use crate::downloader::Downloader;
@@ -130,6 +130,9 @@ pub(super) async fn put_together(
     );
     let folder = parts.folder.clone();
     let may_have_lost_writes = may_have_lost_writes(&*parts.fs, &*parts.state).await?;
+    if may_have_lost_writes {
+        note_lost_since(&*parts.state).await?;
+    }
     let engine = Engine {
         may_have_lost_writes: AtomicBool::new(may_have_lost_writes),
         ..build_engine(parts, &runtime)

@@ -2,9 +2,9 @@
 //! the course of a month, or of a day after the machine went off, all of them ([`round`]).
 //!
 //! Other bytes under the same fingerprint are damage, or the write of a program that hides it; nobody can tell which. Other
-//! bytes under a fingerprint from before it are what a disk went back to that lost power. So the server's version comes back
-//! to the name, and what is on the disk becomes a conflicted copy beside it. What the server does not have is an edit as any
-//! other.
+//! bytes under a fingerprint from before it, be it another file's, are what a disk went back to that lost power. So the
+//! server's version comes back to the name, and what is on the disk becomes a conflicted copy beside it. What the server does
+//! not have is an edit as any other.
 
 mod round;
 
@@ -15,9 +15,10 @@ use cairn_core::tree::Substance;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
-use super::heartbeat::{Beat, Heartbeat, Moment, UNWRITTEN_FOR};
+use super::heartbeat::{Beat, Heartbeat, Moment};
 use super::{Daemon, DaemonError};
 use crate::fs::{DiskPath, Filesystem, Fingerprint};
+use crate::scanner::lost::LostSince;
 use crate::scanner::reread::Reread;
 use crate::state::{ClientState, LocalChange, LocalRow, StateBatch, StateResult, TreeChange};
 
@@ -47,6 +48,19 @@ enum Seen {
 pub(super) async fn may_have_lost_writes(fs: &dyn Filesystem, state: &dyn ClientState) -> StateResult<bool> {
     let last = state.setting(REREAD_SETTING).await?;
     Ok(matches!((fs.session(), last), (Some(now), Some(last)) if now != last))
+}
+
+/// Notes, before the first scan after a loss of power, since when the disk may have lost what was put there.
+pub(super) async fn note_lost_since(state: &dyn ClientState) -> StateResult<()> {
+    match last_beat(state).await? {
+        Some(last) => LostSince::note(state, last.unwritten_since()).await,
+        None => Ok(()),
+    }
+}
+
+async fn last_beat(state: &dyn ClientState) -> StateResult<Option<Beat>> {
+    let last = state.setting(RUNNING_SETTING).await?;
+    Ok(last.and_then(|text| Beat::parse(&text)))
 }
 
 impl Daemon {
@@ -116,7 +130,7 @@ impl Daemon {
         let Some(last) = self.last_beat().await? else {
             return Ok(true);
         };
-        let since = last.moment.plus_millis(-(UNWRITTEN_FOR.as_millis() as i64));
+        let since = last.unwritten_since();
         let (mut after, mut is_done) = (None, true);
         loop {
             let rows = state.local_files(namespace, Some(since), after, AT_ONCE).await?;
@@ -134,8 +148,7 @@ impl Daemon {
     }
 
     async fn last_beat(&self) -> StateResult<Option<Beat>> {
-        let last = self.engine.state.setting(RUNNING_SETTING).await?;
-        Ok(last.and_then(|text| Beat::parse(&text)))
+        last_beat(&*self.engine.state).await
     }
 
     /// Notes that the machine is running. Before [`Self::reread_after_start`] is done this would hide what it has to read.
@@ -185,10 +198,14 @@ impl Daemon {
                 self.take_other_bytes(row, content, known, path).await
             }
             // A clock that was set back makes edits look so as well: of those that a start has not to do with the scan learns.
-            Reread::Older(content, found) if must_know => {
+            Reread::Older(content, found) | Reread::TakenBack(content, found) if must_know => {
                 self.take_other_bytes(row, content, found.fingerprint, path).await
             }
-            Reread::Older(..) | Reread::Changed | Reread::Gone | Reread::Unreadable => {
+            Reread::Older(..)
+            | Reread::TakenBack(..)
+            | Reread::Changed
+            | Reread::Gone
+            | Reread::Unreadable => {
                 if must_know && !row.is_unsure {
                     self.doubt(row).await?;
                 }

@@ -108,7 +108,7 @@ impl Daemon {
                             Reread::Silent(content) | Reread::Older(content, _) => {
                                 silent.insert(row.node, (content.file_id, content.size));
                             }
-                            Reread::Changed | Reread::Gone => {
+                            Reread::TakenBack(..) | Reread::Changed | Reread::Gone => {
                                 report.wait_for(shown, Reason::NotScanned.code());
                             }
                             Reread::Unreadable => report.wait_for(shown, Reason::Unreadable.code()),

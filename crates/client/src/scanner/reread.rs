@@ -26,6 +26,9 @@ pub(crate) enum Reread {
     Silent(FileContent),
     /// Others, of a state from before the one that is remembered: the disk has forgotten what was written since.
     Older(FileContent, Metadata),
+    /// Those of another file, of a state from before the one that is remembered. Where the power failed, the disk has taken
+    /// back what put the file in its place.
+    TakenBack(FileContent, Metadata),
     /// Times or size say that it changed, or it is being written.
     Changed,
     /// It is gone.
@@ -69,6 +72,8 @@ pub(crate) async fn reread(
                 Reread::Same
             } else if is_older(&metadata.fingerprint, row, runtime.clock.now()) {
                 Reread::Older(content, metadata)
+            } else if is_from_before(&metadata.fingerprint, row, runtime.clock.now()) {
+                Reread::TakenBack(content, metadata)
             } else if !metadata.fingerprint.is_same_state(&row.fingerprint) {
                 Reread::Changed
             } else {
@@ -116,10 +121,21 @@ fn worth_knowing(row: &LocalRow) -> Option<FileId> {
 
 /// Whether a file's state is one from before that which is remembered. Whoever writes to a file sets its change time to now,
 /// and nobody can set it back. Within one tick of the clock a write leaves it as it was, so what was read in that tick must
-/// be surely older. Where what is remembered lies ahead of the clock, that was set back, and its times tell nothing.
+/// be surely older.
 fn is_older(found: &Fingerprint, row: &LocalRow, now: Timestamp) -> bool {
     let known = &row.fingerprint;
-    let is_ahead = known.ctime.seconds > now.as_millis().div_euclid(1_000);
     let is_before = found.ctime < known.ctime || (found.ctime == known.ctime && !row.is_unsure);
-    !is_ahead && found.is_same_file(known) && found != known && is_before
+    is_before && found.is_same_file(known) && found != known && tells(known, now)
+}
+
+/// Whether another file than the remembered one has stood there since before that one came: what puts a file in another's
+/// place sets the change time of the newcomer. In doubt it has: then both are kept.
+fn is_from_before(found: &Fingerprint, row: &LocalRow, now: Timestamp) -> bool {
+    let known = &row.fingerprint;
+    found.ctime <= known.ctime && !found.is_same_file(known) && tells(known, now)
+}
+
+/// Whether what is remembered of times tells anything: where it lies ahead of the clock, that was set back.
+pub(super) const fn tells(known: &Fingerprint, now: Timestamp) -> bool {
+    known.ctime.seconds <= now.as_millis().div_euclid(1_000)
 }

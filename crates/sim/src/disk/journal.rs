@@ -20,6 +20,8 @@ pub(super) struct Part {
     pub(super) operation: u64,
     pub(super) folder: Uid,
     changes: Vec<NameChange>,
+    /// The time that it gives the folder.
+    at_ns: i128,
     /// Parts without which this one cannot survive by chance.
     needs: BTreeSet<u64>,
     /// Whether not even a sync makes it durable without what it needs.
@@ -45,6 +47,8 @@ pub(super) struct Operation {
     pub(super) by_user: bool,
     /// Folders that it removes or replaces.
     pub(super) removed_folders: Vec<Uid>,
+    /// When it happens, as the disk keeps times.
+    pub(super) at_ns: i128,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +88,7 @@ impl Journal {
                     operation: self.next_operation,
                     folder,
                     changes,
+                    at_ns: operation.at_ns,
                     needs,
                     is_whole: operation.by_user
                         || operation.bond == Bond::Whole
@@ -192,9 +197,13 @@ impl Journal {
 
 impl Part {
     fn apply(self, inodes: &mut BTreeMap<Uid, Inode>) {
-        let Some(Body::Folder(folder)) = inodes.get_mut(&self.folder).map(|inode| &mut inode.body) else {
+        let Some(inode) = inodes.get_mut(&self.folder) else {
             return;
         };
+        let Body::Folder(folder) = &mut inode.body else {
+            return;
+        };
+        inode.durable_attributes.mtime_ns = self.at_ns;
         for change in self.changes {
             match change.new {
                 Some(entry) => {

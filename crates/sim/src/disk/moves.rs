@@ -108,6 +108,7 @@ impl State {
             bond,
             by_user: who == Who::User,
             removed_folders,
+            at_ns: self.rounded(self.now_ns),
         };
         self.journal.record(operation, self.options.metadata_order);
     }

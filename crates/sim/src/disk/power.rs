@@ -47,7 +47,8 @@ impl State {
     pub(super) fn power_loss(&mut self, random: &mut Random) -> PowerLoss {
         self.boot += 1;
         for inode in self.inodes.values_mut() {
-            if inode.touched_at.elapsed() >= WRITTEN_OUT_AFTER {
+            // A folder is what the operations in it that survive make of it.
+            if !inode.is_folder() && inode.touched_at.elapsed() >= WRITTEN_OUT_AFTER {
                 inode.write_out();
             }
         }
@@ -61,6 +62,7 @@ impl State {
             inode.names.clear();
             if let Body::Folder(FolderBody { entries, durable }) = &mut inode.body {
                 entries.clone_from(durable);
+                inode.attributes.mtime_ns = inode.durable_attributes.mtime_ns;
             }
         }
         let paths = self.drop_unreachable();

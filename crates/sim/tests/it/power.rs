@@ -1,4 +1,4 @@
-//! A loss of power while a commit was in flight.
+//! A loss of power while a commit was in flight, or right after one.
 
 use crate::support::holds;
 
@@ -153,5 +153,38 @@ fn what_power_took_back_does_not_replace_what_was_made_in_its_place() {
         48 +68 d0 move #14 #56
         49 +71 d0 swap #59 #34
         50 calls=1,1 ! power-loss 0 59"#,
+    );
+}
+
+/// One of two files that a user swapped was sent and acknowledged, the other in flight, and the power took back the swap.
+#[test]
+fn what_power_took_back_is_no_edit_of_what_was_acknowledged() {
+    holds(
+        r#"
+        seed 250017052
+        device
+        device nfd no-exchange no-links
+        device fold no-exec reuse unordered step=1000000
+        0 +59 d0 make-folder #42 "d3"
+        1 +2837 d1 new #39 "notes.md" 449
+        2 +0 d1 new #58 "d2" 1094
+        3 +0 d2 new #5 ".hidden" 1791
+        4 calls=1,26 d0 new #16 ".hidden" 1344
+        5 +4944 d1 make-folder #43 "a.txt"
+        6 calls=2,26 d2 save-with-backup #57 25 true
+        7 +2301 d1 overwrite #10 305
+        8 +0 d1 new #57 "CON" 1443
+        17 settled ! wait 10
+        19 +0 d2 new #3 "report (conflict).txt" 14
+        20 +673 d2 rename #42 "C"
+        21 calls=1,40 d0 overwrite #18 1201
+        22 calls=0,19 d1 slow-save #6 327 2 46
+        23 +37 d1 append #23 958
+        24 +73 ! power-loss 1 1877
+        25 calls=2,46 d1 swap #9 #2
+        27 calls=2,34 d2 touch #15 0
+        28 calls=1,3 d1 new #37 "d3" 298
+        29 calls=1,9 ! stop 2
+        31 +0 ! power-loss 1 486"#,
     );
 }

@@ -182,6 +182,37 @@ async fn what_a_disk_went_back_to_leaves_the_server_its_version() {
 }
 
 #[tokio::test]
+async fn what_power_put_back_in_its_place_leaves_the_server_its_version() {
+    for later_s in [0, 1] {
+        let (device, daemon, mut row, found) = damaged().await;
+        let on_disk = row.fingerprint;
+        row.fingerprint.inode += 1;
+        row.fingerprint.ctime.seconds += later_s;
+        row.is_unsure = true;
+        device.put_row(row.clone()).await;
+        was_running_at(&device, 0).await;
+        assert!(daemon.reread_after_start().await);
+        let now = device.row(PATH).await;
+        assert_eq!((now.entry.substance, now.fingerprint), (found, on_disk));
+        assert_eq!(synced(&device, &row).await, None);
+    }
+}
+
+#[tokio::test]
+async fn what_was_put_in_its_place_while_nobody_looked_is_an_edit() {
+    let (device, daemon, mut row, _) = damaged().await;
+    row.fingerprint.inode += 1;
+    row.fingerprint.ctime.seconds -= 1;
+    device.put_row(row.clone()).await;
+    was_running_at(&device, 0).await;
+    assert!(daemon.reread_after_start().await);
+    let now = device.row(PATH).await;
+    assert_eq!(now.entry, row.entry);
+    assert!(now.is_unsure, "the scan reads it");
+    assert!(synced(&device, &row).await.is_some());
+}
+
+#[tokio::test]
 async fn what_was_written_after_the_clock_was_set_back_is_an_edit() {
     let (device, daemon, mut row, _) = damaged().await;
     row.fingerprint.ctime.seconds += 3_600;

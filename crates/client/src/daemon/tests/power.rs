@@ -1,4 +1,4 @@
-//! A machine that loses power while a commit is in flight.
+//! A machine that loses power, with a commit in flight or right after one.
 
 use std::sync::Arc;
 
@@ -20,6 +20,9 @@ async fn life(device: &Device, remote: &Arc<FakeRemote>) -> Result<(), DaemonErr
 /// A device with one file, which the server has.
 async fn sent(path: &str, text: &str) -> (Device, Arc<FakeRemote>) {
     let device = Device::new();
+    if let Some((folder, _)) = path.rsplit_once('/') {
+        device.folder(folder);
+    }
     let remote = Arc::new(FakeRemote::default());
     remote.faults(|says| says.changes = [nothing_new(cursor(&device, 1, 0))].into());
     device.write(path, text);
@@ -47,6 +50,16 @@ async fn set_back(written: Option<&str>) -> (Device, Arc<FakeRemote>) {
 
 /// The machine was off: the disk may have lost what was written last.
 async fn has_lost_power(device: &Device) {
+    has_lost_power_since(device, 0).await;
+}
+
+/// The same, and it was known to be on at `ms`.
+async fn has_lost_power_since(device: &Device, ms: i64) {
+    let running = device
+        .state
+        .set_setting("running-at", Some(&ms.to_string()))
+        .await;
+    running.unwrap();
     let setting = device.state.set_setting("reread-in", Some("another")).await;
     setting.unwrap();
 }
@@ -121,5 +134,75 @@ async fn what_was_made_and_sent_is_not_deleted_when_power_took_it_away() {
     has_lost_power(&device).await;
     life(&device, &remote).await.unwrap();
     assert_eq!(device.read("f"), "one");
+    assert_eq!(remote.commits().len(), 2);
+}
+
+/// The root is what it was long ago.
+fn forget_names(device: &Device) {
+    changed_at(device, 0);
+}
+
+/// A name came to the root, or left it, at this second after 1970.
+fn changed_at(device: &Device, seconds: u64) {
+    let root = std::fs::File::open(device.path("")).unwrap();
+    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    root.set_modified(moment).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_sent_and_is_gone_with_the_power_comes_back() {
+    let (device, remote) = sent("d/f", "one").await;
+    std::fs::remove_dir_all(device.path("d")).unwrap();
+    forget_names(&device);
+    has_lost_power(&device).await;
+    life(&device, &remote).await.unwrap();
+    assert_eq!(device.read("d/f"), "one");
+    assert_eq!(remote.commits().len(), 1);
+    // That once, and not when it is deleted.
+    std::fs::remove_dir_all(device.path("d")).unwrap();
+    forget_names(&device);
+    life(&device, &remote).await.unwrap();
+    assert!(device.tree().await.is_empty());
+    assert_eq!(remote.commits().len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_gone_with_the_power_comes_back_in_a_later_life() {
+    let (device, remote) = sent("f", "one").await;
+    std::fs::remove_file(device.path("f")).unwrap();
+    forget_names(&device);
+    has_lost_power(&device).await;
+    // A life that ends before it has looked at anything.
+    let parts = DaemonParts {
+        remote: Arc::clone(&remote) as _,
+        ..parts(&device, Vec::new())
+    };
+    let daemon = Daemon::assemble(parts, device.runtime.clone()).await.unwrap();
+    assert!(daemon.reread_after_start().await);
+    drop(daemon);
+    life(&device, &remote).await.unwrap();
+    assert_eq!(device.read("f"), "one");
+}
+
+#[tokio::test]
+async fn what_stood_long_before_a_loss_of_power_and_is_gone_was_deleted() {
+    let (device, remote) = sent("f", "one").await;
+    std::fs::remove_file(device.path("f")).unwrap();
+    forget_names(&device);
+    has_lost_power_since(&device, device.runtime.clock.now().as_millis()).await;
+    life(&device, &remote).await.unwrap();
+    assert!(device.tree().await.is_empty());
+    assert_eq!(remote.commits().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_gone_from_a_folder_that_was_changed_since_was_deleted() {
+    let (device, remote) = sent("f", "one").await;
+    std::fs::remove_file(device.path("f")).unwrap();
+    // As late as can be.
+    changed_at(&device, u64::from(u32::MAX) / 2);
+    has_lost_power(&device).await;
+    life(&device, &remote).await.unwrap();
+    assert!(device.tree().await.is_empty());
     assert_eq!(remote.commits().len(), 2);
 }

@@ -4,8 +4,10 @@ use cairn_core::ids::NodeId;
 
 use super::Pass;
 use crate::fs::{DiskPath, FileKind};
+use crate::scanner::lost::LostSince;
+use crate::scanner::reread::tells;
 use crate::scanner::{Brake, MassDelete, ScanError, Scanner};
-use crate::state::LocalChange;
+use crate::state::{LocalChange, TreeChange};
 
 /// Up to so many nodes may vanish in a pass without a question.
 const MASS_DELETE_NODES: u64 = 1_000;
@@ -29,6 +31,7 @@ impl Pass<'_> {
         }
         // Whatever was seen, it was seen on our disk only if that is still there.
         self.scanner.check_root().await?;
+        let gone = self.remove_lost(gone).await?;
         let held = match brake {
             Brake::Released => None,
             Brake::On => mass_delete(self.scanner, &gone).await?,
@@ -42,10 +45,34 @@ impl Pass<'_> {
             return Ok(());
         }
         for node in gone {
-            self.report.changed += 1;
-            self.batch.local.push(LocalChange::Remove(node));
+            self.remove(node);
         }
         self.flush().await
+    }
+
+    fn remove(&mut self, node: NodeId) {
+        self.report.changed += 1;
+        self.batch.local.push(LocalChange::Remove(node));
+    }
+
+    /// Removes the nodes that the disk may have lost with the power, with all that was agreed upon of them, so that what the
+    /// server has of them comes back. Returns the others.
+    async fn remove_lost(&mut self, gone: Vec<NodeId>) -> Result<Vec<NodeId>, ScanError> {
+        let state = &self.scanner.state;
+        let Some(lost_since) = LostSince::load(&**state).await? else {
+            return Ok(gone);
+        };
+        let mut deleted = Vec::new();
+        for node in gone {
+            if may_be_lost(self.scanner, node, lost_since).await? {
+                self.remove(node);
+                self.batch.synced.push(TreeChange::RemoveSubtree(node));
+            } else {
+                deleted.push(node);
+            }
+        }
+        self.flush().await?;
+        Ok(deleted)
     }
 }
 
@@ -72,6 +99,26 @@ async fn is_gone(scanner: &Scanner, node: NodeId, is_supplanted: bool) -> Result
         Ok(Some(_)) => Ok(true),
         Err(_) => Ok(is_supplanted),
     }
+}
+
+/// Whether a node that is gone may never have been on the disk for good. Whoever deletes something sets the time of the
+/// folder; a disk that lost the name has lost that time with it.
+async fn may_be_lost(scanner: &Scanner, node: NodeId, lost_since: LostSince) -> Result<bool, ScanError> {
+    let (state, namespace) = (&scanner.state, scanner.namespace);
+    let Some(row) = state.local(namespace, node).await? else {
+        return Ok(false);
+    };
+    let now = scanner.runtime.clock.now();
+    if !lost_since.covers(&row.fingerprint) || !tells(&row.fingerprint, now) {
+        return Ok(false);
+    }
+    let folder = state.disk_path(namespace, row.entry.place.parent).await?;
+    let Some(folder) = folder.map(DiskPath::from_names) else {
+        return Ok(true);
+    };
+    let found = scanner.on_disk(move |fs| fs.metadata(&folder)).await;
+    let changed = found.ok().flatten().map(|folder| folder.fingerprint.mtime);
+    Ok(changed.is_none_or(|changed| changed < row.fingerprint.ctime))
 }
 
 /// How many nodes are gone, when that is most of them.
