@@ -1,8 +1,8 @@
 //! Since when a disk may have lost, with the power, what was put there: that such a node is gone is no deletion.
 //!
 //! A name whose folder was not synced is forgotten with the power, be it of a new file, of a new folder with all in it, or of
-//! what was moved. Where that was sent before, nobody wants it deleted from the server; where a user deleted it in the same
-//! minutes, that has to be done once more.
+//! what was moved. Where that was sent before, nobody wants it deleted from the server. Where a user deleted it, the folder
+//! shows a later change.
 
 use cairn_core::time::Timestamp;
 
