@@ -12,6 +12,7 @@ mod contract;
 mod deltas;
 mod events;
 mod fetch;
+mod log;
 mod mail;
 mod oauth_pages;
 mod oauth_token;
