@@ -1,11 +1,11 @@
 //! Signing in by an OpenID provider, which may say anything.
 
 mod provider;
+mod words;
 
 use std::time::Duration;
 
 use cairn_core::limits;
-use cairn_metadata::{AuditStore, MetadataStore};
 use cairn_server::service::accounts::set_disabled;
 use cairn_server::{ServerConfig, SignUp};
 
