@@ -12,6 +12,7 @@ mod contract;
 mod deltas;
 mod events;
 mod fetch;
+mod hashing;
 mod log;
 mod mail;
 mod oauth_pages;
