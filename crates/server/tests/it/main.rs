@@ -21,6 +21,7 @@ mod oidc;
 mod people;
 mod public;
 mod second_factor;
+mod secrets;
 mod serve;
 mod steps;
 mod support;
