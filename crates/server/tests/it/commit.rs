@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use cairn_api::error::ErrorCode;
 use cairn_api::frame::Frame;
 use cairn_api::sync::{ChunksReply, CommitReply, CommitRequest, Whoami, path, to_cbor};
@@ -327,8 +329,9 @@ async fn two_long_manifests_are_read_at_once_and_others_wait() {
     world.chunks.is_stuck.send_replace(true);
     let started = tokio::time::Instant::now();
     let mut waiting: FuturesUnordered<_> = ["a", "b", "c"].map(commit).into_iter().collect();
-    let late = waiting.next().await.unwrap();
-    assert_refused(&late, ErrorCode::Unavailable);
+    // Longer than any of them may wait.
+    let late = tokio::time::timeout(Duration::from_secs(60), waiting.next()).await;
+    assert_refused(&late.unwrap().unwrap(), ErrorCode::Unavailable);
     assert_eq!(started.elapsed().as_secs(), 20);
     // What is short waits for nobody.
     device.put("short", &TestFile::random("short", 1_000)).await;

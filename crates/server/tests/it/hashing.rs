@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::browser::{Browser, MAESTRAL, encoded, pkce};
-use crate::support::{PASSWORD, Raw, TokioSpawner, World, assert_refused, login};
+use crate::support::{PASSWORD, Raw, TokioSpawner, World, assert_refused, login, soon};
 
 const ADA: &str = "ada@example.org";
 
@@ -89,7 +89,7 @@ pub(crate) async fn occupied(
     let mut waiting = logins(world, 4);
     let started = Instant::now();
     for _ in 0..2 {
-        let raw = waiting.next().await.unwrap();
+        let raw = soon(waiting.next()).await.unwrap();
         assert_refused(&raw, ErrorCode::Unavailable);
         assert_eq!(started.elapsed().as_secs(), 10);
     }
@@ -108,11 +108,13 @@ async fn two_passwords_are_hashed_at_once_and_others_wait_ten_seconds() {
     let browser = Browser::new(&world);
     let (started, page) = (Instant::now(), pkce(MAESTRAL, &[]));
     let fields = [("email", ADA), ("password", PASSWORD)];
-    assert_eq!(browser.press(&page, "sign-in", &fields).await.status, 503);
+    let pressed = soon(browser.press(&page, "sign-in", &fields)).await;
+    assert_eq!(pressed.status, 503);
     let joins = [("email", "eve@example.org"), ("password", PASSWORD)];
     for (uri, fields) in [("/join", &joins[..]), (reset.as_str(), &joins[1..])] {
         let form = axum::http::Request::post(uri).body(encoded(fields).into());
-        assert_eq!(world.send(form.unwrap()).await.status, 503, "{uri}");
+        let sent = soon(world.send(form.unwrap())).await;
+        assert_eq!(sent.status, 503, "{uri}");
     }
     assert_eq!(started.elapsed(), Duration::from_secs(30));
     hashing.hold(false);
