@@ -13,7 +13,7 @@ use cairn_server::{ServerConfig, SignUp};
 use crate::browser::{Browser, MAESTRAL, between, code_of, pkce, text};
 use crate::hashing::{Hashing, occupied};
 use crate::second_factor::turn_on;
-use crate::support::{PASSWORD, World, assert_refused, login};
+use crate::support::{PASSWORD, World, assert_refused, login, soon};
 use provider::{Provider, Says, location};
 
 const ADA: &str = "ada@example.org";
@@ -441,9 +441,7 @@ async fn a_first_password_waits_for_its_turn_to_be_hashed() {
     sign_in(&browser, &provider, Says::ada()).await;
     tokio::time::pause();
     let waiting = occupied(&world, &hashing).await;
-    let chosen = browser
-        .press(ACCOUNT, "password", &[("password", PASSWORD)])
-        .await;
+    let chosen = soon(browser.press(ACCOUNT, "password", &[("password", PASSWORD)])).await;
     assert_eq!((chosen.status.as_u16(), hashing.most()), (503, 2));
     drop(waiting);
 }
