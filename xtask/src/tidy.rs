@@ -3,9 +3,11 @@
 //! A rule about one line can be set aside where that is right, with its reason, on that line or the one above:
 //! `// tidy: sleep because ...`. A long file says so in its first lines: `// tidy: long because ...`.
 
+mod decisions;
 mod layout;
 mod lines;
 mod links;
+mod secrets;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,8 +52,10 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<String>> {
         findings.extend(layout::check_path(&source.path));
         if source.has_extension("md") {
             findings.extend(links::check(source, &sources, &workspace.root));
+            findings.extend(decisions::check(source, &sources));
         }
     }
+    findings.extend(secrets::check(&sources));
     findings.extend(layout::check_packages(workspace, &sources));
     Ok(findings)
 }

@@ -90,3 +90,32 @@ pub(crate) fn index(stores: &Stores, server: &Server, is_wanted: bool) -> CliRes
     let indexed = server.index_texts(&folder, extractor);
     indexed.map_err(|error| CliError::io("open", &folder, error))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// Another program in the place of ours, written by a process of its own: what is open for writing cannot be run.
+    async fn extractor(folder: &std::path::Path, script: &str) -> ChildExtractor {
+        let program = folder.join("program");
+        let written = Command::new("/bin/sh")
+            .args([
+                "-c",
+                "printf '%s\\n' '#!/bin/sh' \"$1\" > \"$0\" && chmod 700 \"$0\"",
+            ])
+            .arg(&program)
+            .arg(script)
+            .status();
+        assert!(written.await.is_ok_and(|status| status.success()));
+        ChildExtractor { program }
+    }
+
+    #[tokio::test]
+    async fn nobody_hears_what_the_process_says_besides_the_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let says = "test /proc/self/fd/2 -ef /dev/null && echo nobody; echo 'of the document' >&2";
+        let extractor = extractor(folder.path(), says).await;
+        let text = extractor.text_of(b"a document".to_vec(), 100).await;
+        assert_eq!(text.as_deref(), Some("nobody\n"));
+    }
+}

@@ -122,12 +122,21 @@ pub enum ChallengeMethod {
 }
 
 /// What a code's redeemer must prove to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Challenge {
     /// How it is compared.
     pub method: ChallengeMethod,
     /// The challenge.
     pub value: String,
+}
+
+/// Prints nothing of the challenge: a plain one is the verifier.
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenge")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A code that an app trades for a link, once.

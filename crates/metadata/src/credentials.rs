@@ -126,3 +126,96 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// Takes a link away: of any number of calls one gets it. Expiry is the caller's to judge.
     async fn take_link(&self, hash: &TokenHash) -> Result<Option<OneTimeLink>>;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use cairn_core::ids::NamespaceId;
+
+    use super::*;
+    use crate::{AccessToken, AppKey, AuthCode, Challenge, ChallengeMethod, RefreshToken, Scopes};
+
+    const MARK: &str = "mark";
+    /// Bytes that are told from all else by 171, 0xab.
+    const BYTES: [u8; 32] = [0xab; 32];
+
+    fn account() -> Account {
+        Account {
+            id: AccountId::new(1).unwrap(),
+            email: Email::new("mark@mark.example").unwrap(),
+            password_hash: MARK.to_owned(),
+            root: NamespaceId::new(2).unwrap(),
+            is_admin: false,
+            is_disabled: false,
+            quota_bytes: None,
+            created_at: Timestamp::from_millis(3),
+        }
+    }
+
+    fn code() -> AuthCode {
+        AuthCode {
+            hash: TokenHash(BYTES),
+            account: AccountId::new(1).unwrap(),
+            app: AppKey::new("app").unwrap(),
+            scopes: Scopes::ALL,
+            challenge: Some(Challenge {
+                method: ChallengeMethod::Plain,
+                value: MARK.to_owned(),
+            }),
+            redirect_uri: None,
+            is_offline: false,
+            expires_at: Timestamp::from_millis(4),
+        }
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let invitation = LinkPurpose::Invitation {
+            email: Some(account().email),
+            quota_bytes: None,
+        };
+        let link = OneTimeLink {
+            hash: TokenHash(BYTES),
+            purpose: invitation,
+            expires_at: Timestamp::from_millis(5),
+        };
+        let access = AccessToken {
+            hash: TokenHash(BYTES),
+            scopes: Scopes::ALL,
+            expires_at: None,
+        };
+        let refresh = RefreshToken {
+            hash: TokenHash(BYTES),
+            needs_secret: true,
+        };
+        let factor = SecondFactor {
+            secret: BYTES.to_vec(),
+            is_active: true,
+            last_step: 6,
+        };
+        let all: [&dyn Debug; 9] = [
+            &account().email,
+            &account(),
+            &TokenHash(BYTES),
+            &access,
+            &refresh,
+            &code(),
+            &link,
+            &factor,
+            &IdentityHash(BYTES),
+        ];
+        for shown in all {
+            for text in [format!("{shown:?}"), format!("{shown:#?}")] {
+                let is_silent = [MARK, "171", "abab"].iter().all(|part| !text.contains(part));
+                assert!(is_silent, "{text}");
+            }
+        }
+        // The ids are there: they are what a log finds an account by.
+        assert!(
+            format!("{:?}", account()).contains("AccountId"),
+            "{:?}",
+            account()
+        );
+    }
+}

@@ -89,7 +89,7 @@ impl fmt::Debug for Email {
 }
 
 /// A person's account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     /// The account.
     pub id: AccountId,
@@ -107,6 +107,16 @@ pub struct Account {
     pub quota_bytes: Option<u64>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// Prints neither the address nor the hash, at which passwords could be tried.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("id", &self.id)
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
 }
 
 /// SHA-256 of a bearer token. The token itself is never stored.

@@ -69,8 +69,7 @@ pub enum MailError {
     },
 }
 
-/// What a letter is about, with the path of its link.
-#[derive(Debug)]
+/// What a letter is about, with the path of its link, which is as good as a password. Nothing prints it.
 pub enum Letter {
     /// An invitation that is good for so many days.
     Invitation {
@@ -242,7 +241,10 @@ pub(crate) async fn send(state: &State, to: &Email, letter: &Letter) -> Result<b
 
 #[cfg(test)]
 mod tests {
+    use std::marker::PhantomData;
+
     use super::*;
+    use crate::oidc::OidcConfig;
 
     fn config() -> MailConfig {
         MailConfig {
@@ -254,6 +256,31 @@ mod tests {
             from: "Cairn <cairn@example.org>".into(),
             public_url: "https://cairn.example:8321/".into(),
         }
+    }
+
+    /// Says whether a type can be printed: the first is taken where it can.
+    struct Printable<T>(PhantomData<T>);
+
+    impl<T: std::fmt::Debug> Printable<T> {
+        const SAYS: bool = true;
+    }
+
+    trait Unprintable {
+        const SAYS: bool = false;
+    }
+
+    impl<T> Unprintable for Printable<T> {}
+
+    #[test]
+    fn settings_and_letters_cannot_be_printed() {
+        // The mail server's password, the secret of this server, a link; the last holds none of it.
+        let printable = [
+            Printable::<MailConfig>::SAYS,
+            Printable::<OidcConfig>::SAYS,
+            Printable::<Letter>::SAYS,
+            Printable::<MailEncryption>::SAYS,
+        ];
+        assert_eq!(printable, [false, false, false, true]);
     }
 
     #[test]

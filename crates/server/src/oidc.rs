@@ -7,6 +7,7 @@
 
 mod http;
 mod identity;
+mod kinds;
 mod pages;
 mod provider;
 

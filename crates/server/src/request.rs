@@ -49,7 +49,7 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Requ
     let request_id = new_request_id(&state);
     let route = route_name(&request);
     let is_public = request.uri().path().starts_with(public::PREFIX);
-    let method = request.method().clone();
+    let method = method_name(request.method());
     let who = Who::default();
     request.extensions_mut().insert(who.clone());
 
@@ -60,12 +60,12 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Requ
         otel.kind = "server",
         otel.status_code = tracing::field::Empty,
         request.id = %request_id,
-        http.request.method = %method,
+        http.request.method = method,
         http.route = route,
         http.response.status_code = tracing::field::Empty,
         device.id = tracing::field::Empty,
     );
-    let is_preflight = is_public && method == Method::OPTIONS;
+    let is_preflight = is_public && request.method() == Method::OPTIONS;
     let mut response = match is_preflight {
         true => StatusCode::NO_CONTENT.into_response(),
         false => next.run(request).instrument(span.clone()).await,
@@ -99,7 +99,7 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, mut request: Requ
     }
     tracing::info!(
         request.id = %request_id,
-        %method,
+        method = %method,
         route,
         status = response.status().as_u16(),
         duration_ms = started.elapsed().as_millis() as u64,
@@ -140,6 +140,22 @@ fn chain(error: &ServiceError) -> String {
         cause = error.source();
     }
     text
+}
+
+/// The method in the log. One that HTTP does not know stays out of it: it may be any word.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        Method::CONNECT => "CONNECT",
+        _ => "other",
+    }
 }
 
 /// The route in the log. What is none of ours stays out of it: it may hold anything.

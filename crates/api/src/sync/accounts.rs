@@ -62,7 +62,7 @@ impl std::fmt::Debug for LoginReply {
 }
 
 /// Whom the token speaks for.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Whoami {
     /// The account.
     #[cbor(n(0), with = "crate::wire")]
@@ -82,6 +82,19 @@ pub struct Whoami {
     /// Bytes that it may hold; `None` for no bound.
     #[n(5)]
     pub quota_bytes: Option<u64>,
+}
+
+/// Keeps the address out of logs.
+impl std::fmt::Debug for Whoami {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Whoami")
+            .field("account", &self.account)
+            .field("device", &self.device)
+            .field("root", &self.root)
+            .field("bytes_used", &self.bytes_used)
+            .field("quota_bytes", &self.quota_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The account's devices.
@@ -254,5 +267,68 @@ impl std::fmt::Debug for MakeTokenReply {
         f.debug_struct("MakeTokenReply")
             .field("id", &self.id)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use cairn_core::ids::{ChainHash, Incarnation};
+    use cairn_core::rev::Seq;
+
+    use super::*;
+
+    #[test]
+    fn neither_addresses_nor_secrets_are_printed() {
+        let mark = || "mark".to_owned();
+        let (account, device) = (AccountId::new(1).unwrap(), DeviceId::new(2).unwrap());
+        let root = NamespaceId::new(3).unwrap();
+        let login = Login {
+            email: mark(),
+            password: mark(),
+            device_name: mark(),
+            device,
+            code: Some(mark()),
+        };
+        let reply = LoginReply {
+            token: mark(),
+            account,
+            root,
+            origin: Cursor {
+                namespace: root,
+                incarnation: Incarnation::new([4; 16]),
+                seq: Seq::ZERO,
+                chain: ChainHash::new([5; 32]),
+            },
+        };
+        let whoami = Whoami {
+            account,
+            email: mark(),
+            device,
+            root,
+            bytes_used: 5,
+            quota_bytes: None,
+        };
+        let factor = SecondFactor {
+            step: SecondFactorStep::Confirm,
+            password: mark(),
+            code: Some(mark()),
+        };
+        let begun = SecondFactorReply {
+            is_active: false,
+            secret: Some(mark()),
+            uri: Some(mark()),
+            recovery_codes: vec![mark()],
+        };
+        let made = MakeTokenReply {
+            id: device,
+            token: mark(),
+        };
+        let all: [&dyn Debug; 6] = [&login, &reply, &whoami, &factor, &begun, &made];
+        for shown in all {
+            let text = format!("{shown:?} {shown:#?}");
+            assert!(!text.contains("mark"), "{text}");
+        }
     }
 }

@@ -72,3 +72,32 @@ impl ConfigFile {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The configuration is shown around, and what it is read into is printed.
+    #[test]
+    fn passwords_stand_in_files_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "a secret\n").unwrap();
+        let settings = |key: &str, value: &str| {
+            let server = "server = \"localhost\"\nfrom = \"a@b.example\"\npublic_url = \"https://b.example\"";
+            format!("[mail]\n{server}\nuser = \"u\"\n{key} = {value:?}\n")
+        };
+        let path = file.to_str().unwrap();
+        let config = ConfigFile::parse(&settings("password_file", path)).unwrap();
+        let mail = config.mail_config().unwrap().unwrap();
+        assert_eq!(mail.credentials, Some(("u".to_owned(), "a secret".to_owned())));
+        assert!(!format!("{config:?}").contains("a secret"));
+        let inline = [
+            settings("password", "a secret"),
+            "[oidc]\nclient_secret = \"a secret\"\n".to_owned(),
+        ];
+        for text in inline {
+            assert!(ConfigFile::parse(&text).is_err(), "{text}");
+        }
+    }
+}

@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::http::{Http, HttpError, is_loopback};
-use super::{CALLBACK, OidcConfig, OidcError, Refusal};
+use super::{CALLBACK, OidcConfig, OidcError, Refusal, kinds};
 use crate::auth::tokens;
 
 /// How long the provider's documents are believed.
@@ -117,13 +117,14 @@ impl Provider {
         self.config.name.clone()
     }
 
-    fn untrusted(&self, error: &(dyn std::error::Error + 'static)) -> Refusal {
-        tracing::warn!(error, "an OpenID provider's token was refused");
+    fn untrusted(&self, kind: &'static str) -> Refusal {
+        tracing::warn!(kind, "an OpenID provider's token was refused");
         Refusal::Untrusted(self.name())
     }
 
-    fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> Refusal {
-        tracing::warn!(error, "an OpenID provider cannot be asked");
+    /// `error` is of the way to the provider, where that is what failed.
+    fn unreachable(&self, kind: &'static str, error: Option<&(dyn std::error::Error + 'static)>) -> Refusal {
+        tracing::warn!(kind, error, "an OpenID provider cannot be asked");
         Refusal::Unreachable(self.name())
     }
 
@@ -134,7 +135,13 @@ impl Provider {
             return Ok(known.metadata.clone());
         }
         let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await;
-        let metadata = found.map_err(|error: DiscoveryError<HttpError>| self.unreachable(&error))?;
+        let metadata = found.map_err(|error: DiscoveryError<HttpError>| {
+            let kind = kinds::of_documents(&error);
+            match &error {
+                DiscoveryError::Request(way) => self.unreachable(kind, Some(way)),
+                _ => self.unreachable(kind, None),
+            }
+        })?;
         *documents = Some(Documents {
             metadata: metadata.clone(),
             since: Instant::now(),
@@ -209,14 +216,18 @@ impl Provider {
         let client = self.client(self.metadata(BELIEVED).await?);
         let exchange = client
             .exchange_code(AuthorizationCode::new(code))
-            .map_err(|error| self.untrusted(&error))?
+            .map_err(|_unset| self.untrusted("its document names no address for codes"))?
             .set_pkce_verifier(PkceCodeVerifier::new(begun.verifier.clone()));
         let answer = match exchange.request_async(&self.http).await {
             Ok(answer) => answer,
-            Err(error @ RequestTokenError::Request(_)) => return Err(self.unreachable(&error)),
-            // What it said may hold anything.
             Err(RequestTokenError::ServerResponse(_)) => return Err(Refusal::Denied(self.name())),
-            Err(error) => return Err(self.untrusted(&error)),
+            Err(error) => {
+                let kind = kinds::of_trade(&error);
+                return Err(match &error {
+                    RequestTokenError::Request(way) => self.unreachable(kind, Some(way)),
+                    _ => self.untrusted(kind),
+                });
+            }
         };
         let token = answer.id_token().ok_or_else(|| Refusal::Untrusted(self.name()))?;
         let nonce = Nonce::new(begun.nonce.clone());
@@ -229,7 +240,7 @@ impl Provider {
             }
             found => found,
         };
-        let claims = claims.map_err(|error| self.untrusted(&error))?;
+        let claims = claims.map_err(|error| self.untrusted(kinds::of_claims(&error)))?;
         let mut found = Claims {
             issuer: claims.issuer().as_str().to_owned(),
             subject: claims.subject().as_str().to_owned(),
@@ -244,7 +255,7 @@ impl Provider {
         {
             // Many providers tell the address there alone.
             let told: Result<CoreUserInfoClaims, _> = request.request_async(&self.http).await;
-            let told = told.map_err(|error| self.untrusted(&error))?;
+            let told = told.map_err(|error| self.untrusted(kinds::of_user(&error)))?;
             found.verified_email = told
                 .email()
                 .filter(|_| told.email_verified() == Some(true))

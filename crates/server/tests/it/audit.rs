@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use cairn_api::error::ErrorCode;
 use cairn_api::sync::{MakeToken, MakeTokenReply, path};
-use cairn_metadata::{AuditStore, MetadataStore};
 use cairn_server::service::audit::{ExportPosition, export, record_order};
 
-use crate::support::{PASSWORD, World, login, soon};
+use sqlx::{ConnectOptions, Executor};
+
+use crate::browser::Browser;
+use crate::log::Log;
+use crate::secrets::on_disk;
+use crate::support::{PASSWORD, World, assert_refused, login, soon};
 
 const ADA: &str = "ada@example.org";
 
@@ -73,4 +78,32 @@ async fn old_entries_of_the_audit_log_go() {
     let account = world.metadata.accounts(None, 1).await.unwrap()[0].id;
     let left = world.metadata.audit(Some(account), None, 9).await.unwrap();
     assert_eq!(left.len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_down_is_done_all_the_same() {
+    let log = Log::listen();
+    let folder = tempfile::tempdir().unwrap();
+    let (world, store) = on_disk(folder.path()).await;
+    world.account(ADA).await;
+    store.close().await;
+    let database = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("metadata.db"));
+    let mut database = database.connect().await.unwrap();
+    database.execute("DROP TABLE audit").await.unwrap();
+    sqlx::Connection::close(database).await.unwrap();
+
+    let (world, store) = on_disk(folder.path()).await;
+    let device = world.link(ADA).await;
+    let wrong = world.post(path::LOGIN, None, &login(ADA, "wrong horse")).await;
+    assert_refused(&wrong, ErrorCode::WrongCredentials);
+    Browser::new(&world).sign_in("/account", ADA).await;
+    device.bytes(path::LOGOUT, bytes::Bytes::new()).await;
+    let text = log.text();
+    for event in ["login", "wrong-password", "sign-in", "unlinked"] {
+        let told = format!(
+            "ERROR cairn_server::service::audit: an entry of the audit log cannot be written event=\"{event}\""
+        );
+        assert!(text.contains(&told), "{event}");
+    }
+    store.close().await;
 }

@@ -1,12 +1,16 @@
+use std::time::Duration;
+
 use cairn_api::error::ErrorCode;
 use cairn_api::frame::Frame;
 use cairn_api::sync::{ChunksReply, CommitReply, CommitRequest, Whoami, path, to_cbor};
 use cairn_core::change::{GroupOutcome, Op, Refusal};
-use cairn_core::ids::{ChainHash, ChunkHash, FileId};
+use cairn_core::ids::{ChainHash, ChunkHash, ContentHash, FileId};
 use cairn_core::limits;
 use cairn_core::manifest::{ChunkEntry, Manifest};
 use cairn_core::node::{Content, FileContent};
 use cairn_core::rev::Cursor;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 
 use crate::support::{TestFile, World, assert_refused, chunk, commit_body, create, hash_of, new_node};
 
@@ -310,4 +314,65 @@ async fn a_message_that_is_no_commit_is_refused() {
     );
     let body = commit_body(&[], &device.request(vec![]));
     device.bytes(path::COMMIT, body).await.ok::<CommitReply>();
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_long_manifests_are_read_at_once_and_others_wait() {
+    let world = World::new();
+    let device = world.device("ada@example.org").await;
+    let file = TestFile::random("turns", LONG_FILE_BYTES);
+    let commit = |name: &'static str| {
+        let request = device.request(vec![vec![file.create(new_node(), name)]]);
+        let (device, pages) = (&device, &file.pages);
+        async move { device.commit(pages, &request).await }
+    };
+    world.chunks.is_stuck.send_replace(true);
+    let started = tokio::time::Instant::now();
+    let mut waiting: FuturesUnordered<_> = ["a", "b", "c"].map(commit).into_iter().collect();
+    // Longer than any of them may wait.
+    let late = tokio::time::timeout(Duration::from_secs(60), waiting.next()).await;
+    assert_refused(&late.unwrap().unwrap(), ErrorCode::Unavailable);
+    assert_eq!(started.elapsed().as_secs(), 20);
+    // What is short waits for nobody.
+    device.put("short", &TestFile::random("short", 1_000)).await;
+    assert_eq!((started.elapsed().as_secs(), waiting.len()), (20, 2));
+    world.chunks.is_stuck.send_replace(false);
+    while let Some(raw) = waiting.next().await {
+        assert!(
+            !missing(&raw.ok()).is_empty(),
+            "the pages were read, and name what is behind them"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_commit_has_at_most_so_many_chunks() {
+    let world = World::new();
+    let device = world.device("ada@example.org").await;
+    let claim = |name: &str, chunk_count: u64| {
+        let size = chunk_count * 16_384;
+        let manifest = Manifest::Tree {
+            root: ChunkHash::of(b"a page that nobody has"),
+            levels: 3,
+            chunk_count,
+        };
+        let content = FileContent {
+            size,
+            file_id: manifest.file_id(size),
+            manifest,
+            content_hash: ContentHash::new([1; 32]),
+        };
+        vec![create(new_node(), name, Content::File(content))]
+    };
+    let most = limits::FILE_CHUNKS as u64;
+    assert_eq!(most, 1_048_576);
+    let whole = device.request(vec![claim("a", most)]);
+    assert_eq!(missing(&device.commit(&[], &whole).await.ok()).len(), 1);
+    for groups in [
+        vec![claim("a", most + 1)],
+        vec![claim("a", most), claim("b", most)],
+    ] {
+        let raw = device.commit(&[], &device.request(groups)).await;
+        assert_refused(&raw, ErrorCode::TooLarge);
+    }
 }

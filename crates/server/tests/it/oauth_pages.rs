@@ -359,3 +359,27 @@ async fn pages_run_nothing_and_are_framed_by_nobody() {
         assert!(!text(&page).contains("<script"), "{}", text(&page));
     }
 }
+
+#[tokio::test]
+async fn consent_is_asked_for_each_time() {
+    let world = world().await;
+    let browser = Browser::new(&world);
+    let back = [
+        ("redirect_uri", "http://localhost:1/"),
+        ("token_access_type", "offline"),
+    ];
+    for uri in [pkce(MAESTRAL, &[]), pkce("some-app", &back)] {
+        for _ in 0..3 {
+            let code = browser.allow(&uri, ADA).await;
+            assert!(code.starts_with("cairn_"));
+            // It was allowed just now, and is asked for all the same: nothing is given to who only looks.
+            let raw = browser.get(&uri).await;
+            let page = text(&raw);
+            assert_eq!((raw.status.as_u16(), raw.headers.get("location")), (200, None));
+            assert!(
+                page.contains("value=\"allow\"") && !page.contains("cairn_"),
+                "{page}"
+            );
+        }
+    }
+}

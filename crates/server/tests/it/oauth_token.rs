@@ -240,6 +240,21 @@ async fn a_refreshed_token_does_not_void_the_one_before() {
 }
 
 #[tokio::test]
+async fn what_renews_a_token_stays_the_same_for_ever() {
+    let world = world().await;
+    let linked = world.link_app(ADA, &[OFFLINE]).await;
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_secs(10 * 365 * 86_400));
+        let renewed = world.refresh(MAESTRAL, linked.get("refresh_token"), &[]).await;
+        assert!(renewed.json.get("refresh_token").is_none(), "{}", renewed.json);
+        assert_eq!(
+            taken(&world, renewed.get("access_token")).await,
+            ErrorCode::Forbidden
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_refresh_never_gives_more_than_the_link_has() {
     let world = world().await;
     let linked = world

@@ -1,16 +1,19 @@
 //! Signing in by an OpenID provider, which may say anything.
 
 mod provider;
+mod words;
 
 use std::time::Duration;
 
+use cairn_api::error::ErrorCode;
 use cairn_core::limits;
-use cairn_metadata::{AuditStore, MetadataStore};
 use cairn_server::service::accounts::set_disabled;
 use cairn_server::{ServerConfig, SignUp};
 
 use crate::browser::{Browser, MAESTRAL, between, code_of, pkce, text};
-use crate::support::{World, login};
+use crate::hashing::{Hashing, occupied};
+use crate::second_factor::turn_on;
+use crate::support::{PASSWORD, World, assert_refused, login, soon};
 use provider::{Provider, Says, location};
 
 const ADA: &str = "ada@example.org";
@@ -22,9 +25,15 @@ async fn world(sign_up: SignUp, by_email: bool) -> (World, Provider) {
         sign_up,
         ..ServerConfig::default()
     });
-    let provider = Provider::start(&world).await;
-    world.server.use_oidc(provider.config(by_email)).unwrap();
+    let provider = beside(&world, by_email).await;
     (world, provider)
+}
+
+/// A provider that people of this world may sign in by.
+async fn beside(world: &World, by_email: bool) -> Provider {
+    let provider = Provider::start(world).await;
+    world.server.use_oidc(provider.config(by_email)).unwrap();
+    provider
 }
 
 /// Something wrong that the provider says.
@@ -402,4 +411,37 @@ async fn nobody_is_sent_elsewhere_where_no_provider_is_configured() {
         (config.issuer, config.public_url) = (issuer.to_owned(), public_url.to_owned());
         assert!(world.server.use_oidc(config).is_err(), "{issuer} {public_url}");
     }
+}
+
+#[tokio::test]
+async fn the_second_factor_of_cairn_is_not_asked_for_after_it() {
+    let (world, provider) = world(SignUp::Invited, true).await;
+    let device = world.device(ADA).await;
+    turn_on(&world, &device).await;
+    let browser = Browser::new(&world);
+    let (status, page) = sign_in(&browser, &provider, Says::ada()).await;
+    assert_eq!(
+        (status, page.contains("signed in as ada@example.org")),
+        (303, true),
+        "{page}"
+    );
+    assert!(!page.contains("name=\"code\""), "{page}");
+    let uri = pkce(MAESTRAL, &[]);
+    code_of(&browser.press(&uri, "allow", &[]).await);
+    // With the password it is asked for as ever.
+    let raw = world.post("/sync/1/login", None, &login(ADA, PASSWORD)).await;
+    assert_refused(&raw, ErrorCode::SecondFactorNeeded);
+}
+
+#[tokio::test]
+async fn a_first_password_waits_for_its_turn_to_be_hashed() {
+    let (world, hashing) = Hashing::world(SignUp::Open);
+    let provider = beside(&world, false).await;
+    let browser = Browser::new(&world);
+    sign_in(&browser, &provider, Says::ada()).await;
+    tokio::time::pause();
+    let waiting = occupied(&world, &hashing).await;
+    let chosen = soon(browser.press(ACCOUNT, "password", &[("password", PASSWORD)])).await;
+    assert_eq!((chosen.status.as_u16(), hashing.most()), (503, 2));
+    drop(waiting);
 }

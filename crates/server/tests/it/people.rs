@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use axum::http::Request;
 use cairn_api::error::ErrorCode;
-use cairn_api::sync::{LoginReply, Whoami, path};
+use cairn_api::sync::{Login, LoginReply, Whoami, path};
 use cairn_server::service::accounts::invited::{NewInvitation, invite, reset_link};
 use cairn_server::service::accounts::{set_disabled, set_password};
 use cairn_server::{LoginLimits, ServerConfig, SignUp};
 
 use crate::browser::{encoded, text};
+use crate::second_factor::{code_now, turn_on};
 use crate::support::{PASSWORD, Raw, World, assert_refused, login};
 
 const ADA: &str = "ada@example.org";
@@ -167,4 +168,23 @@ async fn a_reset_is_void_once_the_password_is_another() {
         .post(path::LOGIN, None, &login(ADA, NEW))
         .await
         .ok::<LoginReply>();
+}
+
+#[tokio::test]
+async fn the_second_factor_is_asked_for_after_a_reset() {
+    let world = World::new();
+    let device = world.device(ADA).await;
+    let (secret, _) = turn_on(&world, &device).await;
+    let uri = world.reset_path().await;
+    assert_eq!(
+        world.form(&uri, &[("password", NEW), ("unlink", "all")]).await,
+        200
+    );
+    let raw = world.post(path::LOGIN, None, &login(ADA, NEW)).await;
+    assert_refused(&raw, ErrorCode::SecondFactorNeeded);
+    let with_code = Login {
+        code: Some(code_now(&world, &secret)),
+        ..login(ADA, NEW)
+    };
+    world.post(path::LOGIN, None, &with_code).await.ok::<LoginReply>();
 }

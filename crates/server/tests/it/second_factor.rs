@@ -27,7 +27,7 @@ fn with_code(code: &str) -> Login {
 }
 
 /// An authenticator of its own making, as a phone has it.
-fn code_now(world: &World, secret: &str) -> String {
+pub(crate) fn code_now(world: &World, secret: &str) -> String {
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let bits: String = secret
         .bytes()
@@ -56,7 +56,7 @@ async fn change(device: &Device<'_>, step: SecondFactorStep, password: &str, cod
 }
 
 /// Turns it on; secret and recovery codes.
-async fn turn_on(world: &World, device: &Device<'_>) -> (String, Vec<String>) {
+pub(crate) async fn turn_on(world: &World, device: &Device<'_>) -> (String, Vec<String>) {
     let begun: SecondFactorReply = change(device, SecondFactorStep::Begin, PASSWORD, None).await.ok();
     let secret = begun.secret.unwrap();
     assert!(!begun.is_active && begun.uri.unwrap().contains(&format!("secret={secret}")));

@@ -9,7 +9,6 @@ use cairn_api::sync::{
 use cairn_core::change::Change;
 use cairn_core::ids::ContentHash;
 use cairn_core::node::{Content, FileContent};
-use cairn_metadata::MetadataStore;
 use cairn_server::tls::{Fingerprint, Tls};
 use cairn_server::{ServeError, ServerConfig, serve};
 use futures::StreamExt;
@@ -60,7 +59,7 @@ fn self_signed(folder: &tempfile::TempDir) -> Tls {
     Tls::self_signed(folder.path(), &["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()
 }
 
-fn client() -> reqwest::ClientBuilder {
+pub(crate) fn client() -> reqwest::ClientBuilder {
     // The process has one provider; whoever comes first installs it.
     rustls::crypto::ring::default_provider()
         .install_default()

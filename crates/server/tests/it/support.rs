@@ -25,11 +25,12 @@ use cairn_core::node::{Attributes, Content, FileContent, Place};
 use cairn_core::rev::Seq;
 use cairn_core::runtime::{BoxFuture, Clock, Entropy, Runtime, Spawner};
 use cairn_core::time::Timestamp;
-use cairn_metadata::MemoryMetadata;
+use cairn_metadata::{MemoryMetadata, MetadataStore};
 use cairn_server::service::accounts::{NewAccount, create_account};
 use cairn_server::{Server, ServerConfig};
 use http_body_util::BodyExt;
 use minicbor::{Decode, Encode};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::contract::contract;
@@ -61,7 +62,7 @@ impl Entropy for OsEntropy {
     }
 }
 
-struct TokioSpawner;
+pub(crate) struct TokioSpawner;
 
 impl Spawner for TokioSpawner {
     fn spawn(&self, _: &'static str, task: BoxFuture<()>) {
@@ -74,12 +75,14 @@ impl Spawner for TokioSpawner {
     }
 }
 
-/// A chunk store whose disk can be full and whose chunks can rot.
+/// A chunk store whose disk can be full or stuck, and whose chunks can rot.
 #[derive(Default)]
 pub(crate) struct FaultyChunks {
     inner: MemoryChunks,
     pub(crate) is_full: AtomicBool,
     pub(crate) rotten: Mutex<HashSet<ChunkHash>>,
+    /// Whether whoever reads waits until it is so no longer.
+    pub(crate) is_stuck: watch::Sender<bool>,
 }
 
 #[async_trait]
@@ -92,6 +95,8 @@ impl ChunkStore for FaultyChunks {
     }
 
     async fn get(&self, hash: &ChunkHash) -> cairn_chunks::Result<Option<EncodedChunk>> {
+        let mut is_stuck = self.is_stuck.subscribe();
+        is_stuck.wait_for(|is_stuck| !is_stuck).await.unwrap();
         if self.rotten.lock().unwrap().contains(hash) {
             return Err(ChunkError::Corrupt {
                 hash: *hash,
@@ -117,7 +122,7 @@ impl ChunkStore for FaultyChunks {
 pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) router: Router,
-    pub(crate) metadata: Arc<MemoryMetadata>,
+    pub(crate) metadata: Arc<dyn MetadataStore>,
     pub(crate) chunks: Arc<FaultyChunks>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) runtime: Runtime,
@@ -157,13 +162,21 @@ impl World {
     }
 
     pub(crate) fn with(config: ServerConfig) -> Self {
-        let metadata = Arc::new(MemoryMetadata::new());
+        Self::over(config, Arc::new(MemoryMetadata::new()), Arc::new(TokioSpawner))
+    }
+
+    /// The same over another metadata store, and another way to run work that blocks.
+    pub(crate) fn over(
+        config: ServerConfig,
+        metadata: Arc<dyn MetadataStore>,
+        spawner: Arc<dyn Spawner>,
+    ) -> Self {
         let chunks = Arc::new(FaultyChunks::default());
         let clock = Arc::new(TestClock(AtomicI64::new(1_795_305_600_000)));
         let runtime = Runtime {
             clock: clock.clone(),
             entropy: Arc::new(OsEntropy),
-            spawner: Arc::new(TokioSpawner),
+            spawner,
         };
         let server = Server::open(config, metadata.clone(), chunks.clone(), runtime.clone());
         let router = server.router();
@@ -198,11 +211,16 @@ impl World {
     /// Another device of an account.
     pub(crate) async fn link(&self, email: &str) -> Device<'_> {
         let reply: LoginReply = self.post(path::LOGIN, None, &login(email, PASSWORD)).await.ok();
+        self.of(reply)
+    }
+
+    /// The device that was linked so.
+    pub(crate) fn of(&self, link: LoginReply) -> Device<'_> {
         Device {
             world: self,
-            token: reply.token.clone(),
-            root: reply.root,
-            link: reply,
+            token: link.token.clone(),
+            root: link.root,
+            link,
         }
     }
 

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use cairn_api::error::ErrorCode;
 use cairn_api::sync::{AskWipe, Devices, Unlink, Whoami, WipeOrder, Wiped, path};
 use cairn_core::ids::DeviceId;
-use cairn_metadata::AuditStore;
 
 use crate::support::{Device, PASSWORD, World, assert_refused, login, soon};
 

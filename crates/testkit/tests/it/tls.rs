@@ -4,6 +4,10 @@ use std::fmt::Write;
 use std::fs;
 
 use anyhow::{Result, ensure};
+use cairn_client::progress::Progress;
+use cairn_client::remote::Remote;
+use cairn_client::remote::http::{HttpRemote, Trust};
+use cairn_testkit::proxy::Proxy;
 use cairn_testkit::world::{EMAIL, PASSWORD, World};
 use sha2::{Digest, Sha256};
 
@@ -73,5 +77,34 @@ fn a_device_that_pinned_a_certificate_takes_no_other() -> Result<()> {
     ada.run(&["ls"])?.refuses(5, &["certificate"])?;
     ada.try_sync_once(cairn_testkit::device::PATIENCE)?
         .refuses(5, &["certificate"])?;
+    Ok(())
+}
+
+/// A table of headers would spare the later requests most of a token, and tell by its size what it holds (RFC 7541, 7.1).
+#[test]
+fn a_token_stands_in_no_table_of_headers() -> Result<()> {
+    const REQUESTS: u64 = 20;
+    let (world, fingerprint) = with_certificate()?;
+    let proxy = Proxy::start(world.server.address()?)?;
+    let url = proxy.url().replace("http://", "https://");
+    let runtime = tokio::runtime::Runtime::new()?;
+    // Bytes that requests take behind the first one of a connection, with a token of so many digits that nobody has.
+    let cost = |digits: usize| -> Result<u64> {
+        let token = format!("cairn_{}", "7c".repeat(digits / 2));
+        let trust = Trust::Pinned(fingerprint.parse()?);
+        let remote = HttpRemote::new(&url, &token, trust, Progress::new())?;
+        runtime.block_on(async {
+            ensure!(remote.whoami().await.is_err());
+            let before = proxy.traffic().up_bytes;
+            for _ in 0..REQUESTS {
+                ensure!(remote.whoami().await.is_err());
+            }
+            Ok(proxy.traffic().up_bytes - before)
+        })
+    };
+    let (short, long) = (cost(64)?, cost(640)?);
+    // Digits take five or six bits on the way.
+    let longer = (640 - 64) * 5 / 8;
+    ensure!(long - short >= REQUESTS * longer, "{short} and {long} bytes");
     Ok(())
 }

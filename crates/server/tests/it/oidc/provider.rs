@@ -40,6 +40,8 @@ pub(super) struct Says {
     pub(super) key_id: &'static str,
     pub(super) by_stranger: bool,
     pub(super) is_long: bool,
+    /// What it answers to a code, in place of tokens.
+    pub(super) instead: Option<(StatusCode, Value)>,
 }
 
 impl Says {
@@ -59,6 +61,7 @@ impl Says {
             key_id: "first",
             by_stranger: false,
             is_long: false,
+            instead: None,
         }
     }
 
@@ -88,6 +91,8 @@ struct Inner {
     stranger: EcdsaKeyPair,
     given: Mutex<HashMap<String, Given>>,
     last: Mutex<Option<Says>>,
+    /// What it says of itself, in place of the truth.
+    document: Mutex<Option<(StatusCode, Value)>>,
 }
 
 pub(super) struct Provider {
@@ -124,6 +129,7 @@ impl Provider {
             stranger: key_pair(),
             given: Mutex::default(),
             last: Mutex::default(),
+            document: Mutex::default(),
         });
         let routes = Router::new()
             .route("/.well-known/openid-configuration", get(document))
@@ -166,6 +172,16 @@ impl Provider {
         *self.inner.key.lock().unwrap() = (id, key_pair());
     }
 
+    /// Says something else of itself from now on.
+    pub(super) fn pretend(&self, status: StatusCode, document: Value) {
+        *self.inner.document.lock().unwrap() = Some((status, document));
+    }
+
+    /// What it says of itself.
+    pub(super) fn document(&self) -> Value {
+        self.inner.document()
+    }
+
     /// Checks where a browser was sent to, and signs somebody in; where it goes then.
     pub(super) fn answer(&self, to: &str, says: Says) -> String {
         let (address, query) = to.split_once('?').unwrap();
@@ -195,17 +211,10 @@ fn answer(value: &Value) -> Response {
 }
 
 async fn document(Shared(inner): Shared<Arc<Inner>>) -> Response {
-    let issuer = &inner.issuer;
-    answer(&json!({
-        "issuer": issuer,
-        "authorization_endpoint": format!("{issuer}/authorize"),
-        "token_endpoint": format!("{issuer}/token"),
-        "userinfo_endpoint": format!("{issuer}/me"),
-        "jwks_uri": format!("{issuer}/keys"),
-        "response_types_supported": ["code"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256"],
-    }))
+    match inner.document.lock().unwrap().clone() {
+        Some((status, document)) => (status, answer(&document)).into_response(),
+        None => answer(&inner.document()),
+    }
 }
 
 async fn keys(Shared(inner): Shared<Arc<Inner>>) -> Response {
@@ -232,6 +241,9 @@ async fn token(Shared(inner): Shared<Arc<Inner>>, headers: HeaderMap, body: Stri
     let digest = ring::digest::digest(&ring::digest::SHA256, fields["code_verifier"].as_bytes());
     assert_eq!(encoded(digest), given.challenge);
     *inner.last.lock().unwrap() = Some(given.says.clone());
+    if let Some((status, value)) = given.says.instead {
+        return (status, answer(&value)).into_response();
+    }
     let mut answer = json!({
         "access_token": "an access token",
         "token_type": "Bearer",
@@ -254,6 +266,20 @@ async fn me(Shared(inner): Shared<Arc<Inner>>) -> Response {
 }
 
 impl Inner {
+    fn document(&self) -> Value {
+        let issuer = &self.issuer;
+        json!({
+            "issuer": issuer,
+            "authorization_endpoint": format!("{issuer}/authorize"),
+            "token_endpoint": format!("{issuer}/token"),
+            "userinfo_endpoint": format!("{issuer}/me"),
+            "jwks_uri": format!("{issuer}/keys"),
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+        })
+    }
+
     fn id_token(&self, given: &Given) -> String {
         let says = &given.says;
         let now = self.clock.now().as_millis() / 1_000;

@@ -2,10 +2,7 @@
 
 use cairn_core::ids::DeviceId;
 use cairn_core::time::Timestamp;
-use cairn_metadata::{
-    AccessStore as _, AccessToken, App as Registered, AppKey, Device, LinkKind, MetadataStore as _, Scope,
-    Scopes, TokenHash,
-};
+use cairn_metadata::{AccessToken, App as Registered, AppKey, Device, LinkKind, Scope, Scopes, TokenHash};
 use ring::digest;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use cairn_core::ids::NamespaceId;
 use cairn_core::rev::Seq;
-use cairn_metadata::{Changes, MetadataStore};
+use cairn_metadata::Changes;
 use serde_json::{Value, json};
 
 use super::{App, value};

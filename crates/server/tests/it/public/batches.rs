@@ -1,6 +1,5 @@
 //! Batches: written together, and each entry as if it were alone.
 
-use cairn_metadata::MetadataStore as _;
 use serde_json::{Value, json};
 
 use super::{App, label};

@@ -1,7 +1,7 @@
 //! `cairn/files/signature` and `cairn/files/upload_delta`.
 
 use cairn_core::content_hash::ContentHasher;
-use cairn_metadata::{MetadataStore, Scopes};
+use cairn_metadata::Scopes;
 use serde_json::{Value, json};
 
 use super::{App, refusal, value};

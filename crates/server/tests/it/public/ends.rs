@@ -1,6 +1,5 @@
 //! The ends of many sessions: written together, and each as if it were alone.
 
-use cairn_metadata::MetadataStore as _;
 use serde_json::{Value, json};
 
 use super::{App, value};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use cairn_metadata::{MetadataStore, Scopes};
+use cairn_metadata::Scopes;
 use serde_json::{Value, json};
 
 use super::{App, value};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cairn_metadata::{MetadataStore, Scopes};
+use cairn_metadata::Scopes;
 use serde_json::{Value, json};
 
 use super::{App, label, value};

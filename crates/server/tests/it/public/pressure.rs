@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use bytes::Bytes;
-use cairn_metadata::MetadataStore;
 use futures::stream;
 use serde_json::{Value, json};
 
