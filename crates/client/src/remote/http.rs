@@ -92,14 +92,14 @@ impl HttpRemote {
         token: &str,
         progress: Arc<Progress>,
     ) -> RemoteResult<Self> {
-        // Not marked as sensitive: that would send it whole with every request. 256 random bits are guessed neither alone nor
-        // through the length of what is compressed (RFC 7541, section 7.1.3), so it may stand in the table of headers.
-        let value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_invalid| ApiError {
+        let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_invalid| ApiError {
             code: ErrorCode::NotAuthenticated,
             message: "the stored token is damaged; log in again".to_owned(),
             request_id: String::new(),
             retry_after_ms: None,
         })?;
+        // Printed nowhere, and kept out of every table of headers.
+        value.set_sensitive(true);
         Ok(Self {
             caller: Caller {
                 transport,
