@@ -199,20 +199,6 @@ async fn what_power_put_back_in_its_place_leaves_the_server_its_version() {
 }
 
 #[tokio::test]
-async fn what_was_put_in_its_place_while_nobody_looked_is_an_edit() {
-    let (device, daemon, mut row, _) = damaged().await;
-    row.fingerprint.inode += 1;
-    row.fingerprint.ctime.seconds -= 1;
-    device.put_row(row.clone()).await;
-    was_running_at(&device, 0).await;
-    assert!(daemon.reread_after_start().await);
-    let now = device.row(PATH).await;
-    assert_eq!(now.entry, row.entry);
-    assert!(now.is_unsure, "the scan reads it");
-    assert!(synced(&device, &row).await.is_some());
-}
-
-#[tokio::test]
 async fn what_was_written_after_the_clock_was_set_back_is_an_edit() {
     let (device, daemon, mut row, _) = damaged().await;
     row.fingerprint.ctime.seconds += 3_600;
@@ -226,17 +212,20 @@ async fn what_was_written_after_the_clock_was_set_back_is_an_edit() {
 }
 
 #[tokio::test]
-async fn what_was_written_while_nobody_looked_is_an_edit() {
-    let (device, daemon, mut row, _) = damaged().await;
-    row.fingerprint.ctime.seconds -= 1;
-    row.fingerprint.size += 1;
-    device.put_row(row.clone()).await;
-    was_running_at(&device, 0).await;
-    assert!(daemon.reread_after_start().await);
-    let now = device.row(PATH).await;
-    assert_eq!(now.entry, row.entry);
-    assert!(now.is_unsure, "the scan reads it");
-    assert!(synced(&device, &row).await.is_some());
+async fn what_was_written_or_put_in_its_place_while_nobody_looked_is_an_edit() {
+    for is_another_file in [false, true] {
+        let (device, daemon, mut row, _) = damaged().await;
+        row.fingerprint.inode += u64::from(is_another_file);
+        row.fingerprint.ctime.seconds -= 1;
+        row.fingerprint.size += 1;
+        device.put_row(row.clone()).await;
+        was_running_at(&device, 0).await;
+        assert!(daemon.reread_after_start().await);
+        let now = device.row(PATH).await;
+        assert_eq!(now.entry, row.entry);
+        assert!(now.is_unsure, "the scan reads it");
+        assert!(synced(&device, &row).await.is_some());
+    }
 }
 
 #[tokio::test]

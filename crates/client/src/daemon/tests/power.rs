@@ -161,9 +161,7 @@ async fn what_was_sent_and_is_gone_with_the_power_comes_back() {
     // That once, and not when it is deleted.
     std::fs::remove_dir_all(device.path("d")).unwrap();
     forget_names(&device);
-    life(&device, &remote).await.unwrap();
-    assert!(device.tree().await.is_empty());
-    assert_eq!(remote.commits().len(), 2);
+    deletes(&device, &remote).await;
 }
 
 #[tokio::test]
@@ -184,15 +182,20 @@ async fn what_was_gone_with_the_power_comes_back_in_a_later_life() {
     assert_eq!(device.read("f"), "one");
 }
 
+/// The next life deletes from the server the one file that is gone.
+async fn deletes(device: &Device, remote: &Arc<FakeRemote>) {
+    life(device, remote).await.unwrap();
+    assert!(device.tree().await.is_empty());
+    assert_eq!(remote.commits().len(), 2);
+}
+
 #[tokio::test]
 async fn what_stood_long_before_a_loss_of_power_and_is_gone_was_deleted() {
     let (device, remote) = sent("f", "one").await;
     std::fs::remove_file(device.path("f")).unwrap();
     forget_names(&device);
     has_lost_power_since(&device, device.runtime.clock.now().as_millis()).await;
-    life(&device, &remote).await.unwrap();
-    assert!(device.tree().await.is_empty());
-    assert_eq!(remote.commits().len(), 2);
+    deletes(&device, &remote).await;
 }
 
 #[tokio::test]
@@ -202,7 +205,16 @@ async fn what_is_gone_from_a_folder_that_was_changed_since_was_deleted() {
     // As late as can be.
     changed_at(&device, u64::from(u32::MAX) / 2);
     has_lost_power(&device).await;
-    life(&device, &remote).await.unwrap();
-    assert!(device.tree().await.is_empty());
-    assert_eq!(remote.commits().len(), 2);
+    deletes(&device, &remote).await;
+}
+
+/// The folder's time may be that of a deletion, although it is before the file's.
+#[tokio::test]
+async fn what_is_gone_while_the_clock_is_behind_it_was_deleted() {
+    let (device, remote) = sent("f", "one").await;
+    std::fs::remove_file(device.path("f")).unwrap();
+    forget_names(&device);
+    has_lost_power(&device).await;
+    device.set_clock_ms(1_000);
+    deletes(&device, &remote).await;
 }
