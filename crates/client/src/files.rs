@@ -114,6 +114,7 @@ impl RemoteFiles {
             op_id,
             groups,
             known: None,
+            is_on_behalf: true,
         });
         // The same operation id: it is applied once, however often it is sent.
         let reply = self

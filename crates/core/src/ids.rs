@@ -104,6 +104,20 @@ id63!(
     DeviceId, "device id"
 );
 
+impl DeviceId {
+    /// The server itself, as who has made what it corrects.
+    pub const SERVER: Self = Self(1);
+
+    /// As whom the journal names who asked for something with a device's token and is not the daemon that keeps its folder: its
+    /// command line, or a program that has its token.
+    ///
+    /// A daemon that meets a change of its own of which it knows nothing was restored from a backup; what others did in its
+    /// device's name is news to it as any other's. The same once more is the device's own id.
+    pub const fn on_behalf(self) -> Self {
+        Self(self.0 ^ (1 << 62))
+    }
+}
+
 impl NodeId {
     /// The root folder of every namespace.
     pub const ROOT: Self = Self(1);

@@ -67,6 +67,14 @@ pub struct CommitRequest {
     /// are of other changes, and the commit is [`crate::error::ErrorCode::NotOnChain`]. `None` where nothing is named by number.
     #[cbor(n(3), with = "crate::wire")]
     pub known: Option<Cursor>,
+    /// Whether it is asked for in the device's name by somebody else than its daemon, as by a command: see
+    /// [`cairn_core::ids::DeviceId::on_behalf`].
+    #[cbor(n(4), skip_if = "is_false")]
+    pub is_on_behalf: bool,
+}
+
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// What became of a commit.

@@ -36,11 +36,17 @@ proptest! {
     #[test]
     fn commits_arrive(
         namespace in namespace(), op_id in op_id(), groups in vec(vec(op(), 0..4), 0..4), known in option::of(cursor()),
+        is_on_behalf in any::<bool>(),
     ) {
-        let request = CommitRequest { namespace, op_id, groups, known };
+        let request = CommitRequest { namespace, op_id, groups, known, is_on_behalf };
         arrives(&request);
-        // An older device knows three fields: what says nothing of the journal is what it sends.
-        assert_eq!(to_cbor(&request)[0], if known.is_some() { 0x84 } else { 0x83 });
+        // An older device knows three fields: what says nothing of the journal is what it sends, in its own name.
+        let fields = match (known, is_on_behalf) {
+            (None, false) => 3,
+            (Some(_), false) => 4,
+            (_, true) => 5,
+        };
+        assert_eq!(to_cbor(&request)[0], 0x80 + fields);
     }
 
     #[test]
@@ -103,7 +109,7 @@ proptest! {
         groups in vec(vec(op(), 0..3), 0..3), namespace in namespace(), op_id in op_id(),
         at in any::<Index>(), byte in any::<u8>(),
     ) {
-        let mut bytes = to_cbor(&CommitRequest { namespace, op_id, groups, known: None });
+        let mut bytes = to_cbor(&CommitRequest { namespace, op_id, groups, known: None, is_on_behalf: false });
         let at = at.index(bytes.len());
         bytes[at] = byte;
         if let Ok(read) = from_cbor::<CommitRequest>(&bytes) {

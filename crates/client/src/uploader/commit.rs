@@ -81,6 +81,7 @@ impl Uploader {
             op_id,
             groups: groups.collect(),
             known: self.known().await?,
+            is_on_behalf: false,
         };
         let encoded = to_cbor(&request);
         for (queued, group) in batch.members.iter_mut().zip(request.groups) {

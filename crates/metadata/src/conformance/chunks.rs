@@ -1,5 +1,5 @@
 use cairn_core::change::{Change, GroupOutcome, Op, Refusal};
-use cairn_core::ids::{AccountId, ChunkHash, ContentHash, NodeId};
+use cairn_core::ids::{AccountId, ChunkHash, ContentHash, DeviceId, NodeId};
 use cairn_core::node::Content;
 
 use super::fixture::{Fixture, LATER, NOW, Scale};
@@ -130,6 +130,8 @@ pub(super) async fn a_wrong_content_hash_is_repaired(at: Fixture) {
     let last = journal.last().expect("entries");
     assert_eq!((last.change, last.bytes_delta), (Change::Edited, 0));
     assert_eq!(last.content.as_ref(), Some(&repaired.content));
+    // Not in the name of the device that wrote it, which would not know of it.
+    assert_eq!(last.device, DeviceId::SERVER);
     // What was computed for a content that is gone does nothing.
     record(wrong, queued[1].content_seq, ContentHash::new([6; 32])).await;
     assert_eq!(at.node(wrong).await, repaired);

@@ -501,7 +501,7 @@ impl Namespace {
         }
         if file.content_hash != computed {
             if is_live {
-                let device = self.journal[content_seq.get() as usize - 1].device;
+                let device = DeviceId::SERVER;
                 let outcome = repair(&self.ledger, Writer { device, now }, row, computed);
                 let corrected = outcome.ledger.head;
                 self.apply(outcome);

@@ -79,9 +79,9 @@ impl Write for HashWrite {
 
 impl HashWrite {
     async fn repair(&self, session: &mut Session<'_>, row: &NodeRow, is_live: bool) -> Result<()> {
-        let (ledger, device) = self.author(session).await?;
+        let ledger = self.ledger(session).await?;
         let writer = Writer {
-            device,
+            device: DeviceId::SERVER,
             now: self.now,
         };
         let outcome = repair(&ledger, writer, row, self.computed);
@@ -102,8 +102,8 @@ impl HashWrite {
         Ok(())
     }
 
-    /// The namespace's ledger, and the device that wrote the content.
-    async fn author(&self, session: &mut Session<'_>) -> Result<(Ledger, DeviceId)> {
+    /// The namespace's ledger.
+    async fn ledger(&self, session: &mut Session<'_>) -> Result<Ledger> {
         let statement = query(
             "UPDATE namespace SET head_seq = head_seq WHERE ns_id = $1
              RETURNING head_seq, chain, last_at, bytes_used, bytes_granted, fence_epoch",
@@ -112,14 +112,7 @@ impl HashWrite {
         let Some(row) = session.optional(statement).await? else {
             return Err(corrupt("a node without its namespace"));
         };
-        let ledger = Columns::of(&row).ledger()?;
-        let statement = query("SELECT device_id FROM journal WHERE ns_id = $1 AND seq = $2")
-            .bind(self.namespace.get())
-            .bind(self.content_seq.get());
-        let Some(row) = session.optional(statement).await? else {
-            return Err(corrupt("a content without its journal entry"));
-        };
-        Ok((ledger, Columns::of(&row).device()?))
+        Columns::of(&row).ledger()
     }
 }
 

@@ -37,6 +37,16 @@ pub(crate) struct Author {
     pub(crate) device: DeviceId,
 }
 
+impl Author {
+    /// Somebody else than the device's daemon, in its name.
+    pub(crate) const fn on_behalf(self) -> Self {
+        Self {
+            device: self.device.on_behalf(),
+            ..self
+        }
+    }
+}
+
 impl Caller {
     /// In whose name it changes things.
     pub(crate) const fn author(&self) -> Author {

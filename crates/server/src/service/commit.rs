@@ -47,6 +47,10 @@ pub(crate) async fn commit(
     drop(message);
     state.check_access(caller, request.namespace).await?;
     upload::grant(state, caller, request.namespace, &received).await?;
+    let author = match request.is_on_behalf {
+        true => caller.author().on_behalf(),
+        false => caller.author(),
+    };
     let request = Request {
         namespace: request.namespace,
         op_id: request.op_id,
@@ -54,7 +58,7 @@ pub(crate) async fn commit(
         known: request.known,
         groups: request.groups,
     };
-    run(state, caller.author(), request, &received.chunks).await
+    run(state, author, request, &received.chunks).await
 }
 
 /// What is to be changed.

@@ -170,7 +170,7 @@ impl Files<'_> {
             known: None,
             groups,
         };
-        let reply = commit::run(self.state, self.author, request, lens).await?;
+        let reply = commit::run(self.state, self.author.on_behalf(), request, lens).await?;
         match reply.groups.len() == count {
             true => Ok(reply.groups),
             false => Err(no_answer()),

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use cairn_api::error::ErrorCode;
 use cairn_api::sync::{
-    ChangesReply, ChangesRequest, ChildrenRequest, CursorReply, CursorReport, NodesReply, NodesRequest,
-    Resolve, ResolveReply, path,
+    ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CommitRequest, CursorReply, CursorReport,
+    NodesReply, NodesRequest, Resolve, ResolveReply, Whoami, path,
 };
 use cairn_core::ids::{ChainHash, NodeId};
 use cairn_core::name::NodeName;
@@ -47,6 +47,28 @@ async fn the_journal_is_read_in_pages() {
     assert_eq!((nodes, has_more), (vec![b], false));
     let (nodes, _, has_more) = page(&device, &changes(cursor, 0)).await;
     assert_eq!((nodes, has_more), (vec![], false));
+}
+
+/// A daemon takes a change of its own that it does not know for a sign that it was restored.
+#[tokio::test]
+async fn the_journal_tells_a_daemon_from_who_acts_in_the_name_of_its_device() {
+    let world = World::new();
+    let device = world.device("ada@example.org").await;
+    let me = device.get(path::WHOAMI).await.ok::<Whoami>().device;
+    for (name, is_on_behalf) in [("by the daemon", false), ("by a command", true)] {
+        let request = CommitRequest {
+            is_on_behalf,
+            ..device.request(vec![vec![create(new_node(), name, Content::Directory)]])
+        };
+        device.commit(&[], &request).await.ok::<CommitReply>();
+    }
+    let request = changes(device.link.origin, 0);
+    let ChangesReply::Page { entries, .. } = device.post(path::CHANGES, &request).await.ok() else {
+        panic!("no page")
+    };
+    let by: Vec<_> = entries.iter().map(|entry| entry.device).collect();
+    assert_eq!(by, [me, me.on_behalf()]);
+    assert_eq!(me.on_behalf().on_behalf(), me);
 }
 
 #[tokio::test]

@@ -300,6 +300,7 @@ async fn a_real_upload_with_a_wrong_content_hash_is_repaired_in_the_journal() {
         op_id: cairn_core::ids::OpId::new([5; 16]),
         groups: vec![vec![create(node, "a", Content::File(content))]],
         known: None,
+        is_on_behalf: false,
     };
     let commit = client.post(running.url(path::COMMIT)).bearer_auth(&link.token);
     let commit = commit

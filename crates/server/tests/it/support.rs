@@ -341,6 +341,7 @@ impl Device<'_> {
             op_id: OpId::random(&OsEntropy),
             groups,
             known: None,
+            is_on_behalf: false,
         }
     }
 

@@ -43,8 +43,15 @@ fn a_file_put_is_the_file_that_syncs() -> Result<()> {
     ada.sync_once()?;
     ensure!(ada.read("long")? == fs::read(&source)?);
     ensure!(ada.cat("/long")? == fs::read(&source)?);
+    // The daemon of this device has done neither of these, and has forgotten nothing.
     fs::write(&source, "another version")?;
-    ada.put(&source, "/long", PATIENCE)?;
+    ada.put(&source, "/long", PATIENCE)?.success()?;
     ada.sync_once()?;
+    ensure!(ada.read("long")? == b"another version");
+    assert_eq!(ada.listing()?.paths(), ["long"]);
+    ada.run(&["rm", "/long"])?.success()?;
+    ada.sync_once()?;
+    ensure!(ada.listing()?.is_empty(), "it came back");
+    ada.run(&["cat", "/long"])?.refuses(1, &["/long"])?;
     Ok(())
 }

@@ -74,6 +74,7 @@ impl Session {
             op_id: OpId::new([id; 16]),
             groups: vec![vec![op]],
             known: None,
+            is_on_behalf: false,
         };
         let mut message = to_cbor(&request);
         // The head of a short text in CBOR tells it from an id that holds the same bytes.

@@ -187,7 +187,7 @@ async fn what_a_commit_in_flight_had_made_and_is_gone_again_does_not_come_back()
 }
 
 /// What the journal says of a file that a device deleted.
-async fn deletion(device: &Device, path: &str, by: i64, at: Cursor) -> JournalEntry {
+async fn deletion(device: &Device, path: &str, by: DeviceId, at: Cursor) -> JournalEntry {
     let row = device.row(path).await;
     JournalEntry {
         seq: at.seq,
@@ -200,7 +200,7 @@ async fn deletion(device: &Device, path: &str, by: i64, at: Cursor) -> JournalEn
         content: None,
         attributes: row.entry.attributes,
         bytes_delta: -1,
-        device: DeviceId::new(by).unwrap(),
+        device: by,
         at: Timestamp::from_millis(0),
         chain: at.chain,
     }
@@ -208,7 +208,12 @@ async fn deletion(device: &Device, path: &str, by: i64, at: Cursor) -> JournalEn
 
 #[tokio::test]
 async fn a_device_that_knows_nothing_of_its_own_commit_was_restored_and_deletes_nothing() {
-    for (by, is_restored) in [(1, true), (2, false)] {
+    let me = DeviceId::new(1).unwrap();
+    for (by, is_restored) in [
+        (me, true),
+        (DeviceId::new(2).unwrap(), false),
+        (me.on_behalf(), false),
+    ] {
         let device = Device::new();
         let (remote, daemon) = mine_is_sent(&device).await;
 

@@ -187,6 +187,11 @@ fn describe(call: &Call, devices: &HashMap<DeviceId, Device>, deed: &Deed) -> En
 
 /// Who did it. An app that may look into one folder alone learns of others only that it was another one.
 fn writer(call: &Call, devices: &HashMap<DeviceId, Device>, id: DeviceId) -> Writer {
+    // What was not done by the daemon of a device was done in its name.
+    let id = match devices.contains_key(&id.on_behalf()) {
+        true => id.on_behalf(),
+        false => id,
+    };
     let is_caller = id == call.caller.device;
     let is_told = is_caller || !call.is_confined();
     let device = devices.get(&id).filter(|_| is_told);

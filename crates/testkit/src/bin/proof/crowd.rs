@@ -230,6 +230,7 @@ async fn commit_on(
             op_id: OpId::new(id.as_slice().try_into()?),
             groups: vec![vec![op]],
             known: None,
+            is_on_behalf: false,
         };
         let chunk = Frame::Chunk(ChunkFrame {
             hash: ChunkHash::of(&bytes),
