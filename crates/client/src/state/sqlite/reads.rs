@@ -10,6 +10,7 @@ use cairn_core::node::FileContent;
 use cairn_core::rev::{Cursor, Seq};
 use cairn_core::time::Timestamp;
 use cairn_core::tree::{Entry, Substance};
+use futures::TryStreamExt;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
@@ -142,15 +143,18 @@ pub(super) async fn local_children(
     number: Number,
     folder: NodeId,
 ) -> Result<Vec<LocalRow>, Fault> {
-    let found = sqlx::query(select_entries!(
+    let mut found = sqlx::query(select_entries!(
         "entry e",
         "WHERE e.ns = $1 AND e.parent = $2 AND e.trees & 2"
     ))
     .bind(number)
     .bind(folder.get())
-    .fetch_all(connection)
-    .await?;
-    let mut rows = local_rows(&found)?;
+    .fetch(connection);
+    // One by one, since a folder may have any number, and what the library holds of a row is many times what is made of it.
+    let mut rows = Vec::new();
+    while let Some(row) = found.try_next().await? {
+        rows.push(local_row(&row)?);
+    }
     rows.sort_by(|a, b| a.name_on_disk().cmp(b.name_on_disk()));
     Ok(rows)
 }
