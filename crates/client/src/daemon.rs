@@ -252,7 +252,7 @@ impl Daemon {
         let mut work = Work::everything();
         let begun = self.reread_once_after_start().await;
         self.look_again(&mut work).await?;
-        self.settle(&mut work).await?;
+        self.beating(begun.is_some(), self.settle(&mut work)).await?;
         for _ in 0..RECHECKS {
             if !work.must_recheck {
                 break;

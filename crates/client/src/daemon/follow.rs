@@ -177,10 +177,8 @@ impl Daemon {
             // Before anything is sent that a loss of power may have damaged.
             is_reread = is_reread || self.reread_after_start().await;
             self.look_again(&mut work).await?;
-            let pause = self.one_pass(&mut work, &mut is_introduced, &mut backoff).await?;
-            if is_reread {
-                self.beat().await;
-            }
+            let pass = self.one_pass(&mut work, &mut is_introduced, &mut backoff);
+            let pause = self.beating(is_reread, pass).await?;
             timetable.after_pass(&work, pause);
             let is_troubled = hints.is_troubled.load(Ordering::Relaxed);
             self.tell_watching(is_troubled);

@@ -9,13 +9,13 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use cairn_core::time::Timestamp;
+use cairn_core::time::{Mtime, Timestamp};
 use tokio::time::Instant;
 
 /// How long what was written may not be on the disk: Linux writes it after 30 seconds, and begins to within 5.
 pub(super) const UNWRITTEN_FOR: Duration = Duration::from_secs(120);
 /// How often the moment is written down at most.
-const EVERY: Duration = Duration::from_secs(30);
+pub(super) const EVERY: Duration = Duration::from_secs(30);
 /// How far the clock may be from where it should be before it counts as set anew.
 const JUMP_MS: u64 = 5_000;
 /// How far the clock may have gone on since the last life of the program before it counts as set anew. Less than
@@ -37,6 +37,17 @@ impl Beat {
     /// Since when what was written may not be on the disk.
     pub(super) const fn unwritten_since(&self) -> Timestamp {
         self.moment.plus_millis(-(UNWRITTEN_FOR.as_millis() as i64))
+    }
+
+    /// The latest time that a disk may have given to a file while the machine ran. A file that has a later one has it from
+    /// before the clock was set back, so what came to the disk after it may look older.
+    pub(super) const fn shown_until(&self) -> Timestamp {
+        self.seen.plus_millis(UNWRITTEN_FOR.as_millis() as i64)
+    }
+
+    /// Whether a disk may have given this time to a file while the machine ran.
+    pub(super) const fn may_have_given(&self, time: Mtime) -> bool {
+        time.seconds <= self.shown_until().as_millis().div_euclid(1_000)
     }
 
     /// Nothing is known of the time before `now`: any file may be one whose bytes are not on the disk.

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use cairn_core::node::FileContent;
 use cairn_core::tree::Substance;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use super::heartbeat::{Beat, Heartbeat, Moment};
+use super::heartbeat::{Beat, EVERY, Heartbeat, Moment};
 use super::{Daemon, DaemonError};
 use crate::fs::{DiskPath, Filesystem, Fingerprint};
 use crate::scanner::lost::LostSince;
@@ -53,7 +53,7 @@ pub(super) async fn may_have_lost_writes(fs: &dyn Filesystem, state: &dyn Client
 /// Notes, before the first scan after a loss of power, since when the disk may have lost what was put there.
 pub(super) async fn note_lost_since(state: &dyn ClientState) -> StateResult<()> {
     match last_beat(state).await? {
-        Some(last) => LostSince::note(state, last.unwritten_since()).await,
+        Some(last) => LostSince::note(state, last.unwritten_since(), last.shown_until()).await,
         None => Ok(()),
     }
 }
@@ -134,12 +134,12 @@ impl Daemon {
         let (mut after, mut is_done) = (None, true);
         loop {
             let rows = state.local_files(namespace, Some(since), after, AT_ONCE).await?;
-            let Some(last) = rows.last() else {
+            let Some(end) = rows.last() else {
                 return Ok(is_done);
             };
-            after = Some(last.node);
+            after = Some(end.node);
             let mut seen = stream::iter(rows)
-                .map(|row| self.read_once_more(row, true))
+                .map(|row| self.read_once_more(row, Some(last)))
                 .buffer_unordered(READS_AT_ONCE);
             while let Some(seen) = seen.try_next().await? {
                 is_done &= seen != Seen::Missed;
@@ -172,6 +172,27 @@ impl Daemon {
         }
     }
 
+    /// Does some work, and notes that the machine is running: after it, and again and again where it takes long. Not before
+    /// what a loss of power may have damaged was read again.
+    pub(super) async fn beating<T>(&self, is_reread: bool, work: impl Future<Output = T>) -> T {
+        if !is_reread {
+            return work.await;
+        }
+        let beats = async {
+            loop {
+                sleep(EVERY).await;
+                self.beat().await;
+            }
+        };
+        let done = tokio::select! {
+            biased;
+            done = work => done,
+            never = beats => never,
+        };
+        self.beat().await;
+        done
+    }
+
     async fn note_running(&self, beat: Beat) {
         let text = beat.to_string();
         if let Err(error) = self.engine.state.set_setting(RUNNING_SETTING, Some(&text)).await {
@@ -179,9 +200,10 @@ impl Daemon {
         }
     }
 
-    /// Reads a file again. With `must_know`, one that could not be compared is read by the next scan, wherever that finds it.
-    async fn read_once_more(&self, row: LocalRow, must_know: bool) -> Result<Seen, DaemonError> {
-        if row.is_unsure && !must_know {
+    /// Reads a file again. After a `start`, of which is known when the machine ran before, one that could not be compared is
+    /// read by the next scan, wherever that finds it.
+    async fn read_once_more(&self, row: LocalRow, start: Option<Beat>) -> Result<Seen, DaemonError> {
+        if row.is_unsure && start.is_none() {
             return Ok(Seen::Nothing);
         }
         let (state, namespace) = (&self.engine.state, self.engine.namespace);
@@ -198,7 +220,9 @@ impl Daemon {
                 self.take_other_bytes(row, content, known, path).await
             }
             // A clock that was set back makes edits look so as well: of those that a start has not to do with the scan learns.
-            Reread::Older(content, found) | Reread::TakenBack(content, found) if must_know => {
+            Reread::Older(content, found) | Reread::TakenBack(content, found)
+                if start.is_some_and(|last| last.may_have_given(row.fingerprint.ctime)) =>
+            {
                 self.take_other_bytes(row, content, found.fingerprint, path).await
             }
             Reread::Older(..)
@@ -206,7 +230,7 @@ impl Daemon {
             | Reread::Changed
             | Reread::Gone
             | Reread::Unreadable => {
-                if must_know && !row.is_unsure {
+                if start.is_some() && !row.is_unsure {
                     self.doubt(row).await?;
                 }
                 Ok(Seen::Nothing)

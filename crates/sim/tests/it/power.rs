@@ -188,3 +188,21 @@ fn what_power_took_back_is_no_edit_of_what_was_acknowledged() {
         31 +0 ! power-loss 1 486"#,
     );
 }
+
+/// The clock was set back a day, the power failed, a file was replaced, and the clock was right again before anybody looked.
+#[test]
+fn what_was_written_while_the_clock_was_behind_is_an_edit() {
+    holds(
+        r#"
+        seed 500003817
+        turns
+        device
+        device
+        0 +0 d1 new #51 "été" 1730
+        1 calls=0,7 ! power-loss 1 992
+        2 settled ! clock-jump 1 -86400000
+        5 settled ! power-loss 1 1312
+        6 +0 d1 overwrite #32 0
+        7 calls=1,4 ! clock-jump 1 86400000"#,
+    );
+}

@@ -86,7 +86,7 @@ impl Daemon {
             count += rows.len() as u64;
             after = rows.last().map_or(after, |row| Some(row.node));
             for row in rows {
-                has_found |= self.read_once_more(row, false).await? == Seen::OtherBytes;
+                has_found |= self.read_once_more(row, None).await? == Seen::OtherBytes;
             }
             if is_over {
                 // The next slice begins the next round.

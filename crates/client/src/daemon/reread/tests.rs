@@ -53,10 +53,18 @@ async fn agree(device: &Device, row: &LocalRow, remote: Entry) {
 }
 
 async fn was_running_at(device: &Device, ms: i64) {
-    let text = ms.to_string();
+    had_beat(device, &ms.to_string()).await;
+}
+
+/// Whatever was written may be lost, and the clock showed this when it was looked at last.
+async fn showed(device: &Device, ms: i64) {
+    had_beat(device, &format!("0 {ms} 0")).await;
+}
+
+async fn had_beat(device: &Device, text: &str) {
     device
         .state
-        .set_setting(RUNNING_SETTING, Some(&text))
+        .set_setting(RUNNING_SETTING, Some(text))
         .await
         .unwrap();
 }
@@ -168,7 +176,7 @@ async fn what_a_disk_went_back_to_leaves_the_server_its_version() {
         row.fingerprint.size += 1;
         row.is_unsure = is_unsure;
         device.put_row(row.clone()).await;
-        was_running_at(&device, 0).await;
+        showed(&device, device.runtime.clock.now().as_millis()).await;
         assert!(daemon.reread_after_start().await);
         let now = device.row(PATH).await;
         assert_eq!(
@@ -190,7 +198,7 @@ async fn what_power_put_back_in_its_place_leaves_the_server_its_version() {
         row.fingerprint.ctime.seconds += later_s;
         row.is_unsure = true;
         device.put_row(row.clone()).await;
-        was_running_at(&device, 0).await;
+        showed(&device, device.runtime.clock.now().as_millis()).await;
         assert!(daemon.reread_after_start().await);
         let now = device.row(PATH).await;
         assert_eq!((now.entry.substance, now.fingerprint), (found, on_disk));
@@ -203,12 +211,18 @@ async fn what_was_written_after_the_clock_was_set_back_is_an_edit() {
     let (device, daemon, mut row, _) = damaged().await;
     row.fingerprint.ctime.seconds += 3_600;
     row.fingerprint.size += 1;
-    device.put_row(row.clone()).await;
-    device.set_clock_ms((row.fingerprint.ctime.seconds - 1_000) * 1_000);
-    was_running_at(&device, 0).await;
-    assert!(daemon.reread_after_start().await);
-    assert!(device.row(PATH).await.is_unsure, "the scan reads it");
-    assert!(synced(&device, &row).await.is_some());
+    let behind = (row.fingerprint.ctime.seconds - 1_000) * 1_000;
+    let right = behind + 1_001_000;
+    // The clock is still behind, or was until the power failed.
+    for (seen, now) in [(right, behind), (behind, right)] {
+        device.put_row(row.clone()).await;
+        device.set_clock_ms(now);
+        showed(&device, seen).await;
+        device.fs.begin_session();
+        assert!(daemon.reread_after_start().await);
+        assert!(device.row(PATH).await.is_unsure, "the scan reads it");
+        assert!(synced(&device, &row).await.is_some());
+    }
 }
 
 #[tokio::test]

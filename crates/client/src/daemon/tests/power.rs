@@ -50,15 +50,13 @@ async fn set_back(written: Option<&str>) -> (Device, Arc<FakeRemote>) {
 
 /// The machine was off: the disk may have lost what was written last.
 async fn has_lost_power(device: &Device) {
-    has_lost_power_since(device, 0).await;
+    has_lost_power_since(device, 0, device.runtime.clock.now().as_millis()).await;
 }
 
-/// The same, and it was known to be on at `ms`.
-async fn has_lost_power_since(device: &Device, ms: i64) {
-    let running = device
-        .state
-        .set_setting("running-at", Some(&ms.to_string()))
-        .await;
+/// The same; what was written since `ms` may be lost, and the clock showed `seen_ms` when it was looked at last.
+async fn has_lost_power_since(device: &Device, ms: i64, seen_ms: i64) {
+    let beat = format!("{ms} {seen_ms} {ms}");
+    let running = device.state.set_setting("running-at", Some(&beat)).await;
     running.unwrap();
     let setting = device.state.set_setting("reread-in", Some("another")).await;
     setting.unwrap();
@@ -194,7 +192,8 @@ async fn what_stood_long_before_a_loss_of_power_and_is_gone_was_deleted() {
     let (device, remote) = sent("f", "one").await;
     std::fs::remove_file(device.path("f")).unwrap();
     forget_names(&device);
-    has_lost_power_since(&device, device.runtime.clock.now().as_millis()).await;
+    let now = device.runtime.clock.now().as_millis();
+    has_lost_power_since(&device, now, now).await;
     deletes(&device, &remote).await;
 }
 
@@ -216,5 +215,15 @@ async fn what_is_gone_while_the_clock_is_behind_it_was_deleted() {
     forget_names(&device);
     has_lost_power(&device).await;
     device.set_clock_ms(1_000);
+    deletes(&device, &remote).await;
+}
+
+/// So may it when the clock was behind until the power failed, and is right again.
+#[tokio::test]
+async fn what_was_deleted_while_the_clock_was_behind_it_was_deleted() {
+    let (device, remote) = sent("f", "one").await;
+    std::fs::remove_file(device.path("f")).unwrap();
+    forget_names(&device);
+    has_lost_power_since(&device, 0, 1_000).await;
     deletes(&device, &remote).await;
 }
