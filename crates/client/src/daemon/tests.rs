@@ -3,6 +3,7 @@
 mod ahead;
 mod listing;
 mod power;
+mod unread;
 mod wipe;
 
 use std::io::ErrorKind;
