@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::work::Work;
 use crate::fs::DiskPath;
+use crate::reason::Reason;
 use crate::scanner::ScanReport;
+use crate::status::Problem;
 
 /// Busy files that are kept; with more, everything is looked at.
 const BUSY_KEPT: usize = 1_000;
@@ -63,11 +65,24 @@ impl Work {
 
     /// Whether anything is left that a later look may be able to read, although nobody tells when.
     pub(super) fn has_unread(&self) -> bool {
-        self.busy.is_any()
+        self.busy.is_any() || self.problems.iter().any(may_be_readable)
     }
 
     /// Has that looked at again.
     pub(super) fn look_at_unread(&mut self) {
         self.look_at_busy();
+        let unreadable = self.problems.iter().filter(|problem| may_be_readable(problem));
+        self.look_at(unreadable.map(path_of).collect());
     }
+}
+
+/// Whether a problem may go away although nothing is heard of it.
+fn may_be_readable(problem: &Problem) -> bool {
+    problem.code == Reason::Unreadable.code()
+}
+
+/// Where a problem is.
+pub(super) fn path_of(problem: &Problem) -> DiskPath {
+    let names = problem.path.split('/').filter(|name| !name.is_empty());
+    DiskPath::from_names(names.map(str::to_owned).collect())
 }

@@ -37,7 +37,7 @@ pub(super) struct Work {
     /// Files that were being written when they were looked at last.
     pub(super) busy: Busy,
     /// What the scans found that cannot be synced.
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
     /// What the last pass that spoke with the server came to.
     last: PassReport,
 }
@@ -157,7 +157,8 @@ impl Daemon {
         let found = scan.problems.iter().map(Problem::from).collect();
         let before = std::mem::replace(&mut work.problems, found);
         if !is_all {
-            self.keep_problems(before, &mut work.problems).await;
+            self.keep_problems(before, &mut work.problems, &scan.visited)
+                .await;
         }
         Ok(scan.busy.iter().filter_map(DiskPath::parent).collect())
     }
