@@ -22,8 +22,9 @@ const RECHECK_SOONEST: Duration = Duration::from_millis(50);
 const RECHECK_LATEST: Duration = Duration::from_millis(2_500);
 /// How often everything is scanned although nobody said that it changed.
 const SCAN_EVERY: Duration = Duration::from_secs(24 * 3_600);
-/// How often everything is scanned when not every folder can be watched.
-const SCAN_UNWATCHED_EVERY: Duration = Duration::from_secs(60);
+/// How often everything is scanned when not every folder can be watched, and while a mass deletion is held: that what is missing
+/// is there again shows nowhere else.
+const SCAN_OFTEN_EVERY: Duration = Duration::from_secs(60);
 /// How long after a scan, at least and at most, what could not be read is looked at again.
 const UNREAD_SOONEST: Duration = Duration::from_secs(1);
 const UNREAD_LATEST: Duration = Duration::from_secs(60);
@@ -118,25 +119,21 @@ impl Timetable {
         }
     }
 
-    fn next_scan(&self, is_troubled: bool) -> Instant {
-        let every = if is_troubled {
-            SCAN_UNWATCHED_EVERY
-        } else {
-            SCAN_EVERY
-        };
+    fn next_scan(&self, is_often: bool) -> Instant {
+        let every = if is_often { SCAN_OFTEN_EVERY } else { SCAN_EVERY };
         self.scanned + every
     }
 
-    fn next(&self, is_troubled: bool) -> Instant {
-        let certain = self.next_scan(is_troubled).min(self.polled + POLL_EVERY);
+    fn next(&self, is_often: bool) -> Instant {
+        let certain = self.next_scan(is_often).min(self.polled + POLL_EVERY);
         let others = [self.retry, self.recheck, self.unread].into_iter().flatten();
         others.fold(certain, Instant::min)
     }
 
     /// Adds what is due.
-    fn remind(&mut self, work: &mut Work, is_troubled: bool) {
+    fn remind(&mut self, work: &mut Work, is_often: bool) {
         let now = Instant::now();
-        if self.next_scan(is_troubled) <= now {
+        if self.next_scan(is_often) <= now {
             self.scanned = now;
             work.look_at_everything();
         }
@@ -202,20 +199,23 @@ impl Daemon {
             timetable.after_pass(&work, pause);
             let is_troubled = hints.is_troubled.load(Ordering::Relaxed);
             self.tell_watching(is_troubled);
+            // Whoever cannot say is asked again after the next pass.
+            let is_held = self.held_deletes().await.is_ok_and(|count| count > 0);
+            let is_often = is_troubled || is_held;
             tokio::select! {
                 biased;
                 () = self.nudge.notified() => work.look_at_everything(),
                 () = events.arrived() => {}
                 () = hints.arrived.notified() => {}
                 () = self.next_look() => {}
-                () = sleep_until(timetable.next(is_troubled)) => {}
+                () = sleep_until(timetable.next(is_often)) => {}
             }
             // Whatever else has come is done in the same pass, so that no source can keep another waiting.
             work.add(hints.take());
             let news = events.take();
             is_leaving |= news == Some(News::Leave);
             work.must_sync |= self.has_moved(news).await?;
-            timetable.remind(&mut work, is_troubled);
+            timetable.remind(&mut work, is_often);
         }
     }
 
