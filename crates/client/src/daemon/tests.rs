@@ -1,6 +1,7 @@
 //! A daemon in this process: real disk, state in memory, a server that is away.
 
 mod ahead;
+mod conflicts;
 mod held;
 mod listing;
 mod power;
