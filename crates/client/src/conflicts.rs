@@ -32,7 +32,7 @@ pub enum Merge {
     Clean,
     /// They changed the same lines.
     Overlapping,
-    /// They are no text, too long, or nobody knows what both came from.
+    /// They are no text, too long, too different, or nobody knows what both came from.
     Impossible,
     /// It was not tried: the server could not be asked, or there are too many conflicts.
     Unknown,
@@ -190,7 +190,7 @@ impl From<ApplyError> for ConflictError {
     }
 }
 
-/// The conflicts of one synced folder. No scan and no step may run meanwhile.
+/// The conflicts of one synced folder. No scan and no step may run meanwhile, unless a verb says so.
 pub(crate) struct Inbox<'a> {
     pub(crate) fs: Arc<dyn Filesystem>,
     pub(crate) state: Arc<dyn ClientState>,

@@ -12,6 +12,7 @@ mod open;
 mod parts;
 mod reread;
 mod status;
+mod unread;
 mod verify;
 mod why;
 mod wipe;
@@ -45,8 +46,8 @@ use jobs::Jobs;
 pub use parts::{DaemonParts, Guard};
 use work::Work;
 
-/// How long after a single pass, which somebody waits for, files are read again that may have changed within the same
-/// tick of the clock: a few ticks of any clock that files are stamped with.
+/// How long after a single pass, which somebody waits for, files are read again that were being written, or may have changed
+/// within the same tick of the clock: a few ticks of any clock that files are stamped with.
 const RECHECK_ONCE_AFTER: Duration = Duration::from_millis(50);
 /// Times that a single pass reads such files again.
 const RECHECKS: usize = 20;
@@ -254,11 +255,12 @@ impl Daemon {
         self.look_again(&mut work).await?;
         self.beating(begun.is_some(), self.settle(&mut work)).await?;
         for _ in 0..RECHECKS {
-            if !work.must_recheck {
+            if !work.must_recheck && !work.busy.is_any() {
                 break;
             }
             tokio::time::sleep(RECHECK_ONCE_AFTER).await;
             work.is_recheck_due = true;
+            work.look_at_busy();
             self.settle(&mut work).await?;
         }
         if let Some(begun) = begun {

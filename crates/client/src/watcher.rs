@@ -25,7 +25,8 @@ use watches::Watches;
 pub const DEBOUNCE: Duration = Duration::from_millis(100);
 /// The longest that a hint is held back while events keep coming.
 pub const DEBOUNCE_CAP: Duration = Duration::from_secs(2);
-/// How often everything is to be looked at where events cannot be had.
+/// How often everything is to be looked at where events cannot be had, and how often it is asked whether the root is still the one
+/// that is watched: what is mounted or moved over it is told by nobody.
 pub const POLL: Duration = Duration::from_secs(60);
 /// Folders in one hint; with more, everything is looked at.
 const HINT_FOLDERS: usize = 4_096;
@@ -47,6 +48,9 @@ pub enum WatchTrouble {
         "the system watches no more folders (raise fs.inotify.max_user_watches); changes are looked for once a minute"
     )]
     OutOfWatches,
+    /// The root was moved, deleted or unmounted.
+    #[error("the synced folder is not where it was; changes are looked for once a minute until it is back")]
+    RootGone,
     /// Some folders cannot be watched.
     #[error("cannot watch {path}: {reason}; changes are looked for once a minute")]
     Refused {
@@ -78,6 +82,8 @@ struct Pending {
     /// Whether folders were moved, perhaps out of the tree.
     has_moved: bool,
     is_everything: bool,
+    /// Whether the root is gone, or another one perhaps: it is to be watched anew.
+    is_root_gone: bool,
     trouble: Option<WatchTrouble>,
 }
 
@@ -147,7 +153,7 @@ impl Watcher {
         let watches = runtime
             .blocking(move || {
                 let mut watches = Watches::new(root, told);
-                watches.add_trees([DiskPath::root()]);
+                watches.begin();
                 watches
             })
             .await;
@@ -166,7 +172,9 @@ impl Watcher {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .trouble();
-        own.or_else(|| self.shared.pending().trouble.clone())
+        let pending = self.shared.pending();
+        let root = pending.is_root_gone.then_some(WatchTrouble::RootGone);
+        root.or(own).or_else(|| pending.trouble.clone())
     }
 
     /// Waits for the next hint: 100 ms after the last event, or 2 s after the first while they keep coming. Loses nothing
@@ -175,9 +183,16 @@ impl Watcher {
         loop {
             if !self.wait_for_events().await {
                 self.next_poll = Instant::now() + POLL;
-                return Hint::Everything;
+                self.follow_root().await;
+                if self.trouble().is_some() {
+                    return Hint::Everything;
+                }
+                continue;
             }
             self.wait_for_quiet().await;
+            if self.shared.pending().is_root_gone {
+                self.follow_root().await;
+            }
             self.watch_new_folders().await;
             let mut pending = self.shared.pending();
             if std::mem::take(&mut pending.is_everything) {
@@ -193,12 +208,11 @@ impl Watcher {
     /// Waits until there is something; false when it is time to look without being told.
     async fn wait_for_events(&self) -> bool {
         loop {
+            if self.next_poll <= Instant::now() {
+                return false;
+            }
             if self.shared.pending().has_any() {
                 return true;
-            }
-            if self.trouble().is_none() {
-                self.shared.arrived.notified().await;
-                continue;
             }
             tokio::select! {
                 () = self.shared.arrived.notified() => {}
@@ -216,6 +230,17 @@ impl Watcher {
                 () = sleep_until(quiet) => return,
             }
         }
+    }
+
+    /// Watches everything anew, and has it looked at, where the root is another one than the one that is watched.
+    async fn follow_root(&self) {
+        let watches = Arc::clone(&self.watches);
+        self.runtime
+            .blocking(move || {
+                let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
+                watches.follow_root();
+            })
+            .await;
     }
 
     /// Watches folders before they are looked at: what happens in them afterwards is told. What has left the tree is told of no more.

@@ -19,7 +19,7 @@ const SUFFIXES: usize = 8;
 
 /// A copy with its original.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub(super) copy: LocalRow,
     pub(super) copy_path: DiskPath,
     pub(super) original: LocalRow,
@@ -30,9 +30,8 @@ pub(super) struct Found {
 }
 
 impl Inbox<'_> {
-    /// Lists the conflicts, those made here first and the newest of them before the others.
-    pub(crate) async fn list(&self) -> Result<Vec<Conflict>, ConflictError> {
-        let found = self.find_all().await?;
+    /// Says of conflicts that were found what the user is shown. Nothing need stand still meanwhile: each resolution looks anew.
+    pub(crate) async fn list(&self, found: &[Found]) -> Vec<Conflict> {
         let mut conflicts = Vec::with_capacity(found.len());
         let mut is_reachable = true;
         for (index, found) in found.iter().enumerate() {
@@ -53,7 +52,7 @@ impl Inbox<'_> {
             };
             conflicts.push(self.shown(found, merge));
         }
-        Ok(conflicts)
+        conflicts
     }
 
     /// The conflict that a path names: of a copy, or of the one copy of a file.
@@ -80,7 +79,8 @@ impl Inbox<'_> {
         })
     }
 
-    pub(super) async fn find_all(&self) -> StateResult<Vec<Found>> {
+    /// Which conflicts there are now, those made here first and the newest of them before the others.
+    pub(crate) async fn find_all(&self) -> StateResult<Vec<Found>> {
         let rows = self.state.conflicts(self.namespace).await?;
         let mut places: HashMap<NodeId, usize> = HashMap::new();
         for (place, row) in rows.iter().enumerate() {

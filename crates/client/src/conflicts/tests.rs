@@ -1,6 +1,6 @@
 //! Texts: what is one, and what two of them are together.
 
-use super::text::{as_text, merge};
+use super::text::{as_text, is_mergeable, merge};
 use super::{TEXT_BYTES, unified};
 
 const BASE: &str = "a\nb\nc\nd\ne\n";
@@ -30,4 +30,27 @@ fn a_diff_names_both_sides() {
     let diff = unified(("theirs.txt", "a\nb\n"), ("mine.txt", "a\nc\n"));
     assert!(diff.starts_with("--- theirs.txt\n+++ mine.txt\n"), "{diff}");
     assert!(diff.contains("-b\n+c\n"), "{diff}");
+}
+
+#[test]
+fn texts_that_differ_in_too_many_lines_are_not_merged() {
+    let text = |count: usize, prefix: &str| {
+        let lines = (0..count).map(|line| format!("{prefix}{line}\n"));
+        lines.collect::<String>()
+    };
+    let long = text(200_000, "same ");
+    let with = |middle: &str| format!("{long}{middle}{long}");
+    let few = with(&text(10_000, "few "));
+    assert!(is_mergeable(&long, &long, &long));
+    assert!(is_mergeable(&with(""), &few, &few));
+    assert!(is_mergeable(&few, &with("x\n"), &with("")));
+    assert!(is_mergeable("", "no end", "another end"));
+    let many = with(&text(10_001, "many "));
+    for (theirs, mine) in [(&many, &few), (&few, &many)] {
+        assert!(!is_mergeable(&with(""), theirs, mine));
+        assert!(!is_mergeable(&many, &few, mine));
+    }
+    // Few lines may be far from one another.
+    let spread = format!("first\n{}last\n", text(10_000, "same "));
+    assert!(!is_mergeable(&spread, &text(10_000, "same "), &spread));
 }

@@ -10,6 +10,9 @@ use crate::fs::{DiskPath, Filesystem, Fingerprint, FsResult};
 
 /// Longest file in bytes that counts as text.
 pub const TEXT_BYTES: u64 = 8 * 1024 * 1024;
+/// Most lines of a text from the first to the last that changed, with which it is merged: what it takes grows with their square, to
+/// two seconds with these.
+const CHANGED_LINES: usize = 10_000;
 /// Lines of context around a difference.
 const CONTEXT: usize = 3;
 
@@ -58,6 +61,37 @@ pub(super) fn merge(base: &str, theirs: &str, mine: &str) -> Result<String, Stri
     diffy::MergeOptions::new()
         .set_conflict_style(diffy::ConflictStyle::Merge)
         .merge(base, theirs, mine)
+}
+
+/// Whether two texts are so much like the one that they came from that they are merged.
+pub(super) fn is_mergeable(base: &str, theirs: &str, mine: &str) -> bool {
+    [theirs, mine]
+        .iter()
+        .all(|text| changed_lines(base.as_bytes(), text.as_bytes()) <= CHANGED_LINES)
+}
+
+/// Lines from the first to the last in which two texts differ, in the one where these are more.
+fn changed_lines(one: &[u8], other: &[u8]) -> usize {
+    let is_end = |byte: &u8| *byte == b'\n';
+    let head = one
+        .iter()
+        .zip(other)
+        .take_while(|(one, other)| one == other)
+        .count();
+    let head = one[..head].iter().rposition(is_end).map_or(0, |end| end + 1);
+    let (one, other) = (&one[head..], &other[head..]);
+    let backwards = one.iter().rev().zip(other.iter().rev());
+    let tail = backwards.take_while(|(one, other)| one == other).count();
+    let begins_line = |text: &[u8]| text[..text.len() - tail].last().is_none_or(is_end);
+    let tail = if begins_line(one) && begins_line(other) {
+        tail
+    } else {
+        // The line in which they begin to be the same is a changed one.
+        let same = one[one.len() - tail..].iter().position(is_end);
+        same.map_or(0, |end| tail - end - 1)
+    };
+    let lines = |text: &[u8]| text[..text.len() - tail].split_inclusive(is_end).count();
+    lines(one).max(lines(other))
 }
 
 /// Reads a text; `None` when it is none, or somebody writes to it.
@@ -114,12 +148,17 @@ impl Inbox<'_> {
         let (original, copy) = (theirs.fingerprint, mine.fingerprint);
         let merged = self
             .runtime
-            .blocking(move || merge(&base, &theirs.text, &mine.text))
+            .blocking(move || {
+                is_mergeable(&base, &theirs.text, &mine.text).then(|| merge(&base, &theirs.text, &mine.text))
+            })
             .await;
         let ready = |text| Ready { text, original, copy };
         Ok(match merged {
-            Ok(text) => Merged::Clean(ready(text)),
-            Err(text) => Merged::Overlapping(ready(text)),
+            None => {
+                Merged::Impossible("more than 10,000 lines lie between the first and the last that changed")
+            }
+            Some(Ok(text)) => Merged::Clean(ready(text)),
+            Some(Err(text)) => Merged::Overlapping(ready(text)),
         })
     }
 

@@ -50,8 +50,13 @@ impl Daemon {
     /// # Errors
     /// [`ConflictError`].
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, ConflictError> {
-        let _pass = self.pass.lock().await;
-        self.inbox().list().await
+        let inbox = self.inbox();
+        let found = {
+            let _pass = self.pass.lock().await;
+            inbox.find_all().await?
+        };
+        // Merging takes its time, and so does fetching what both came from.
+        Ok(inbox.list(&found).await)
     }
 
     /// Makes one version of a conflict stand, on this disk; syncing takes it from there.

@@ -22,8 +22,12 @@ const RECHECK_SOONEST: Duration = Duration::from_millis(50);
 const RECHECK_LATEST: Duration = Duration::from_millis(2_500);
 /// How often everything is scanned although nobody said that it changed.
 const SCAN_EVERY: Duration = Duration::from_secs(24 * 3_600);
-/// How often everything is scanned when not every folder can be watched.
-const SCAN_UNWATCHED_EVERY: Duration = Duration::from_secs(60);
+/// How often everything is scanned when not every folder can be watched, and while a mass deletion is held: that what is missing
+/// is there again shows nowhere else.
+const SCAN_OFTEN_EVERY: Duration = Duration::from_secs(60);
+/// How long after a scan, at least and at most, what could not be read is looked at again.
+const UNREAD_SOONEST: Duration = Duration::from_secs(1);
+const UNREAD_LATEST: Duration = Duration::from_secs(60);
 
 /// What the watch has said since it was last asked. Gathered also while a pass runs, however many passes follow one
 /// another: what changes here is seen however much changes elsewhere.
@@ -61,6 +65,9 @@ struct Timetable {
     polled: Instant,
     retry: Option<Instant>,
     recheck: Option<Instant>,
+    /// When what could not be read is looked at again, and how long after the next pass that leaves something.
+    unread: Option<Instant>,
+    unread_pause: Duration,
     /// How long after a pass files are read again: until the tick is over in which they were written.
     tick: Duration,
     /// The same as it has become: longer where that was not enough, for the disk's clock may be another one.
@@ -77,6 +84,8 @@ impl Timetable {
             polled: now,
             retry: None,
             recheck: None,
+            unread: None,
+            unread_pause: UNREAD_SOONEST,
             tick,
             pause: tick,
         }
@@ -101,27 +110,30 @@ impl Timetable {
         self.recheck = work
             .must_recheck
             .then(|| self.recheck.unwrap_or(now + self.pause));
+        if !work.has_unread() {
+            self.unread = None;
+            self.unread_pause = UNREAD_SOONEST;
+        } else if self.unread.is_none() {
+            self.unread = Some(now + self.unread_pause);
+            self.unread_pause = (self.unread_pause * 2).min(UNREAD_LATEST);
+        }
     }
 
-    fn next_scan(&self, is_troubled: bool) -> Instant {
-        let every = if is_troubled {
-            SCAN_UNWATCHED_EVERY
-        } else {
-            SCAN_EVERY
-        };
+    fn next_scan(&self, is_often: bool) -> Instant {
+        let every = if is_often { SCAN_OFTEN_EVERY } else { SCAN_EVERY };
         self.scanned + every
     }
 
-    fn next(&self, is_troubled: bool) -> Instant {
-        let certain = self.next_scan(is_troubled).min(self.polled + POLL_EVERY);
-        let others = [self.retry, self.recheck].into_iter().flatten();
+    fn next(&self, is_often: bool) -> Instant {
+        let certain = self.next_scan(is_often).min(self.polled + POLL_EVERY);
+        let others = [self.retry, self.recheck, self.unread].into_iter().flatten();
         others.fold(certain, Instant::min)
     }
 
     /// Adds what is due.
-    fn remind(&mut self, work: &mut Work, is_troubled: bool) {
+    fn remind(&mut self, work: &mut Work, is_often: bool) {
         let now = Instant::now();
-        if self.next_scan(is_troubled) <= now {
+        if self.next_scan(is_often) <= now {
             self.scanned = now;
             work.look_at_everything();
         }
@@ -134,6 +146,9 @@ impl Timetable {
         }
         if self.recheck.take_if(|recheck| *recheck <= now).is_some() {
             work.is_recheck_due = true;
+        }
+        if self.unread.take_if(|unread| *unread <= now).is_some() {
+            work.look_at_unread();
         }
     }
 }
@@ -182,20 +197,23 @@ impl Daemon {
             timetable.after_pass(&work, pause);
             let is_troubled = hints.is_troubled.load(Ordering::Relaxed);
             self.tell_watching(is_troubled);
+            // Whoever cannot say is asked again after the next pass.
+            let is_held = self.held_deletes().await.is_ok_and(|count| count > 0);
+            let is_often = is_troubled || is_held;
             tokio::select! {
                 biased;
                 () = self.nudge.notified() => work.look_at_everything(),
                 () = events.arrived() => {}
                 () = hints.arrived.notified() => {}
                 () = self.next_look() => {}
-                () = sleep_until(timetable.next(is_troubled)) => {}
+                () = sleep_until(timetable.next(is_often)) => {}
             }
             // Whatever else has come is done in the same pass, so that no source can keep another waiting.
             work.add(hints.take());
             let news = events.take();
             is_leaving |= news == Some(News::Leave);
             work.must_sync |= self.has_moved(news).await?;
-            timetable.remind(&mut work, is_troubled);
+            timetable.remind(&mut work, is_often);
         }
     }
 
@@ -235,7 +253,7 @@ impl Daemon {
                 backoff.reset();
                 Ok(None)
             }
-            Ok(()) => Ok((work.has_synced || work.is_busy).then(|| backoff.next_pause())),
+            Ok(()) => Ok(work.has_synced.then(|| backoff.next_pause())),
             Err(error @ DaemonError::State(StateError::Corrupt { .. } | StateError::Newer { .. })) => {
                 Err(error)
             }
@@ -258,7 +276,12 @@ impl Daemon {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
+    use super::super::unread::Looked;
     use super::*;
+    use crate::fs::DiskPath;
+    use crate::scanner::ScanReport;
 
     /// The pauses after which a pass reads again, when what it reads stays unsure so often.
     fn pauses(timestamp_step_ns: u64, vain: usize) -> Vec<u128> {
@@ -289,5 +312,31 @@ mod tests {
             pauses(10_000_000, 7),
             [50, 100, 200, 400, 800, 1_600, 2_500, 2_500]
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_read_is_looked_at_in_time_whatever_passes_come_before() {
+        let mut timetable = Timetable::new(10_000_000);
+        let mut work = Work::default();
+        let report = ScanReport {
+            busy: vec![DiskPath::root().join("busy")],
+            busy_count: 1,
+            ..ScanReport::default()
+        };
+        work.busy.after_scan(&Looked::AtUnsure, &report);
+        work.has_synced = true;
+        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+            timetable.after_pass(&work, None);
+            let due = timetable.next(false);
+            assert_eq!(due - Instant::now(), Duration::from_secs(pause));
+            advance(Duration::from_millis(500)).await;
+            timetable.after_pass(&work, None);
+            assert_eq!(timetable.next(false), due);
+            advance(due - Instant::now()).await;
+            timetable.remind(&mut work, false);
+            assert_eq!(timetable.unread, None);
+        }
+        timetable.after_pass(&Work::default(), None);
+        assert_eq!(timetable.unread_pause, UNREAD_SOONEST);
     }
 }

@@ -5,9 +5,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use cairn_core::ids::NodeId;
+use cairn_core::node::NodeKind;
+
+use super::unread::path_of;
 use super::work::is_harmless;
 use super::{Daemon, DaemonError};
-use crate::fs::DiskPath;
+use crate::fs::FileKind;
 use crate::reason::Reason;
 use crate::scanner::Brake;
 use crate::state::{StateError, StateResult};
@@ -154,8 +158,14 @@ impl Daemon {
     }
 
     /// Adds to what a scan of some folders found what was found elsewhere before and is still there: a problem does not go
-    /// away because nobody looks.
-    pub(super) async fn keep_problems(&self, before: Vec<Problem>, found: &mut Vec<Problem>) {
+    /// away because nobody looks. That of a folder does when the scan has listed it, one of `visited`: its row says nothing of what is
+    /// in it.
+    pub(super) async fn keep_problems(
+        &self,
+        before: Vec<Problem>,
+        found: &mut Vec<Problem>,
+        visited: &HashSet<NodeId>,
+    ) {
         let known: HashSet<String> = found.iter().map(|problem| problem.path.clone()).collect();
         let fs = Arc::clone(&self.engine.fs);
         let namespace = self.engine.namespace;
@@ -163,14 +173,19 @@ impl Daemon {
             if known.contains(&problem.path) {
                 continue;
             }
-            let names: Vec<String> = problem.path.split('/').map(str::to_owned).collect();
             if !is_harmless(&problem) {
-                let (fs, path) = (Arc::clone(&fs), DiskPath::from_names(names.clone()));
+                let path = path_of(&problem);
+                let is_root = path.names().is_empty();
+                let row = self.engine.state.local_at(namespace, path.names()).await;
+                let fs = Arc::clone(&fs);
                 let now = self.runtime.blocking(move || fs.metadata(&path)).await;
-                let row = self.engine.state.local_at(namespace, &names).await;
                 let is_gone = matches!(now, Ok(None));
-                // It was read since, in the state in which it is now.
                 let is_overcome = match (now, row) {
+                    _ if is_root => visited.contains(&NodeId::ROOT),
+                    (Ok(Some(now)), Ok(Some(row))) if now.kind == FileKind::Node(NodeKind::Directory) => {
+                        visited.contains(&row.node)
+                    }
+                    // It was read since, in the state in which it is now.
                     (Ok(Some(now)), Ok(Some(row))) => now.fingerprint == row.fingerprint,
                     _ => false,
                 };

@@ -1,8 +1,11 @@
 //! A daemon in this process: real disk, state in memory, a server that is away.
 
 mod ahead;
+mod conflicts;
+mod held;
 mod listing;
 mod power;
+mod unread;
 mod wipe;
 
 use std::io::ErrorKind;
@@ -23,6 +26,9 @@ use crate::state::ClientState;
 use crate::watcher::{Hint, WatchTrouble};
 
 const DEADLINE: Duration = Duration::from_secs(20);
+/// The deadline of what takes its time, where time passes as soon as nothing else happens. Less than a day, after which everything
+/// is looked at.
+const FAR: Duration = Duration::from_secs(3_600);
 
 /// Says what the test says.
 struct Told(tokio::sync::mpsc::UnboundedReceiver<Hint>);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio::sync::Notify;
 
+use super::unread::{Busy, Looked};
 use super::{Daemon, DaemonError};
 use crate::engine::PassReport;
 use crate::fs::DiskPath;
@@ -33,10 +34,10 @@ pub(super) struct Work {
     pub(super) is_recheck_vain: bool,
     /// Whether the last pass spoke with the server.
     pub(super) has_synced: bool,
-    /// Whether the last pass met files that were being written.
-    pub(super) is_busy: bool,
+    /// Files that were being written when they were looked at last.
+    pub(super) busy: Busy,
     /// What the scans found that cannot be synced.
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
     /// What the last pass that spoke with the server came to.
     last: PassReport,
 }
@@ -77,7 +78,7 @@ impl Work {
 
     /// Whether something was left undone that is worth another try.
     pub(super) fn has_setbacks(&self) -> bool {
-        self.is_busy || !self.last.setbacks.is_empty()
+        !self.last.setbacks.is_empty()
     }
 
     fn must_scan(&self) -> bool {
@@ -95,8 +96,9 @@ impl Daemon {
     pub(super) async fn settle(&self, work: &mut Work) -> Result<(), DaemonError> {
         let _pass = self.pass.lock().await;
         let is_full = work.everything;
-        let mut busy_rounds = 0;
-        work.is_busy = false;
+        // Who reads files again comes back for the busy ones.
+        let mut busy_rounds = if work.is_recheck_due { 0 } else { BUSY_ROUNDS };
+        let mut is_busy = false;
         work.is_recheck_vain = false;
         for _ in 0..ROUNDS {
             let is_scan = work.must_scan() || work.is_recheck_due;
@@ -104,25 +106,11 @@ impl Daemon {
             let is_blocked = !self.finish_steps().await?;
             work.must_sync |= is_blocked || work.last.is_stuck;
             if is_scan && !is_blocked {
-                self.set_activity(Activity::Scanning);
-                let is_all = work.everything;
-                let before = std::mem::take(&mut work.problems);
-                let scan = self.scan_and_send(work).await?;
-                work.must_sync |= scan.changed > 0;
-                if scan.changed > 0 {
-                    work.last.obstacles.clear();
-                }
-                work.is_busy = scan.busy_count > 0;
-                if is_all {
-                    self.status.send_modify(|status| status.ignored = scan.ignored);
-                }
-                work.problems = scan.problems.iter().map(Problem::from).collect();
-                if !is_all {
-                    self.keep_problems(before, &mut work.problems).await;
-                }
-                if work.is_busy && busy_rounds < BUSY_ROUNDS {
-                    busy_rounds += 1;
-                    work.look_at(scan.busy.iter().filter_map(DiskPath::parent).collect());
+                let busy = self.look(work).await?;
+                is_busy = !busy.is_empty();
+                if is_busy && busy_rounds > 0 {
+                    busy_rounds -= 1;
+                    work.look_at(busy);
                 }
             }
             if work.must_sync {
@@ -139,19 +127,40 @@ impl Daemon {
             if work.last.is_stuck || (!work.must_scan() && !work.must_sync) {
                 break;
             }
-            if work.is_busy {
+            if is_busy {
                 // Whoever writes the file is given a moment; a hint comes when it is done, too.
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
         }
         work.last.tell_obstacles();
         let has_more = work.must_scan() || work.must_sync;
-        self.publish(&work.last, work.problems.clone(), work.is_busy, has_more)
+        self.publish(&work.last, work.problems.clone(), work.busy.is_any(), has_more)
             .await?;
         if is_full {
             self.status.send_modify(|status| status.full_passes += 1);
         }
         Ok(())
+    }
+
+    /// Scans what is to be looked at. Returns the folders of files that were being written.
+    async fn look(&self, work: &mut Work) -> Result<Vec<DiskPath>, DaemonError> {
+        self.set_activity(Activity::Scanning);
+        let is_all = work.everything;
+        let scan = self.scan_and_send(work).await?;
+        work.must_sync |= scan.changed > 0;
+        if scan.changed > 0 {
+            work.last.obstacles.clear();
+        }
+        if is_all {
+            self.status.send_modify(|status| status.ignored = scan.ignored);
+        }
+        let found = scan.problems.iter().map(Problem::from).collect();
+        let before = std::mem::replace(&mut work.problems, found);
+        if !is_all {
+            self.keep_problems(before, &mut work.problems, &scan.visited)
+                .await;
+        }
+        Ok(scan.busy.iter().filter_map(DiskPath::parent).collect())
     }
 
     /// Finishes steps that an error left half done. Says whether none is left.
@@ -199,15 +208,17 @@ impl Daemon {
     async fn scan(&self, work: &mut Work) -> Result<ScanReport, DaemonError> {
         let is_whole = work.everything;
         let brake = self.brake(is_whole).await?;
-        let result = if work.everything {
-            self.scanner.scan_all(brake).await
+        let (result, looked) = if work.everything {
+            (self.scanner.scan_all(brake).await, Looked::Everywhere)
         } else if work.folders.is_empty() {
-            self.scanner.recheck_unsure().await
+            (self.scanner.recheck_unsure().await, Looked::AtUnsure)
         } else {
             let folders: Vec<DiskPath> = work.folders.iter().cloned().collect();
-            self.scanner.scan_folders(&folders, brake).await
+            let result = self.scanner.scan_folders(&folders, brake).await;
+            (result, Looked::In(work.folders.clone()))
         };
         let report = result.map_err(|error| DaemonError::of_scan(error, &self.folder))?;
+        work.busy.after_scan(&looked, &report);
         work.everything = false;
         work.folders.clear();
         work.is_recheck_vain = std::mem::take(&mut work.is_recheck_due) && report.has_more_unsure;

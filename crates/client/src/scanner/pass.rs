@@ -505,6 +505,9 @@ impl<'scanner> Pass<'scanner> {
         }
         self.flush().await?;
         self.remove_missing(brake, is_whole).await?;
+        if !is_whole {
+            self.report.visited = self.visited;
+        }
         Ok(self.report)
     }
 }

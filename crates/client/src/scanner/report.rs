@@ -1,5 +1,8 @@
 //! What a scan says.
 
+use std::collections::HashSet;
+
+use cairn_core::ids::NodeId;
 use cairn_core::limits;
 use cairn_core::name::NameError;
 
@@ -89,6 +92,8 @@ pub struct ScanReport {
     pub held: Option<MassDelete>,
     /// Whether [`super::Scanner::recheck_unsure`] has something to read.
     pub has_more_unsure: bool,
+    /// The folders that were looked at, those that a problem is named of too. After a look at everything it is not said.
+    pub(crate) visited: HashSet<NodeId>,
 }
 
 impl ScanReport {
@@ -107,6 +112,7 @@ impl ScanReport {
         self.busy.extend(part.busy.into_iter().take(room));
         self.held = self.held.or(part.held);
         self.has_more_unsure |= part.has_more_unsure;
+        self.visited.extend(part.visited);
     }
 
     pub(super) fn note_problem(&mut self, path: DiskPath, reason: ProblemReason) {

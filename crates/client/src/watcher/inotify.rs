@@ -81,6 +81,22 @@ impl Inotify {
         self.listener.watch(folder).map(drop)
     }
 
+    /// Whether what is at the root's place is the folder that is watched as such. Watches it, if it is another.
+    ///
+    /// # Errors
+    /// Those of the system: there is no folder, or it cannot be watched.
+    pub(super) fn is_root_watched(&self) -> Result<bool, Errno> {
+        self.listener.is_root_watched()
+    }
+
+    /// Ends all watches. What they have said and nobody has read is not told.
+    pub(super) fn forget_all(&self) {
+        for (watch, _) in self.listener.table().drain() {
+            // Fails for a folder that was deleted: its watch has ended by itself.
+            inotify::remove_watch(&self.listener.inotify, watch).ok();
+        }
+    }
+
     /// Ends the watches of folders that were moved away, and of what was in them. One that is in the tree, or comes back, is told of
     /// where it is then, and watched there.
     pub(super) fn let_go(&self) {
@@ -129,6 +145,18 @@ impl Listener {
         };
         table.insert(watch, watched);
         Ok(watch)
+    }
+
+    /// The system has one watch for each folder, and gives its number again: two numbers are two folders.
+    fn is_root_watched(&self) -> Result<bool, Errno> {
+        let mut table = self.table();
+        let is_root = |watched: &Watched| watched.folder.names().is_empty();
+        let known: Vec<i32> = table
+            .iter()
+            .filter_map(|(watch, watched)| is_root(watched).then_some(*watch))
+            .collect();
+        let now = self.watch_in(&mut table, &DiskPath::root())?;
+        Ok(known.contains(&now))
     }
 
     fn let_go(&self) {
@@ -261,7 +289,8 @@ impl Listener {
         if heard.contains(ReadFlags::ATTRIB) {
             pending.add(DiskPath::root());
         } else {
-            // It is gone, or another one.
+            // It is gone, or another one. Its watches say nothing of what has its place by then.
+            pending.is_root_gone = true;
             pending.add_everything();
         }
     }

@@ -152,6 +152,72 @@ async fn reading_is_not_told_and_a_root_that_goes_is() {
     std::fs::rename(&away, device.path("")).unwrap();
 }
 
+/// Copies a tree as `cp -r` does.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_root_that_is_replaced_is_watched_again() {
+    let device = Device::new();
+    device.folder("d");
+    let mut watcher = watcher(&device).await;
+    let away = device.path("").with_extension("away");
+    std::fs::rename(device.path(""), &away).unwrap();
+    told(&mut watcher, "a folder that only everything covers").await;
+    assert_eq!(watcher.trouble(), Some(WatchTrouble::RootGone));
+    // Where a disk was mounted a folder is left.
+    device.folder("");
+    watcher.next_poll = Instant::now();
+    assert_eq!(timeout(DEADLINE, watcher.next()).await.unwrap(), Hint::Everything);
+    assert_eq!(watcher.trouble(), Some(WatchTrouble::RootGone));
+    std::fs::remove_dir(device.path("")).unwrap();
+    copy(&away, &device.path(""));
+    watcher.next_poll = Instant::now();
+    assert_eq!(timeout(DEADLINE, watcher.next()).await.unwrap(), Hint::Everything);
+    assert_eq!(watcher.trouble(), None);
+    // Neither is the old one heard of.
+    std::fs::write(away.join("d/f"), "1").unwrap();
+    device.write("f", "1");
+    let hint = timeout(DEADLINE, watcher.next()).await.unwrap();
+    assert_eq!(hint, Hint::Folders(vec![disk_path("")]));
+    device.write("d/f", "1");
+    let hint = timeout(DEADLINE, watcher.next()).await.unwrap();
+    assert_eq!(hint, Hint::Folders(vec![disk_path("d")]));
+    std::fs::remove_dir_all(away).unwrap();
+}
+
+/// As when a folder above it is, or when a disk is mounted there.
+#[tokio::test]
+async fn a_root_that_is_replaced_unheard_is_found_at_the_next_poll() {
+    let above = tempfile::tempdir().unwrap();
+    let device = Device::new();
+    let root = above.path().join("in/root");
+    std::fs::create_dir(above.path().join("in")).unwrap();
+    copy(&device.path(""), &root);
+    let mut watcher = Watcher::start(&root, device.runtime.clone()).await;
+    std::fs::rename(above.path().join("in"), above.path().join("out")).unwrap();
+    std::fs::create_dir(above.path().join("in")).unwrap();
+    copy(&device.path(""), &root);
+    watcher.next_poll = Instant::now();
+    assert_eq!(timeout(DEADLINE, watcher.next()).await.unwrap(), Hint::Everything);
+    assert_eq!(watcher.trouble(), None);
+    std::fs::write(root.join("f"), "1").unwrap();
+    told(&mut watcher, "").await;
+    std::fs::remove_dir_all(above.path().join("in")).unwrap();
+    told(&mut watcher, "a folder that only everything covers").await;
+    assert_eq!(watcher.trouble(), Some(WatchTrouble::RootGone));
+}
+
 #[tokio::test]
 async fn our_own_folder_is_not_watched() {
     let device = Device::new();
@@ -180,7 +246,7 @@ async fn without_watches_everything_is_asked_for_now_and_then() {
     let device = Device::new();
     let missing = device.path("missing");
     let mut watcher = Watcher::start(&missing, device.runtime.clone()).await;
-    watcher.shared.pending().trouble = Some(WatchTrouble::OutOfWatches);
+    assert_eq!(watcher.trouble(), Some(WatchTrouble::RootGone));
     watcher.next_poll = Instant::now();
     assert_eq!(timeout(DEADLINE, watcher.next()).await.unwrap(), Hint::Everything);
     assert!(watcher.next_poll > Instant::now());

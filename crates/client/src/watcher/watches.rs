@@ -11,21 +11,58 @@ use crate::fs::{DiskPath, OWN_FOLDER};
 
 pub(super) struct Watches {
     root: PathBuf,
+    shared: Arc<Shared>,
     inotify: Option<Inotify>,
     trouble: Option<WatchTrouble>,
 }
 
 impl Watches {
     pub(super) fn new(root: PathBuf, shared: Arc<Shared>) -> Self {
-        let (inotify, trouble) = match Inotify::start(root.clone(), shared) {
+        let (inotify, trouble) = match Inotify::start(root.clone(), Arc::clone(&shared)) {
             Ok(inotify) => (Some(inotify), None),
             Err(error) => (None, Some(refused(&root, &error))),
         };
         Self {
             root,
+            shared,
             inotify,
             trouble,
         }
+    }
+
+    /// Watches the whole tree.
+    pub(super) fn begin(&mut self) {
+        let watched = self.add_trees([DiskPath::root()]);
+        if watched.is_empty() && self.inotify.is_some() {
+            self.shared.pending().is_root_gone = true;
+        }
+    }
+
+    /// Watches the whole tree anew when another folder has the root's place, or when it was gone and is there again. No old watch
+    /// stays: it would tell of the old tree by the paths of the new one.
+    pub(super) fn follow_root(&mut self) {
+        let Some(inotify) = &self.inotify else { return };
+        let is_gone = self.shared.pending().is_root_gone;
+        if !is_gone {
+            match inotify.is_root_watched() {
+                Ok(false) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                // A root that cannot be watched is told of already.
+                Ok(true) | Err(_) => return,
+            }
+            let mut pending = self.shared.pending();
+            pending.is_root_gone = true;
+            pending.add_everything();
+        }
+        // The place of a disk that is not mounted is a folder too, but not ours.
+        if !self.root.join(OWN_FOLDER).is_dir() {
+            return;
+        }
+        inotify.forget_all();
+        self.trouble = None;
+        self.shared.pending().is_root_gone = false;
+        self.begin();
+        // What happened before this is told by nobody.
+        self.shared.pending().add_everything();
     }
 
     pub(super) fn trouble(&self) -> Option<WatchTrouble> {

@@ -7,7 +7,7 @@ use super::{DEADLINE, Daemon, Device, FakeRemote, Fault, Work, parts};
 use crate::daemon::DaemonParts;
 
 /// A daemon that has listed an empty server.
-async fn listed(device: &Device) -> (Arc<FakeRemote>, Daemon) {
+pub(super) async fn listed(device: &Device) -> (Arc<FakeRemote>, Daemon) {
     let remote = Arc::new(FakeRemote::default());
     let parts = DaemonParts {
         remote: Arc::clone(&remote) as _,
