@@ -1,6 +1,7 @@
 //! A daemon in this process: real disk, state in memory, a server that is away.
 
 mod ahead;
+mod fetching;
 mod listing;
 mod power;
 mod wipe;
