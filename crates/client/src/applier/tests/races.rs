@@ -172,6 +172,7 @@ async fn what_is_done_to_a_file_right_after_it_was_moved_is_found() {
         let node = match step {
             "place" => {
                 side.stage("s", "arrived", &wanted);
+                side.device.fs.inject("metadata", look());
                 side.device.fs.inject("metadata", hook());
                 let node = side.node();
                 applier.place_file(node, &wanted, "s").await.unwrap();
