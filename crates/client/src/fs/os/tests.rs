@@ -360,6 +360,25 @@ fn the_trash_keeps_names_apart_and_is_emptied_by_age() {
 }
 
 #[test]
+fn a_stage_and_a_trash_that_somebody_removed_are_made_anew() {
+    let disk = disk();
+    for folder in ["stage", "trash"] {
+        fs::remove_dir_all(disk.folder.path().join(".cairn").join(folder)).unwrap();
+    }
+    disk.stage("new", "text");
+    disk.fs.trash("new").unwrap();
+    assert_eq!(disk.read(".cairn/trash/new"), "text");
+    let mode = |folder| fs::metadata(disk.folder.path().join(folder)).unwrap().mode() & 0o777;
+    assert_eq!([mode(".cairn/stage"), mode(".cairn/trash")], [0o700, 0o700]);
+
+    // As where the disk is not mounted.
+    fs::remove_dir_all(disk.folder.path().join(".cairn")).unwrap();
+    assert!(disk.fs.stage("new").err().unwrap().is_not_found());
+    assert!(disk.fs.empty_trash(Timestamp::from_millis(0)).is_err());
+    assert!(!disk.folder.path().join(".cairn").exists());
+}
+
+#[test]
 fn folders_are_removed_only_when_empty() {
     let disk = disk();
     disk.fs.create_directory(&path("a")).unwrap();
