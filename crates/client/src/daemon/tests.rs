@@ -4,6 +4,7 @@ mod ahead;
 mod fetching;
 mod listing;
 mod power;
+mod sweeping;
 mod wipe;
 
 use std::io::ErrorKind;

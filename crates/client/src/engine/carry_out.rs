@@ -13,6 +13,7 @@ use super::report::PassReport;
 use super::{Engine, EngineResult};
 use crate::applier::{ApplyError, PARTIAL_PREFIX, Placement};
 use crate::downloader::{DownloadError, Wanted, part_name};
+use crate::fs::FsError;
 use crate::reason::Reason;
 use crate::remote::RemoteError;
 use crate::state::{LocalChange, StateBatch, StateResult, TreeChange};
@@ -118,14 +119,12 @@ impl Engine {
         }
     }
 
-    /// Drops downloads that were begun and are not wanted any more, and what lay in the trash for its time. That some of
-    /// it may stay is no setback.
+    /// Drops downloads that were begun and are not wanted any more. That some of it may stay is no setback.
     pub(super) async fn sweep_stage(&self) {
         if let Err(error) = self.applier.clear_stage().await {
             tracing::debug!(%error, "the stage could not be cleared");
         }
         let fs = Arc::clone(&self.fs);
-        let before = self.runtime.clock.now().plus_millis(-TRASH_MS);
         let swept = self.runtime.blocking(move || {
             // Nothing but downloads: whatever else is staged may be the only copy of somebody's bytes, and goes to the trash.
             for staged in fs
@@ -135,10 +134,19 @@ impl Engine {
             {
                 fs.unstage(staged)?;
             }
-            fs.empty_trash(before)
+            Ok::<(), FsError>(())
         });
         if let Err(error) = swept.await {
             tracing::debug!(%error, "the stage could not be swept");
+        }
+    }
+
+    /// Drops what lay in the trash for its time, which asks for nothing but the time.
+    pub(super) async fn empty_trash(&self) {
+        let fs = Arc::clone(&self.fs);
+        let before = self.runtime.clock.now().plus_millis(-TRASH_MS);
+        if let Err(error) = self.runtime.blocking(move || fs.empty_trash(before)).await {
+            tracing::debug!(%error, "the trash could not be emptied");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::remote::fake::Counted;
 use crate::state::ClientState;
 
 /// A file that somebody else has committed.
-fn theirs(remote: &FakeRemote, name: &str, text: &str) -> Node {
+pub(super) fn theirs(remote: &FakeRemote, name: &str, text: &str) -> Node {
     let seq = Seq::new(1).unwrap();
     let id = NodeId::new(1_000_000 + text.len() as i64).unwrap();
     Node {
