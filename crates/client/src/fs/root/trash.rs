@@ -84,23 +84,28 @@ struct Emptying<D: Disk> {
 }
 
 /// Removes a file, a link or a folder with all below it, through no link and no mount; nothing happens when it is not
-/// there.
+/// there. Goes on after what cannot be removed, the first of which is the error then.
 pub(super) fn remove_tree<D: Disk>(disk: &D, folder: &D::Folder, name: &OsStr) -> io::Result<()> {
     let Some(top) = unlink_or_open(disk, folder, name.to_owned())? else {
         return Ok(());
     };
+    let mut failure = None;
     // The way down to the folder that is being emptied.
     let mut way = vec![top];
     while let Some(current) = way.last_mut() {
-        if let Some(name) = current.left.pop() {
-            let below = unlink_or_open(disk, &current.folder, name)?;
-            way.extend(below);
+        let result = if let Some(name) = current.left.pop() {
+            unlink_or_open(disk, &current.folder, name).map(|below| way.extend(below))
         } else if let Some(done) = way.pop() {
             let parent = way.last().map_or(folder, |above| &above.folder);
-            disk.remove_folder(parent, &done.name)?;
+            disk.remove_folder(parent, &done.name)
+        } else {
+            Ok(())
+        };
+        if let Err(error) = result {
+            failure.get_or_insert(error);
         }
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
 
 /// Removes what is no folder; opens what is one.
