@@ -135,7 +135,9 @@ impl Engine {
                 break;
             }
         }
-        if self.state.counts(self.namespace).await?.dirty == 0 {
+        self.empty_trash().await;
+        // A folder that is left for what in it is not synced asks for no download.
+        if self.state.counts(self.namespace).await?.dirty <= report.left_count {
             self.sweep_stage().await;
         }
         Ok(())

@@ -397,7 +397,7 @@ pub trait Filesystem: Send + Sync + 'static {
     /// As the filesystem says.
     fn trash(&self, staged: &str) -> FsResult<()>;
 
-    /// As [`Self::trash`], under a name that says what it was; a number is added when the trash has one of that name.
+    /// As [`Self::trash`], under a name that says what it was; something is added to it when the trash has one of that name.
     ///
     /// # Errors
     /// As the filesystem says.

@@ -89,12 +89,18 @@ impl NodeName {
     ///
     /// `suffix` must be short, legal text; at most [`limits::NAME_UTF16_UNITS`] bytes are returned, which suits Linux too.
     pub fn with_suffix(&self, suffix: &str) -> Self {
+        self.with_suffix_within(suffix, limits::NAME_UTF16_UNITS)
+    }
+
+    /// As [`Self::with_suffix`], at most so many `bytes` long: for disks that hold shorter names. Suffix and extension are kept
+    /// whole.
+    pub fn with_suffix_within(&self, suffix: &str, bytes: usize) -> Self {
         let (stem, extension) = match self.0.rfind('.') {
             // A long "extension" is no extension, and a leading dot starts a hidden file's stem.
             Some(dot) if dot > 0 && self.0.len() - dot <= 16 => self.0.split_at(dot),
             _ => (self.0.as_str(), ""),
         };
-        let room = limits::NAME_UTF16_UNITS.saturating_sub(suffix.len() + extension.len());
+        let room = bytes.saturating_sub(suffix.len() + extension.len());
         let mut end = stem.len().min(room);
         while !stem.is_char_boundary(end) {
             end -= 1;
@@ -174,6 +180,9 @@ mod tests {
             "report (conflict).pdf"
         );
         assert_eq!(name(".profile").with_suffix(" (c)").as_str(), ".profile (c)");
+        let short = name(&format!("{}.txt", "é".repeat(100))).with_suffix_within(" (c)", 30);
+        assert_eq!(short.as_str(), format!("{} (c).txt", "é".repeat(11)));
+        assert_eq!(name("a.txt").with_suffix_within(" (c)", 30).as_str(), "a (c).txt");
         let long = name(&"é".repeat(200)).with_suffix(" (conflict)");
         assert!(long.as_str().len() <= 255, "{}", long.as_str().len());
         assert!(long.as_str().ends_with(" (conflict)"));

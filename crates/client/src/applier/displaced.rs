@@ -3,6 +3,8 @@
 //! It lies in the stage for ten minutes, with a row that says what it was. If it is still that, it goes to the root's
 //! trash; else what was written becomes a conflicted copy.
 
+use std::collections::BTreeSet;
+
 use cairn_core::file_hasher::ChunkHasher;
 use cairn_core::ids::{FileId, NodeId};
 use cairn_core::node::{Attributes, NodeKind};
@@ -13,7 +15,7 @@ use minicbor::{Decode, Encode};
 
 use super::stage_names::name_before;
 use super::step::{Item, Mark};
-use super::{Applier, ApplyResult};
+use super::{Applier, ApplyError, ApplyResult};
 use crate::fs::{DiskPath, FileKind, Filesystem, FsResult, Metadata};
 use crate::state::inbox::{AgreedVersion, ConflictReason, ConflictRow, Displaced, INBOX_ROWS};
 use crate::state::{LocalChange, LocalRow, StateBatch};
@@ -127,10 +129,11 @@ impl Applier {
     }
 
     /// Looks again at what was displaced ten minutes ago or earlier, and at the oldest of too much. Returns the copies that
-    /// were made of what had been written to: their folders are to be scanned.
+    /// were made of what had been written to: their folders are to be scanned. What cannot be looked at waits for another ten
+    /// minutes.
     ///
     /// # Errors
-    /// As the filesystem and the state say; what is left is looked at by the next call.
+    /// As the state says; what is left is looked at by the next call.
     pub async fn look_again(&self) -> ApplyResult<Vec<DiskPath>> {
         self.look_again_at(false).await
     }
@@ -138,40 +141,73 @@ impl Applier {
     /// The same for all that was displaced, however lately: nothing will be left to look at.
     ///
     /// # Errors
-    /// As [`Self::look_again`].
+    /// As the filesystem and the state say; all that can be looked at is.
     pub async fn look_again_at_all(&self) -> ApplyResult<Vec<DiskPath>> {
         self.look_again_at(true).await
     }
 
     async fn look_again_at(&self, all: bool) -> ApplyResult<Vec<DiskPath>> {
         let mut copies = Vec::new();
+        let mut put_off = BTreeSet::new();
+        let mut failure = None;
         loop {
             let total = self.state.displaced_total(self.namespace).await?;
             let mut spare_files = total.count.saturating_sub(INBOX_ROWS as u64);
             let mut spare_bytes = total.bytes.saturating_sub(WAITING_BYTES);
+            let limit = AT_ONCE + put_off.len();
             let oldest = match total.count {
                 0 => Vec::new(),
-                _ => self.state.displaced(self.namespace, AT_ONCE).await?,
+                _ => self.state.displaced(self.namespace, limit).await?,
             };
             let mut batch = StateBatch::default();
-            let count = oldest.len();
             for displaced in oldest {
+                if put_off.contains(&displaced.staged) {
+                    continue;
+                }
                 let is_spare = all || spare_files > 0 || spare_bytes > 0;
                 if !is_spare && !self.is_due(displaced.since) {
                     break;
                 }
                 spare_files = spare_files.saturating_sub(1);
                 spare_bytes = spare_bytes.saturating_sub(displaced.size);
-                copies.extend(self.second_look(&mut batch, &displaced).await?);
-                batch.let_go.push(displaced.staged);
+                match self.second_look(&mut batch, &displaced).await {
+                    Ok(copy) => {
+                        copies.extend(copy);
+                        batch.let_go.push(displaced.staged);
+                    }
+                    Err(error @ ApplyError::State(_)) => return Err(error),
+                    Err(error) => {
+                        put_off.insert(displaced.staged.clone());
+                        batch.displaced.push(self.put_off(displaced, &error));
+                        failure.get_or_insert(error);
+                    }
+                }
             }
-            let is_over = batch.let_go.len() < count || count == 0;
-            if !batch.let_go.is_empty() {
-                self.write(batch).await?;
+            if batch == StateBatch::default() {
+                break;
             }
-            if is_over {
-                return Ok(copies);
-            }
+            self.write(batch).await?;
+        }
+        match failure {
+            Some(error) if all => Err(error),
+            _ => Ok(copies),
+        }
+    }
+
+    /// What could not be looked at, as it waits for another ten minutes: what came later must not wait for it.
+    fn put_off(&self, displaced: Displaced, error: &ApplyError) -> Displaced {
+        // Without the path: logs name no files.
+        let error: &dyn std::error::Error = match error {
+            ApplyError::Fs(error) => &error.source,
+            error => error,
+        };
+        tracing::warn!(
+            error,
+            "what was displaced could not be looked at again; it is tried later"
+        );
+        Displaced {
+            since: self.runtime.clock.now(),
+            ..displaced
         }
     }
 

@@ -75,8 +75,7 @@ impl Applier {
     async fn place_batch(&self, placements: &[Placement]) -> Vec<ApplyResult<()>> {
         let mut folders = HashMap::new();
         let mut results: Vec<ApplyResult<()>> = Vec::with_capacity(placements.len());
-        let mut items = Vec::new();
-        let mut positions = Vec::new();
+        let mut prepared = Vec::new();
         let nodes: Vec<NodeId> = placements.iter().map(|placement| placement.node).collect();
         let known = match self.state.locals(self.namespace, &nodes).await {
             Ok(known) => known,
@@ -89,13 +88,13 @@ impl Applier {
                 .await
             {
                 Ok(item) => {
-                    items.push(item);
-                    positions.push(position);
+                    prepared.push((position, item));
                     results.push(Ok(()));
                 }
                 Err(error) => results.push(Err(error)),
             }
         }
+        let (positions, items) = self.without_unreachable(prepared, &mut results).await;
         if items.is_empty() {
             return results;
         }
@@ -122,6 +121,30 @@ impl Applier {
         let fs = Arc::clone(&self.fs);
         let look = move || staged.iter().map(|staged| fs.staged(staged)).collect();
         self.runtime.blocking(look).await
+    }
+
+    /// Leaves out what has a place that cannot be looked at, as in a closed folder. Nothing is begun there: it could be neither
+    /// finished nor undone.
+    async fn without_unreachable(
+        &self,
+        prepared: Vec<(usize, Item)>,
+        results: &mut [ApplyResult<()>],
+    ) -> (Vec<usize>, Vec<Item>) {
+        let paths: Vec<DiskPath> = prepared.iter().map(|(_, item)| item.path()).collect();
+        let fs = Arc::clone(&self.fs);
+        let look = move || paths.iter().map(|path| fs.metadata(path)).collect();
+        let looked: Vec<FsResult<Option<Metadata>>> = self.runtime.blocking(look).await;
+        let mut reachable = (Vec::new(), Vec::new());
+        for ((position, item), looked) in prepared.into_iter().zip(looked) {
+            match looked {
+                Ok(_) => {
+                    reachable.0.push(position);
+                    reachable.1.push(item);
+                }
+                Err(error) => results[position] = Err(error.into()),
+            }
+        }
+        reachable
     }
 
     async fn prepare(
@@ -209,8 +232,9 @@ impl Applier {
     /// Adds the row of an incoming file when it is at its place after a placement that failed: it may or may not have
     /// happened, and may have left two names of one file. Were it not known, the next scan would take it for a new file.
     async fn settle_placing(&self, batch: &mut StateBatch, item: &Item) -> ApplyResult<()> {
-        let (staged, at) = (item.staged.clone(), item.path());
-        self.on_disk(move |fs| fs.settle(&staged, &at)).await?;
+        if !self.settle_or_let_go(item).await? {
+            return Ok(());
+        }
         let (Some(found), Some(incoming)) = (self.look(&item.path()).await?, item.incoming()) else {
             return Ok(());
         };
@@ -218,6 +242,34 @@ impl Applier {
             self.add_placed(batch, item).await?;
         }
         Ok(())
+    }
+
+    /// As [`Self::settle`]; a file whose place cannot be reached is let go while it is staged, so that nothing else waits until its
+    /// folder can be entered again. Its staged name goes with it: it may have another one there, of a placement that the power cut,
+    /// and a download that goes on under this one would write to what somebody finds there. Says whether the place was reached.
+    pub(super) async fn settle_or_let_go(&self, item: &Item) -> ApplyResult<bool> {
+        let error = match self.settle(item).await {
+            Err(ApplyError::Fs(error)) => error,
+            settled => return settled.map(|_| true),
+        };
+        let (Some(node), Some(incoming)) = (item.node(), item.incoming()) else {
+            return Err(error.into());
+        };
+        let is_it =
+            |found: Option<Metadata>| found.is_some_and(|found| found.fingerprint.is_same_file(&incoming));
+        if is_it(self.look_staged(&item.staged).await?) {
+            if self.look(&item.path()).await.is_ok_and(is_it) {
+                return Err(error.into());
+            }
+            let staged = item.staged.clone();
+            self.on_disk(move |fs| fs.unstage(&staged)).await?;
+            return Ok(false);
+        }
+        match self.state.local(self.namespace, node).await? {
+            // It was placed, which is known.
+            Some(_) => Ok(false),
+            None => Err(error.into()),
+        }
     }
 
     /// Adds the row of an incoming file that is at its place now.

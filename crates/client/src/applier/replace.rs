@@ -1,7 +1,11 @@
 //! New content at a place that has some.
 
+use std::io;
+
+use cairn_core::conflict;
 use cairn_core::ids::NodeId;
 use cairn_core::name::NodeName;
+use cairn_core::time::Date;
 use cairn_core::tree::{Entry, Substance};
 
 use super::record::local_entry;
@@ -14,6 +18,10 @@ use crate::state::{LocalChange, LocalRow, StateBatch};
 
 /// How many numbers are tried for a name beside another.
 const NUMBERED_NAMES: u32 = 1_000;
+/// Bytes of a conflicted copy's name where the disk cannot hold its whole one: a disk that encrypts names holds 143.
+const SHORT_NAME_BYTES: usize = 120;
+/// Characters of a device's name in such a name.
+const SHORT_DEVICE_CHARS: usize = 8;
 
 impl Applier {
     /// Replaces a file by a staged one. The displaced version goes to the trash, or stays as the node and under the name
@@ -251,13 +259,14 @@ impl Applier {
     }
 
     /// Puts something staged into the folder that holds `path`, numbered when the name is taken; into the root when that
-    /// folder is gone.
+    /// folder is gone, and under a short name when the disk cannot hold the one that is wanted.
     async fn place_beside(
         &self,
         staged: &str,
         path: &DiskPath,
-        wanted: NodeName,
+        mut wanted: NodeName,
     ) -> Result<(NodeName, DiskPath), FsError> {
+        let mut short = self.short_conflict_name(path);
         let mut folder = path.parent().unwrap_or_default();
         let mut number = 1;
         loop {
@@ -273,8 +282,26 @@ impl Applier {
                 Err(error) if error.is_not_found() && !folder.names().is_empty() => {
                     folder = DiskPath::root();
                 }
-                Err(error) => return Err(error),
+                Err(error) => match short.take() {
+                    Some(short) if is_no_name(&error) => (wanted, number) = (short, 1),
+                    _ => return Err(error),
+                },
             }
         }
     }
+
+    /// The name of a conflicted copy of what has a path, made now, for a disk that cannot hold its whole one.
+    fn short_conflict_name(&self, path: &DiskPath) -> Option<NodeName> {
+        let name = conflict::original(&NodeName::new(path.name()?).ok()?);
+        let device: String = self.device_name.chars().take(SHORT_DEVICE_CHARS).collect();
+        let date = Date::of(self.runtime.clock.now());
+        let suffix = format!(" ({})", conflict::label(&device, date));
+        Some(name.with_suffix_within(&suffix, SHORT_NAME_BYTES))
+    }
+}
+
+/// Whether the disk cannot hold a name.
+fn is_no_name(error: &FsError) -> bool {
+    let kind = error.source.kind();
+    matches!(kind, io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput)
 }

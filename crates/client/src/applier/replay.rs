@@ -86,12 +86,12 @@ impl Applier {
             }
             return self.drop_intent(&intent.staged).await;
         };
+        if step.action == Action::Place {
+            return self.replay_placing(intent, &step).await;
+        }
         for item in &step.items {
             // A row must not say more than a second crash would leave.
             self.settle(item).await?;
-        }
-        if step.action == Action::Place {
-            return self.replay_placing(intent, &step).await;
         }
         for item in &step.items {
             let replayed = match step.action {
@@ -138,7 +138,8 @@ impl Applier {
                     staged: item.staged.clone(),
                 });
             };
-            if self.state.local(self.namespace, node).await?.is_some() {
+            let is_reached = self.settle_or_let_go(item).await?;
+            if !is_reached || self.state.local(self.namespace, node).await?.is_some() {
                 continue;
             }
             let found = self.look(&item.path()).await?;

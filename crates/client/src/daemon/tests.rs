@@ -2,9 +2,11 @@
 
 mod ahead;
 mod conflicts;
+mod fetching;
 mod held;
 mod listing;
 mod power;
+mod sweeping;
 mod unread;
 mod wipe;
 

@@ -161,7 +161,8 @@ impl Daemon {
         Ok(is_there && synced.is_some_and(|synced| synced.substance == row.entry.substance))
     }
 
-    /// Counts the files and links that the server has, as far as a look without reading tells, and all others.
+    /// Counts the files and links that the server has, as far as a look without reading tells, and all others; a folder that
+    /// cannot be listed is one of those.
     async fn count_folder(&self) -> Result<(u64, u64), DaemonError> {
         let (state, namespace) = (&self.engine.state, self.engine.namespace);
         let (mut known, mut unknown) = (0, 0);
@@ -172,8 +173,12 @@ impl Daemon {
                 None => Vec::new(),
             };
             let at = path.clone();
-            let listed = self.on_disk(move |fs| fs.list(&at)).await;
-            for entry in listed.unwrap_or_default() {
+            let Ok(listed) = self.on_disk(move |fs| fs.list(&at)).await else {
+                // Whatever is in it.
+                unknown += 1;
+                continue;
+            };
+            for entry in listed {
                 let DirectoryEntry::Named { name, metadata } = entry else {
                     unknown += 1;
                     continue;

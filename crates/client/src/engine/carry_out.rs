@@ -13,6 +13,7 @@ use super::report::PassReport;
 use super::{Engine, EngineResult};
 use crate::applier::{ApplyError, PARTIAL_PREFIX, Placement};
 use crate::downloader::{DownloadError, Wanted, part_name};
+use crate::fs::FsError;
 use crate::reason::Reason;
 use crate::remote::RemoteError;
 use crate::state::{LocalChange, StateBatch, StateResult, TreeChange};
@@ -40,7 +41,8 @@ impl Engine {
         let mut notes = 0;
         let displaces = |step: &Step| matches!(step, Step::Replace { .. } | Step::Remove { .. });
         let is_displacing = plan.steps.iter().any(displaces);
-        for step in plan.steps {
+        let steps = plan.steps.into_iter();
+        for step in steps.filter(|step| !lacks_content(hood, step, &staged)) {
             if let Step::Create { node } = &step
                 && let (Some(entry), Some(name)) = (hood.remote.get(*node), staged.get(node))
             {
@@ -117,14 +119,12 @@ impl Engine {
         }
     }
 
-    /// Drops downloads that were begun and are not wanted any more, and what lay in the trash for its time. That some of
-    /// it may stay is no setback.
+    /// Drops downloads that were begun and are not wanted any more. That some of it may stay is no setback.
     pub(super) async fn sweep_stage(&self) {
         if let Err(error) = self.applier.clear_stage().await {
             tracing::debug!(%error, "the stage could not be cleared");
         }
         let fs = Arc::clone(&self.fs);
-        let before = self.runtime.clock.now().plus_millis(-TRASH_MS);
         let swept = self.runtime.blocking(move || {
             // Nothing but downloads: whatever else is staged may be the only copy of somebody's bytes, and goes to the trash.
             for staged in fs
@@ -134,10 +134,19 @@ impl Engine {
             {
                 fs.unstage(staged)?;
             }
-            fs.empty_trash(before)
+            Ok::<(), FsError>(())
         });
         if let Err(error) = swept.await {
             tracing::debug!(%error, "the stage could not be swept");
+        }
+    }
+
+    /// Drops what lay in the trash for its time, which asks for nothing but the time.
+    pub(super) async fn empty_trash(&self) {
+        let fs = Arc::clone(&self.fs);
+        let before = self.runtime.clock.now().plus_millis(-TRASH_MS);
+        if let Err(error) = self.runtime.blocking(move || fs.empty_trash(before)).await {
+            tracing::debug!(%error, "the trash could not be emptied");
         }
     }
 
@@ -213,18 +222,16 @@ impl Engine {
             Step::RenameAside { .. } | Step::Move { .. } | Step::Replace { keep: Some(_), .. }
         );
         let (node, result) = match step {
+            // Files come by way of the stage.
             Step::Create { node } => match hood.remote.get(node) {
-                Some(entry) => (node, self.create(node, entry).await),
+                Some(entry) if entry.is_directory() => (node, self.applier.create_folder(node, entry).await),
+                Some(entry) => (node, self.applier.place_link(node, entry).await),
                 None => return Ok(()),
             },
-            Step::Replace { node, keep } => match hood.remote.get(node) {
-                Some(entry) => match (&entry.substance, staged.get(&node)) {
-                    (Substance::Symlink(_), _) => (node, self.applier.replace_link(node, entry, keep).await),
-                    (_, Some(name)) => (node, self.applier.replace_file(node, entry, name, keep).await),
-                    // It could not be fetched, which has been told.
-                    _ => return Ok(()),
-                },
-                None => return Ok(()),
+            Step::Replace { node, keep } => match (hood.remote.get(node), staged.get(&node)) {
+                (Some(entry), Some(name)) => (node, self.applier.replace_file(node, entry, name, keep).await),
+                (Some(entry), None) => (node, self.applier.replace_link(node, entry, keep).await),
+                (None, _) => return Ok(()),
             },
             Step::Move { node, place } => (node, self.applier.rename(node, &place).await),
             Step::RenameAside { node, name } => (node, self.applier.rename_aside(node, &name).await),
@@ -249,16 +256,6 @@ impl Engine {
                 self.names_taken.fetch_add(1, Ordering::Relaxed);
             }
             Err(_) => {}
-        }
-    }
-
-    /// Makes a folder or a link; files come by way of the stage.
-    async fn create(&self, node: NodeId, entry: &Entry) -> Result<(), ApplyError> {
-        match &entry.substance {
-            Substance::Directory => self.applier.create_folder(node, entry).await,
-            Substance::Symlink(_) => self.applier.place_link(node, entry).await,
-            // It could not be fetched, which has been told.
-            Substance::File { .. } => Ok(()),
         }
     }
 
@@ -449,6 +446,15 @@ impl Engine {
             .note_activity(self.runtime.clock.now(), what, &path)
             .await
     }
+}
+
+/// Whether a step lacks the content that it puts on the disk: it could not be fetched, which has been told.
+fn lacks_content(hood: &Neighbourhood, step: &Step, staged: &Staged) -> bool {
+    let (Step::Create { node } | Step::Replace { node, .. }) = step else {
+        return false;
+    };
+    let is_file = |entry: &Entry| matches!(entry.substance, Substance::File { .. });
+    hood.remote.get(*node).is_some_and(is_file) && !staged.contains_key(node)
 }
 
 /// Whether a step changes only what is remembered.

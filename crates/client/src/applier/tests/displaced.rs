@@ -1,11 +1,12 @@
 //! The second look at what was displaced.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use cairn_core::ids::NodeId;
 
 use super::fixture::{EntryExt, Side, entry};
+use crate::applier::ApplyError;
 use crate::fs::faulty::Fault;
 use crate::state::inbox::{ConflictReason, Displaced, INBOX_ROWS};
 use crate::state::{ClientState, StateBatch};
@@ -269,4 +270,33 @@ async fn of_too_much_the_oldest_is_looked_at_early() {
     assert_eq!(side.device.read(".cairn/trash/a.txt"), "old");
     let total = side.device.state.displaced_total(side.device.namespace).await;
     assert_eq!(total.unwrap().count, INBOX_ROWS as u64);
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_at_holds_up_nothing_that_came_later() {
+    for all in [false, true] {
+        let side = Side::new();
+        replaced(&side).await;
+        let (node, _) = side.synced_file("b.txt", "other").await;
+        side.applier().remove(node).await.unwrap();
+        let both = side.waiting().await;
+        assert_eq!(both.len(), 2);
+        // Of two that were displaced at once the one with the lesser name comes first.
+        let closed = Fault::Before(ErrorKind::PermissionDenied);
+        side.device.fs.inject("open_staged", closed);
+        if all {
+            let looked = side.applier().look_again_at_all().await;
+            assert!(matches!(looked, Err(ApplyError::Fs(_))), "{looked:?}");
+        } else {
+            assert!(side.look_again_later().await.is_empty());
+            let wait = side.applier().next_look_ms().await.unwrap();
+            assert_eq!(wait, Some(600_000), "it waits again");
+        }
+        assert_eq!(side.waiting().await, both[..1]);
+        side.assert_settled().await;
+        assert!(side.look_again_later().await.is_empty());
+        assert_eq!(side.waiting().await, Vec::<String>::new());
+        assert_eq!(side.device.read(".cairn/trash/a.txt"), "old");
+        assert_eq!(side.device.read(".cairn/trash/b.txt"), "other");
+    }
 }

@@ -7,7 +7,7 @@ use cairn_core::node::{LinkTarget, Place};
 use cairn_core::tree::Substance;
 
 use super::fixture::{EntryExt, Side, entry};
-use crate::applier::ApplyError;
+use crate::applier::{ApplyError, Placement};
 use crate::fs::Filesystem;
 use crate::fs::faulty::Fault;
 use crate::scanner::tests::fixture::name;
@@ -120,6 +120,8 @@ async fn a_placed_file_that_cannot_be_looked_at_is_no_new_one() {
         let node = side.node();
         let wanted = entry("a").holding("remote");
         side.stage("part-a", "remote", &wanted);
+        // The first look is the one before.
+        side.device.fs.inject("metadata", Fault::Hook(Box::new(|| {})));
         side.device.fs.inject("metadata", Fault::Before(ErrorKind::Other));
         if !settles {
             side.device.fs.inject("settle", Fault::Before(ErrorKind::Other));
@@ -131,6 +133,69 @@ async fn a_placed_file_that_cannot_be_looked_at_is_no_new_one() {
         assert_eq!(side.synced(node).await, Some(wanted));
         assert_eq!(side.device.scan().await.changed, 0, "{settles}");
     }
+}
+
+fn closed() -> Fault {
+    Fault::Before(ErrorKind::PermissionDenied)
+}
+
+#[tokio::test]
+async fn a_file_for_a_place_that_cannot_be_looked_at_keeps_no_other_from_its_own() {
+    let side = Side::new();
+    let placements = ["a", "b"].map(|name| {
+        let wanted = entry(name).holding(name);
+        let staged = format!("part-{name}");
+        side.stage(&staged, name, &wanted);
+        Placement {
+            node: side.node(),
+            entry: wanted,
+            staged,
+        }
+    });
+    side.device.fs.inject("metadata", closed());
+    side.device.fs.inject("settle", closed());
+    let placed = side.applier().place_files(placements.to_vec()).await;
+    assert!(matches!(placed[0], Err(ApplyError::Fs(_))), "{placed:?}");
+    assert!(placed[1].is_ok(), "{placed:?}");
+    assert_eq!(side.device.read("b"), "b");
+    let intents = side.device.state.intents(side.device.namespace).await.unwrap();
+    assert_eq!(intents, Vec::new());
+    let staged = side.device.fs.staged_names().unwrap();
+    assert_eq!(staged, ["part-a"], "it need not be fetched again");
+}
+
+#[tokio::test]
+async fn a_file_that_did_not_leave_the_stage_for_a_place_that_cannot_be_reached_is_let_go() {
+    let side = Side::new();
+    let wanted = entry("a").holding("remote");
+    side.stage("part-a", "remote", &wanted);
+    side.device.fs.inject("metadata", Fault::Hook(Box::new(|| {})));
+    for call in ["place", "settle", "metadata"] {
+        side.device.fs.inject(call, closed());
+    }
+    let placed = side.applier().place_file(side.node(), &wanted, "part-a").await;
+    assert!(matches!(placed, Err(ApplyError::Fs(_))), "{placed:?}");
+    side.assert_settled().await;
+}
+
+#[tokio::test]
+async fn what_a_crash_left_in_the_stage_for_a_place_that_cannot_be_reached_is_let_go() {
+    let side = Side::new();
+    let node = side.node();
+    let wanted = entry("a").holding("remote");
+    side.stage("part-a", "remote", &wanted);
+    side.device.fs.inject("place", Fault::CrashAfter);
+    let step = wanted.clone();
+    side.dies(|applier| async move { applier.place_file(node, &step, "part-a").await })
+        .await;
+    // The power took the name in the folder as well.
+    side.device.rename("a", ".cairn/stage/part-a");
+    for call in ["settle", "metadata"] {
+        side.device.fs.inject(call, closed());
+    }
+    side.applier().recover().await.unwrap();
+    side.assert_settled().await;
+    assert_eq!(side.synced(node).await, None);
 }
 
 #[tokio::test]

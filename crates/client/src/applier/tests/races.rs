@@ -61,6 +61,36 @@ async fn a_write_between_look_and_swap_is_kept_beside() {
 }
 
 #[tokio::test]
+async fn a_copy_whose_name_the_disk_cannot_hold_gets_a_shorter_one() {
+    for keeps in [false, true] {
+        let side = Side::new();
+        let long = format!("{}.txt", "é".repeat(70));
+        let (node, _) = side.synced_file(&long, "mine").await;
+        let wanted = entry(&long).holding("remote");
+        side.stage("s", "remote", &wanted);
+        if !keeps {
+            let path = side.device.path(&long);
+            let write = move || std::fs::write(path, "mine, written again").unwrap();
+            side.device.fs.inject("exchange", Fault::Hook(Box::new(write)));
+        }
+        let no_name = Fault::Before(io::ErrorKind::InvalidFilename);
+        side.device.fs.inject("place", no_name);
+        let copy = side.node();
+        let keep = keeps.then(|| (copy, name(&format!("{} kept.txt", "é".repeat(70)))));
+        side.applier()
+            .replace_file(node, &wanted, "s", keep)
+            .await
+            .unwrap();
+        side.assert_settled().await;
+        assert_eq!(side.device.read(&long), "remote");
+        let short = format!("{} (conflict, laptop, 2100-01-01).txt", "é".repeat(42));
+        assert!(side.device.read(&short).starts_with("mine"));
+        assert_eq!(side.device.scan().await.changed, u64::from(!keeps));
+        assert_eq!(side.device.row(&short).await.node == copy, keeps);
+    }
+}
+
+#[tokio::test]
 async fn a_file_replaced_by_a_folder_in_the_last_moment_is_kept_beside() {
     let side = Side::new();
     let (node, _) = side.synced_file("a.txt", "base").await;
@@ -172,6 +202,7 @@ async fn what_is_done_to_a_file_right_after_it_was_moved_is_found() {
         let node = match step {
             "place" => {
                 side.stage("s", "arrived", &wanted);
+                side.device.fs.inject("metadata", look());
                 side.device.fs.inject("metadata", hook());
                 let node = side.node();
                 applier.place_file(node, &wanted, "s").await.unwrap();

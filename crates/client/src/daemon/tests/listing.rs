@@ -47,7 +47,7 @@ fn folder(name: &str) -> Node {
 }
 
 /// A daemon and the server that it asks.
-async fn served(device: &Device) -> (Arc<FakeRemote>, Daemon) {
+pub(super) async fn served(device: &Device) -> (Arc<FakeRemote>, Daemon) {
     let remote = Arc::new(FakeRemote::default());
     let parts = DaemonParts {
         remote: Arc::clone(&remote) as _,
@@ -58,7 +58,7 @@ async fn served(device: &Device) -> (Arc<FakeRemote>, Daemon) {
 }
 
 /// The last page of a listing.
-fn rest(nodes: Vec<Node>) -> NodesReply {
+pub(super) fn rest(nodes: Vec<Node>) -> NodesReply {
     NodesReply {
         nodes,
         has_more: false,

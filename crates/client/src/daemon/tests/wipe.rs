@@ -116,6 +116,20 @@ async fn a_wipe_that_was_cut_goes_on() {
 }
 
 #[tokio::test]
+async fn a_folder_that_cannot_be_listed_is_kept() {
+    let device = synced(&["folder/b"]).await;
+    let closed = || Fault::Before(std::io::ErrorKind::PermissionDenied);
+    device.fs.inject("clear", closed());
+    // Root and folder before, and the root after.
+    for _ in 0..3 {
+        device.fs.inject("list", Fault::Hook(Box::new(|| ())));
+    }
+    device.fs.inject("list", closed());
+    assert!(wipe(&device, true).await.unwrap().is_kept);
+    assert!(device.exists("folder/b"));
+}
+
+#[tokio::test]
 async fn what_was_written_to_a_displaced_file_stays() {
     let device = synced(&["a"]).await;
     // A program that has the file open writes to it after it has left its place.

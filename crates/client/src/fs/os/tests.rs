@@ -360,6 +360,47 @@ fn the_trash_keeps_names_apart_and_is_emptied_by_age() {
 }
 
 #[test]
+fn much_of_one_name_in_the_trash_is_not_counted_through() {
+    let disk = disk();
+    for number in 0..20 {
+        let staged = format!("staged-{number}");
+        disk.stage(&staged, &staged);
+        disk.fs.trash_as(&staged, "report.pdf").unwrap();
+    }
+    let trash = disk.folder.path().join(".cairn/trash");
+    let found: Vec<_> = fs::read_dir(&trash)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(found.len(), 20);
+    assert!(
+        found
+            .iter()
+            .all(|path| path.extension().is_some_and(|it| it == "pdf"))
+    );
+    assert!(trash.join("report (8).pdf").exists() && !trash.join("report (9).pdf").exists());
+}
+
+#[test]
+fn a_stage_and_a_trash_that_somebody_removed_are_made_anew() {
+    let disk = disk();
+    for folder in ["stage", "trash"] {
+        fs::remove_dir_all(disk.folder.path().join(".cairn").join(folder)).unwrap();
+    }
+    disk.stage("new", "text");
+    disk.fs.trash("new").unwrap();
+    assert_eq!(disk.read(".cairn/trash/new"), "text");
+    let mode = |folder| fs::metadata(disk.folder.path().join(folder)).unwrap().mode() & 0o777;
+    assert_eq!([mode(".cairn/stage"), mode(".cairn/trash")], [0o700, 0o700]);
+
+    // As where the disk is not mounted.
+    fs::remove_dir_all(disk.folder.path().join(".cairn")).unwrap();
+    assert!(disk.fs.stage("new").err().unwrap().is_not_found());
+    assert!(disk.fs.empty_trash(Timestamp::from_millis(0)).is_err());
+    assert!(!disk.folder.path().join(".cairn").exists());
+}
+
+#[test]
 fn folders_are_removed_only_when_empty() {
     let disk = disk();
     disk.fs.create_directory(&path("a")).unwrap();

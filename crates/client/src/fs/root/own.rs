@@ -26,12 +26,25 @@ pub(super) fn trash_path() -> DiskPath {
 
 /// Opens the stage.
 pub(super) fn open_stage<D: Disk>(at: At<'_, D>) -> io::Result<D::Folder> {
-    at.disk.open_folder(at.root, &[OWN_FOLDER, STAGE])
+    open_or_make(at, STAGE)
 }
 
 /// Opens the trash.
 pub(super) fn open_trash<D: Disk>(at: At<'_, D>) -> io::Result<D::Folder> {
-    at.disk.open_folder(at.root, &[OWN_FOLDER, TRASH])
+    open_or_make(at, TRASH)
+}
+
+/// Opens a folder of ours. Somebody may have removed it to gain space; where not even `.cairn/` is there the root is not, and
+/// nothing is made.
+fn open_or_make<D: Disk>(at: At<'_, D>, name: &str) -> io::Result<D::Folder> {
+    match at.disk.open_folder(at.root, &[OWN_FOLDER, name]) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    let own = at.disk.open_folder(at.root, &[OWN_FOLDER])?;
+    make_folder(at.disk, &own, name)?;
+    at.disk.sync_folder(&own)?;
+    at.disk.open_folder(&own, &[name])
 }
 
 /// Checks that the root carries the marker.

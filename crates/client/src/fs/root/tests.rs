@@ -61,3 +61,26 @@ impl Device {
 fn path(text: &str) -> DiskPath {
     DiskPath::from_names(text.split('/').map(str::to_owned).collect())
 }
+
+#[test]
+fn one_thing_that_cannot_be_removed_keeps_nothing_but_the_folders_that_it_lies_in() {
+    let device = Device::new(Lacks::default());
+    for folder in ["top/a", "top/b", "top/c/deep"] {
+        std::fs::create_dir_all(device.folder.path().join(folder)).unwrap();
+    }
+    for file in ["top/a/x", "top/b/kept", "top/b/x", "top/c/deep/x", "top/x", "x"] {
+        device.write(file, "text");
+    }
+    device.fs.disk().fail("unlink top/b/kept");
+    device.fs.clear().unwrap_err();
+    let left = |folder: &str| {
+        let entries = std::fs::read_dir(device.folder.path().join(folder)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name != ".cairn").collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!([left(""), left("top"), left("top/b")], [["top"], ["b"], ["kept"]]);
+    device.fs.clear().unwrap();
+    assert!(left("").is_empty());
+}

@@ -152,3 +152,28 @@ fn a_file_that_cannot_be_written_stops_no_other_and_is_told() {
         assert!(has(&world, 1, "closed/file", b"after"));
     });
 }
+
+/// The same for a file that is new there.
+#[test]
+fn a_new_file_for_a_closed_folder_stops_no_other_and_is_told() {
+    simulate(async {
+        let world = pair(17).await;
+        world.device(0).user().make_folder("closed").unwrap();
+        rest(&world).await;
+        world.device(1).disk().set_denied("closed", true).unwrap();
+        world.device(0).user().write("closed/new", b"new").unwrap();
+        until(&world, "its reason", || {
+            code_of(&world, 1, "closed/new").as_deref() == Some("disk")
+        })
+        .await;
+        others_travel(&world, "beside it").await;
+        world.device(1).kill();
+        world.device(1).start();
+        others_travel(&world, "after a restart").await;
+
+        world.device(1).disk().set_denied("closed", false).unwrap();
+        rest(&world).await;
+        assert_same(&world);
+        assert!(has(&world, 1, "closed/new", b"new"));
+    });
+}
