@@ -19,6 +19,8 @@ pub(crate) struct Lacks {
     pub(crate) links: bool,
     /// Names that differ only in case are one.
     pub(crate) case: bool,
+    /// A listing gives every name once.
+    pub(crate) single: bool,
 }
 
 /// What somebody else does between two calls.
@@ -182,7 +184,11 @@ impl Disk for WeakDisk {
     }
 
     fn names(&self, folder: &WeakFolder) -> io::Result<Vec<OsString>> {
-        self.inner.names(&folder.inner)
+        let mut names = self.inner.names(&folder.inner)?;
+        if self.lacks.single {
+            names.extend_from_within(..);
+        }
+        Ok(names)
     }
 
     fn open_file(&self, folder: &WeakFolder, name: &OsStr, access: Access) -> io::Result<LinuxFile> {
