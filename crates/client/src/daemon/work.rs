@@ -15,7 +15,7 @@ use crate::status::{Activity, Problem, Transfer};
 const FOLDERS: usize = 10_000;
 /// Scans and syncs of one pass; files that change all the time wait for the next one.
 const ROUNDS: usize = 50;
-/// Rounds for which files that are being written are waited for.
+/// Rounds for which small files that are being written are waited for.
 const BUSY_ROUNDS: u32 = 10;
 
 /// What the next pass has to look at. Hints only: whatever is forgotten is found by the next full scan.
@@ -122,7 +122,7 @@ impl Daemon {
                 }
                 if work.is_busy && busy_rounds < BUSY_ROUNDS {
                     busy_rounds += 1;
-                    work.look_at(scan.busy.iter().filter_map(DiskPath::parent).collect());
+                    work.look_at(scan.busy_small.iter().filter_map(DiskPath::parent).collect());
                 }
             }
             if work.must_sync {

@@ -19,7 +19,8 @@ const PIECE_BYTES: usize = 256 * 1024;
 const LARGE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of such a block. Two are held.
 const BLOCK_BYTES: usize = 1024 * 1024;
-/// Bytes that are compared with what is remembered before it is asked whether anybody waits for the rest.
+/// Bytes that are read, or compared with what is remembered, before it is asked whether the file is still the same, and whether
+/// anybody waits for the rest.
 const COMPARED_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of pages that are kept of a file: those of 9 GiB. Of a longer one none are.
 const PAGES_BYTES: usize = 6 * 1024 * 1024;
@@ -37,7 +38,10 @@ pub(super) enum ReadOutcome {
         is_unsure: bool,
     },
     /// It changed meanwhile, or another thing took its place.
-    Busy,
+    Busy {
+        /// Its size before.
+        size: u64,
+    },
     /// It is no longer there.
     Gone,
     /// It cannot be read.
@@ -218,7 +222,31 @@ impl Open {
             compared.next += 1;
             compared.offset += u64::from(chunk.len);
         }
+        // What is being written is another one: it need not be compared to its end.
+        if !compared.is_over() && self.is_changed()? {
+            return Ok(Verdict::Other);
+        }
         Ok(Verdict::Same)
+    }
+
+    /// Whether it is in another state than when it was opened.
+    fn is_changed(&self) -> FsResult<bool> {
+        Ok(self.file.metadata()? != self.before)
+    }
+
+    const fn busy(&self) -> ReadOutcome {
+        ReadOutcome::Busy {
+            size: self.before.fingerprint.size,
+        }
+    }
+
+    /// Reads a block of a long file; nothing when it has changed. That is asked now and then: one that is written all the time,
+    /// as the disk of a virtual machine, would be read to its end for nothing.
+    fn read_block(&mut self, offset: u64, buffer: &mut [u8]) -> FsResult<Option<usize>> {
+        if offset.is_multiple_of(COMPARED_BYTES) && self.is_changed()? {
+            return Ok(None);
+        }
+        self.file.read_at(offset, buffer).map(Some)
     }
 
     fn read_small(mut self) -> FsResult<ReadOutcome> {
@@ -237,7 +265,7 @@ impl Open {
                 break;
             }
             if offset > self.before.fingerprint.size {
-                return Ok(ReadOutcome::Busy);
+                return Ok(self.busy());
             }
         }
         self.end(offset, hasher.finish().ok())
@@ -252,7 +280,7 @@ impl Open {
             found.kind == FileKind::Node(NodeKind::File) && found.fingerprint == after.fingerprint
         });
         if self.before != after || !is_still || read_bytes != after.fingerprint.size {
-            return Ok(ReadOutcome::Busy);
+            return Ok(self.busy());
         }
         Ok(match summary {
             Some(summary) => ReadOutcome::Read {
@@ -283,25 +311,27 @@ async fn read_large(runtime: &Runtime, mut open: Open) -> FsResult<ReadOutcome> 
         let reading = runtime.blocking(move || {
             content_hash.update(&summed);
             spare.resize(BLOCK_BYTES, 0);
-            let len = open.file.read_at(offset, &mut spare);
-            (open, content_hash, spare, len)
+            let block = open.read_block(offset, &mut spare);
+            (open, content_hash, spare, block)
         });
         let (cut, read) = futures::future::join(cutting, reading).await;
-        let len;
-        (open, content_hash, spare, len) = read;
+        let next;
+        (open, content_hash, spare, next) = read;
         let Ok((hasher, new_pages)) = cut else {
             return Ok(ReadOutcome::Failed(ProblemReason::TooLarge));
         };
         chunks = hasher;
         keep(&mut pages, new_pages);
-        let len = len?;
+        let Some(len) = next? else {
+            return Ok(open.busy());
+        };
         offset += len as u64;
         is_last = len < BLOCK_BYTES;
         spare.truncate(len);
         let done = std::mem::replace(&mut block, Arc::new(spare));
         spare = Arc::try_unwrap(done).unwrap_or_default();
         if offset > open.before.fingerprint.size {
-            return Ok(ReadOutcome::Busy);
+            return Ok(open.busy());
         }
     }
     let end = move || {
@@ -340,3 +370,6 @@ fn is_recent(time: Mtime, observed: Timestamp, step_ns: u64) -> bool {
     let observed = i128::from(observed.as_millis()) * 1_000_000;
     (observed - i128::from(step_ns)..observed + CLOCK_LEAD_NS).contains(&time)
 }
+
+#[cfg(test)]
+mod tests;
