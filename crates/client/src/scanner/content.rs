@@ -26,6 +26,8 @@ const COMPARED_BYTES: u64 = 16 * 1024 * 1024;
 const PAGES_BYTES: usize = 6 * 1024 * 1024;
 /// How far ahead of our clock a filesystem's may be for its times to count as recent, in nanoseconds.
 const CLOCK_LEAD_NS: i128 = 60_000_000_000;
+/// A step that is surely no finer than whole seconds are.
+const WHOLE_SECONDS_NS: u64 = 2_000_000_000;
 
 /// What reading a file came to.
 #[derive(Debug)]
@@ -360,7 +362,14 @@ fn keep(pages: &mut Option<Vec<EncodedPage>>, new: Vec<EncodedPage>) {
 /// Whether a write after `observed` could leave the fingerprint as it is: times are kept in steps, and a second write
 /// within the step of the first changes none of them. Times far in the future are no such case: a write would change
 /// them. *Source:* git, "racy-git".
+///
+/// A disk that keeps whole seconds need not be of a kind that is known for it: ext4 does where it was made with small inodes.
+/// Change times are set by nobody but the disk, so one without a fraction tells.
 pub(crate) fn is_unsure(fingerprint: &Fingerprint, observed: Timestamp, step_ns: u64) -> bool {
+    let step_ns = match fingerprint.ctime.nanos {
+        0 => step_ns.max(WHOLE_SECONDS_NS),
+        _ => step_ns,
+    };
     is_recent(fingerprint.mtime, observed, step_ns) || is_recent(fingerprint.ctime, observed, step_ns)
 }
 

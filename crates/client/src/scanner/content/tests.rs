@@ -74,3 +74,31 @@ async fn nor_is_it_compared_to_its_end() {
     assert!(matches!(outcome, ReadOutcome::Busy { .. }));
     assert!(bytes_read.load(Ordering::Relaxed) < 2 * COMPARED_BYTES);
 }
+
+/// Whether a file of these times is unsure that was read so long after the last of them.
+fn is_unsure_after(ctime: Mtime, after_ms: i64, step_ns: u64) -> bool {
+    let fingerprint = Fingerprint {
+        inode: 1,
+        born_ns: None,
+        size: 1,
+        mtime: Mtime::default(),
+        ctime,
+    };
+    let observed =
+        Timestamp::from_millis(ctime.seconds * 1_000 + i64::from(ctime.nanos) / 1_000_000 + after_ms);
+    is_unsure(&fingerprint, observed, step_ns)
+}
+
+#[test]
+fn a_disk_that_keeps_whole_seconds_is_known_by_them() {
+    let at = |nanos| Mtime {
+        seconds: 1_000_000_000,
+        nanos,
+    };
+    let step_ns = 10_000_000;
+    assert!(is_unsure_after(at(7_000_000), 9, step_ns));
+    assert!(!is_unsure_after(at(7_000_000), 11, step_ns));
+    assert!(is_unsure_after(at(0), 999, step_ns));
+    assert!(!is_unsure_after(at(0), 2_001, step_ns));
+    assert!(is_unsure_after(at(0), 2_001, 3_000_000_000));
+}
