@@ -195,7 +195,7 @@ impl<'scanner> Pass<'scanner> {
     async fn take_rules(&mut self, visit: &Visit, listed: &[Listed]) -> (Arc<Scope>, Visit) {
         let found = listed.iter().find(|item| item.name == IGNORE_FILE);
         let found = found.map(|item| item.metadata);
-        let loaded = self.scanner.load_rules(&visit.path, found).await;
+        let loaded = self.scanner.take_rules(&visit.path, found).await;
         for problem in loaded.problems {
             self.report.note_problem(visit.path.join(IGNORE_FILE), problem);
         }

@@ -1,10 +1,11 @@
 //! The rules that hold in a folder: those of the files in it and above it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use blake3::Hash;
 use cairn_core::node::NodeKind;
+use cairn_core::time::Timestamp;
 
 use super::rules::{BadLine, IgnoreRules, Verdict};
 use super::{IGNORE_FILE, is_ignored};
@@ -100,7 +101,7 @@ impl Scope {
 #[derive(Debug, Default)]
 pub(in crate::scanner) struct Loaded {
     pub(in crate::scanner) rules: Option<Arc<IgnoreRules>>,
-    /// Whether the rules are others than at the last look, as far as is remembered.
+    /// Whether the rules are others than when the folder was last looked at, as far as is remembered.
     pub(in crate::scanner) is_changed: bool,
     /// What is wrong with them.
     pub(in crate::scanner) problems: Vec<ProblemReason>,
@@ -117,10 +118,17 @@ struct Remembered {
     bad: Vec<BadLine>,
 }
 
-/// The rules that were read lately, by folder.
+/// The rules that were read lately.
 #[derive(Debug, Default)]
 pub(in crate::scanner) struct RulesMemory {
-    folders: Mutex<HashMap<DiskPath, Remembered>>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    folders: HashMap<DiskPath, Remembered>,
+    /// Folders in which nobody has looked since for what other rules kept back.
+    changed: BTreeSet<DiskPath>,
 }
 
 impl RulesMemory {
@@ -128,17 +136,81 @@ impl RulesMemory {
     pub(in crate::scanner) fn load(
         &self,
         fs: &dyn Filesystem,
-        now: cairn_core::time::Timestamp,
+        now: Timestamp,
         folder: &DiskPath,
-        found: Option<&Metadata>,
+        found: Option<Metadata>,
     ) -> Loaded {
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(found) = found.filter(|found| found.kind == FileKind::Node(NodeKind::File)) else {
-            return Loaded {
-                is_changed: folders.remove(folder).is_some(),
-                ..Loaded::default()
-            };
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.load_noting(fs, now, folder, found)
+    }
+
+    /// The same, for who looks at the folder and at all below it where the rules changed.
+    pub(in crate::scanner) fn take(
+        &self,
+        fs: &dyn Filesystem,
+        now: Timestamp,
+        folder: &DiskPath,
+        found: Option<Metadata>,
+    ) -> Loaded {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = memory.load_noting(fs, now, folder, found);
+        let is_changed = memory.changed.remove(folder);
+        Loaded { is_changed, ..loaded }
+    }
+}
+
+impl Memory {
+    /// Loads rules, and remembers where they are others than before.
+    fn load_noting(
+        &mut self,
+        fs: &dyn Filesystem,
+        now: Timestamp,
+        folder: &DiskPath,
+        found: Option<Metadata>,
+    ) -> Loaded {
+        let loaded = self.load(fs, now, folder, found);
+        if loaded.is_changed {
+            if self.changed.len() >= REMEMBERED {
+                // The root stands for all.
+                self.changed = BTreeSet::from([DiskPath::root()]);
+            }
+            self.changed.insert(folder.clone());
+        }
+        loaded
+    }
+
+    fn load(
+        &mut self,
+        fs: &dyn Filesystem,
+        now: Timestamp,
+        folder: &DiskPath,
+        found: Option<Metadata>,
+    ) -> Loaded {
+        let known = self.folders.get(folder);
+        let found = match found {
+            // A listing may miss a name that is being replaced.
+            None if known.is_some() => fs.metadata(&folder.join(IGNORE_FILE)).unwrap_or_default(),
+            found => found,
         };
+        match found {
+            Some(found) if found.kind == FileKind::Node(NodeKind::File) => {
+                self.load_file(fs, now, folder, &found)
+            }
+            _ => Loaded {
+                is_changed: self.folders.remove(folder).is_some(),
+                ..Loaded::default()
+            },
+        }
+    }
+
+    fn load_file(
+        &mut self,
+        fs: &dyn Filesystem,
+        now: Timestamp,
+        folder: &DiskPath,
+        found: &Metadata,
+    ) -> Loaded {
+        let folders = &mut self.folders;
         let known = folders.get(folder);
         if let Some(known) = known.filter(|known| !known.is_unsure && known.fingerprint == found.fingerprint)
         {
@@ -165,8 +237,8 @@ impl RulesMemory {
             Err(error) => {
                 return Loaded {
                     rules: known.map(|known| Arc::clone(&known.rules)),
-                    is_changed: false,
                     problems: vec![ProblemReason::Io(error.source.to_string())],
+                    ..Loaded::default()
                 };
             }
         };
