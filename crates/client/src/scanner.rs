@@ -132,13 +132,13 @@ impl Scanner {
         let now = self.runtime.clock.now();
         let fs = Arc::clone(&self.fs);
         // What is wrong with them is told by whoever lists the folder.
-        let load = move || memory.load(&*fs, now, &at, fs.metadata(&file).unwrap_or_default());
+        let load = move || memory.load(&*fs, now, &at, fs.metadata(&file));
         let loaded = self.runtime.blocking(load).await;
-        Arc::new(Scope::new(folder, loaded.rules, above))
+        Arc::new(Scope::new(folder, loaded, above))
     }
 
     /// The rules of a folder that is looked at, in which the file of that name was seen as `found`.
-    async fn take_rules(&self, folder: &DiskPath, found: Option<Metadata>) -> Loaded {
+    async fn take_rules(&self, folder: &DiskPath, found: FsResult<Option<Metadata>>) -> Loaded {
         let (memory, folder) = (Arc::clone(&self.rules), folder.clone());
         let now = self.runtime.clock.now();
         let fs = Arc::clone(&self.fs);

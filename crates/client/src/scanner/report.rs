@@ -45,6 +45,9 @@ pub enum ProblemReason {
         /// What is wrong.
         what: String,
     },
+    /// A `.cairnignore` cannot be read, and what it says is not known.
+    #[error("it cannot be read, so nothing new in its folder is sent: {0}")]
+    UnknownRules(String),
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Io(String),

@@ -9,7 +9,7 @@ use cairn_core::time::Timestamp;
 
 use super::rules::{BadLine, IgnoreRules, Verdict};
 use super::{IGNORE_FILE, is_ignored};
-use crate::fs::{DiskPath, FileKind, Filesystem, Fingerprint, FsResult, Metadata, OWN_FOLDER};
+use crate::fs::{DiskPath, FileKind, Filesystem, Fingerprint, FsError, FsResult, Metadata, OWN_FOLDER};
 use crate::scanner::content::is_unsure;
 use crate::scanner::report::ProblemReason;
 
@@ -25,7 +25,7 @@ const REMEMBERED_BYTES: usize = 8 * 1024 * 1024;
 pub struct IgnoredBy {
     /// The file with the rule; `None` for a rule that is built in.
     pub file: Option<DiskPath>,
-    /// The rule as it was typed; empty where it is built in.
+    /// The rule as it was typed; empty where it is built in, and where nobody could read what the file says.
     pub rule: String,
 }
 
@@ -41,20 +41,21 @@ pub(in crate::scanner) struct Scope {
 
 impl Scope {
     /// The scope of a folder in the scope of the one above; `None` for the root.
-    pub(in crate::scanner) fn new(
-        path: &DiskPath,
-        rules: Option<Arc<IgnoreRules>>,
-        above: Option<Arc<Self>>,
-    ) -> Self {
-        let whole = above.as_ref().and_then(|above| {
+    pub(in crate::scanner) fn new(path: &DiskPath, loaded: Loaded, above: Option<Arc<Self>>) -> Self {
+        let ignored_above = above.as_ref().and_then(|above| {
             let name = path.names().last()?;
             above.ignored_by(name, true)
         });
+        // What the rules keep here must not leave because nobody could read them.
+        let sealed = loaded.is_sealed.then(|| IgnoredBy {
+            file: Some(path.join(IGNORE_FILE)),
+            rule: String::new(),
+        });
         Self {
             path: path.clone(),
-            rules,
+            rules: loaded.rules,
             above,
-            whole,
+            whole: ignored_above.or(sealed),
         }
     }
 
@@ -103,6 +104,8 @@ pub(in crate::scanner) struct Loaded {
     pub(in crate::scanner) rules: Option<Arc<IgnoreRules>>,
     /// Whether the rules are others than when the folder was last looked at, as far as is remembered.
     pub(in crate::scanner) is_changed: bool,
+    /// Whether there are rules that nobody knows.
+    is_sealed: bool,
     /// What is wrong with them.
     pub(in crate::scanner) problems: Vec<ProblemReason>,
 }
@@ -138,7 +141,7 @@ impl RulesMemory {
         fs: &dyn Filesystem,
         now: Timestamp,
         folder: &DiskPath,
-        found: Option<Metadata>,
+        found: FsResult<Option<Metadata>>,
     ) -> Loaded {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.load_noting(fs, now, folder, found)
@@ -150,11 +153,12 @@ impl RulesMemory {
         fs: &dyn Filesystem,
         now: Timestamp,
         folder: &DiskPath,
-        found: Option<Metadata>,
+        found: FsResult<Option<Metadata>>,
     ) -> Loaded {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = memory.load_noting(fs, now, folder, found);
-        let is_changed = memory.changed.remove(folder);
+        // As long as nobody knows the rules there is nothing to look for.
+        let is_changed = !loaded.is_sealed && memory.changed.remove(folder);
         Loaded { is_changed, ..loaded }
     }
 }
@@ -166,10 +170,10 @@ impl Memory {
         fs: &dyn Filesystem,
         now: Timestamp,
         folder: &DiskPath,
-        found: Option<Metadata>,
+        found: FsResult<Option<Metadata>>,
     ) -> Loaded {
         let loaded = self.load(fs, now, folder, found);
-        if loaded.is_changed {
+        if loaded.is_changed || loaded.is_sealed {
             if self.changed.len() >= REMEMBERED {
                 // The root stands for all.
                 self.changed = BTreeSet::from([DiskPath::root()]);
@@ -184,22 +188,23 @@ impl Memory {
         fs: &dyn Filesystem,
         now: Timestamp,
         folder: &DiskPath,
-        found: Option<Metadata>,
+        found: FsResult<Option<Metadata>>,
     ) -> Loaded {
         let known = self.folders.get(folder);
         let found = match found {
             // A listing may miss a name that is being replaced.
-            None if known.is_some() => fs.metadata(&folder.join(IGNORE_FILE)).unwrap_or_default(),
+            Ok(None) if known.is_some() => fs.metadata(&folder.join(IGNORE_FILE)),
             found => found,
         };
         match found {
-            Some(found) if found.kind == FileKind::Node(NodeKind::File) => {
+            Ok(Some(found)) if found.kind == FileKind::Node(NodeKind::File) => {
                 self.load_file(fs, now, folder, &found)
             }
-            _ => Loaded {
+            Ok(_) => Loaded {
                 is_changed: self.folders.remove(folder).is_some(),
                 ..Loaded::default()
             },
+            Err(error) => unread(known, &error),
         }
     }
 
@@ -216,8 +221,8 @@ impl Memory {
         {
             return Loaded {
                 rules: Some(Arc::clone(&known.rules)),
-                is_changed: false,
                 problems: known.bad.iter().map(reason).collect(),
+                ..Loaded::default()
             };
         }
         let text = match read(fs, &folder.join(IGNORE_FILE), found.fingerprint.size) {
@@ -233,14 +238,7 @@ impl Memory {
                     ..Loaded::default()
                 };
             }
-            // What was known holds until it can be read.
-            Err(error) => {
-                return Loaded {
-                    rules: known.map(|known| Arc::clone(&known.rules)),
-                    problems: vec![ProblemReason::Io(error.source.to_string())],
-                    ..Loaded::default()
-                };
-            }
+            Err(error) => return unread(known, &error),
         };
         let hash = blake3::hash(text.as_bytes());
         let is_changed = known.is_none_or(|known| known.hash != hash);
@@ -255,6 +253,7 @@ impl Memory {
             rules: Some(Arc::clone(&rules)),
             is_changed,
             problems: bad.iter().map(reason).collect(),
+            ..Loaded::default()
         };
         let bytes: usize = folders.values().map(|known| known.size).sum();
         if folders.len() >= REMEMBERED || bytes + text.len() > REMEMBERED_BYTES {
@@ -272,6 +271,20 @@ impl Memory {
             },
         );
         loaded
+    }
+}
+
+/// The rules of a file that cannot be read: those that were known hold until it can.
+fn unread(known: Option<&Remembered>, error: &FsError) -> Loaded {
+    let why = error.source.to_string();
+    Loaded {
+        rules: known.map(|known| Arc::clone(&known.rules)),
+        is_sealed: known.is_none(),
+        problems: vec![match known {
+            Some(_) => ProblemReason::Io(why),
+            None => ProblemReason::UnknownRules(why),
+        }],
+        ..Loaded::default()
     }
 }
 

@@ -1,7 +1,11 @@
 use std::io;
+use std::sync::Arc;
 
 use super::fixture::{Device, disk_path};
 use crate::fs::faulty::Fault;
+use crate::fs::os::LinuxDisk;
+use crate::fs::root::RootFilesystem;
+use crate::fs::root::tests::weak::{Lacks, WeakDisk};
 use crate::scanner::{Brake, ProblemReason, Scanner};
 
 /// A device with a rule that keeps `d/e/a.log` back, and the scanner that has seen that.
@@ -55,6 +59,69 @@ async fn rules_that_changed_count_as_changed_until_their_folder_is_looked_at() {
 }
 
 #[tokio::test]
+async fn nothing_new_is_sent_while_rules_that_nobody_knows_cannot_be_read() {
+    let (device, _) = with_a_rule("d/.cairnignore").await;
+    // As after a start: nothing is remembered.
+    let scanner = device.scanner();
+    device.write("d/e/secret.log", "x");
+    device.write("d/e/plain", "x");
+    device.write("other", "x");
+    device.write("d/.cairnignore", "*.log\n#");
+    let known = device.row("d/.cairnignore").await;
+    device
+        .fs
+        .inject("open", Fault::Before(io::ErrorKind::PermissionDenied));
+    let report = scanner.scan_all(Brake::On).await.unwrap();
+    let told: Vec<_> = report
+        .problems
+        .iter()
+        .map(|problem| problem.path.to_string())
+        .collect();
+    assert_eq!(told, ["d/.cairnignore"]);
+    assert!(matches!(
+        report.problems[0].reason,
+        ProblemReason::UnknownRules(_)
+    ));
+    assert_eq!(device.tree().await, ["d/", "d/.cairnignore", "d/e/", "other"]);
+    assert_ne!(
+        device.row("d/.cairnignore").await.entry,
+        known.entry,
+        "what is known goes on"
+    );
+
+    device
+        .fs
+        .inject("open", Fault::Before(io::ErrorKind::PermissionDenied));
+    let ignored = scanner
+        .ignored_by(&disk_path("d/e/plain"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(ignored.file, Some(disk_path("d/.cairnignore")));
+    assert_eq!(ignored.rule, "");
+
+    let report = scanner.scan_folders(&[disk_path("d")], Brake::On).await.unwrap();
+    assert_eq!(report.problem_count, 0);
+    assert_eq!(
+        device.tree().await,
+        ["d/", "d/.cairnignore", "d/e/", "d/e/plain", "other"]
+    );
+}
+
+#[tokio::test]
+async fn what_unknown_rules_kept_back_is_found_when_they_go() {
+    let (device, _) = with_a_rule("d/.cairnignore").await;
+    let scanner = device.scanner();
+    device
+        .fs
+        .inject("open", Fault::Before(io::ErrorKind::PermissionDenied));
+    scanner.scan_all(Brake::On).await.unwrap();
+    device.remove("d/.cairnignore");
+    scanner.scan_folders(&[disk_path("d")], Brake::On).await.unwrap();
+    assert_eq!(device.tree().await, ["d/", "d/e/", "d/e/a.log"]);
+}
+
+#[tokio::test]
 async fn known_rules_hold_while_they_cannot_be_read_or_are_missed_by_a_listing() {
     let (device, scanner) = with_a_rule("d/.cairnignore").await;
     device.write("d/.cairnignore", "*.txt\n");
@@ -73,4 +140,25 @@ async fn known_rules_hold_while_they_cannot_be_read_or_are_missed_by_a_listing()
     device.fs.inject("metadata", Fault::Hook(Box::new(put_back)));
     scanner.scan_all(Brake::On).await.unwrap();
     assert_eq!(device.tree().await, ["d/", "d/.cairnignore", "d/e/"]);
+}
+
+#[tokio::test]
+async fn nothing_new_is_sent_where_rules_cannot_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let lacks = Lacks {
+        stat_of: Some(".cairnignore"),
+        ..Lacks::default()
+    };
+    let disk = WeakDisk::new(LinuxDisk::new(folder.path().to_owned()), lacks);
+    let device = Device::over(folder, Arc::new(RootFilesystem::new(disk).unwrap()));
+    device.folder("d");
+    device.write("d/.cairnignore", "secret\n");
+    device.write("d/secret", "x");
+    device.write("other", "x");
+    let report = device.scan().await;
+    assert!(report.problems.iter().any(|problem| {
+        problem.path == disk_path("d/.cairnignore")
+            && matches!(problem.reason, ProblemReason::UnknownRules(_))
+    }));
+    assert_eq!(device.tree().await, ["d/", "other"]);
 }

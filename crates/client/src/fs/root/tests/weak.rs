@@ -21,6 +21,8 @@ pub(crate) struct Lacks {
     pub(crate) case: bool,
     /// A listing gives every name once.
     pub(crate) single: bool,
+    /// A look at this name.
+    pub(crate) stat_of: Option<&'static str>,
 }
 
 /// What somebody else does between two calls.
@@ -172,6 +174,9 @@ impl Disk for WeakDisk {
     }
 
     fn stat(&self, folder: &WeakFolder, name: &OsStr) -> io::Result<Stat> {
+        if self.lacks.stat_of.is_some_and(|lacked| name == lacked) {
+            return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        }
         self.inner.stat(&folder.inner, &self.listed(folder, name))
     }
 
