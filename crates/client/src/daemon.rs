@@ -47,10 +47,11 @@ pub use parts::{DaemonParts, Guard};
 use work::Work;
 
 /// How long after a single pass, which somebody waits for, files are read again that were being written, or may have changed
-/// within the same tick of the clock: a few ticks of any clock that files are stamped with.
+/// within the same tick of the clock: a few ticks of the clock that most disks are stamped with.
 const RECHECK_ONCE_AFTER: Duration = Duration::from_millis(50);
-/// Times that a single pass reads such files again.
-const RECHECKS: usize = 20;
+/// Times that a single pass reads such files again. Every fourth pause is longer: together they are three seconds, and so longer
+/// than the coarsest step in which disks keep times.
+const RECHECKS: u32 = 20;
 /// How often the journal is read although nobody said that it moved.
 const POLL_EVERY: Duration = Duration::from_secs(600);
 
@@ -254,11 +255,11 @@ impl Daemon {
         let begun = self.reread_once_after_start().await;
         self.look_again(&mut work).await?;
         self.beating(begun.is_some(), self.settle(&mut work)).await?;
-        for _ in 0..RECHECKS {
+        for round in 0..RECHECKS {
             if !work.must_recheck && !work.busy.is_any() {
                 break;
             }
-            tokio::time::sleep(RECHECK_ONCE_AFTER).await;
+            tokio::time::sleep(RECHECK_ONCE_AFTER * (1 + round / 4)).await;
             work.is_recheck_due = true;
             work.look_at_busy();
             self.settle(&mut work).await?;

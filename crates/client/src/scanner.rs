@@ -128,23 +128,22 @@ impl Scanner {
 
     async fn scope_below(&self, folder: &DiskPath, above: Option<Arc<Scope>>) -> Arc<Scope> {
         let file = folder.join(IGNORE_FILE);
-        // What cannot be looked at here is told by whoever lists the folder.
-        let found = self
-            .on_disk(move |fs| fs.metadata(&file))
-            .await
-            .unwrap_or_default();
-        let loaded = self.load_rules(folder, found).await;
-        Arc::new(Scope::new(folder, loaded.rules, above))
+        let (memory, at) = (Arc::clone(&self.rules), folder.clone());
+        let now = self.runtime.clock.now();
+        let fs = Arc::clone(&self.fs);
+        // What is wrong with them is told by whoever lists the folder.
+        let load = move || memory.load(&*fs, now, &at, fs.metadata(&file));
+        let loaded = self.runtime.blocking(load).await;
+        Arc::new(Scope::new(folder, loaded, above))
     }
 
-    /// The rules of a folder in which the file of that name was seen as `found`.
-    async fn load_rules(&self, folder: &DiskPath, found: Option<Metadata>) -> Loaded {
+    /// The rules of a folder that is looked at, in which the file of that name was seen as `found`.
+    async fn take_rules(&self, folder: &DiskPath, found: FsResult<Option<Metadata>>) -> Loaded {
         let (memory, folder) = (Arc::clone(&self.rules), folder.clone());
         let now = self.runtime.clock.now();
         let fs = Arc::clone(&self.fs);
-        self.runtime
-            .blocking(move || memory.load(&*fs, now, &folder, found.as_ref()))
-            .await
+        let take = move || memory.take(&*fs, now, &folder, found);
+        self.runtime.blocking(take).await
     }
 
     /// Looks at everything below the root.
@@ -173,9 +172,15 @@ impl Scanner {
     /// As [`Self::scan_all`].
     pub async fn scan_folders(&self, folders: &[DiskPath], brake: Brake) -> Result<ScanReport, ScanError> {
         self.check_root().await?;
-        let mut pass = Pass::new(self);
+        let mut visits = Vec::with_capacity(folders.len());
         for folder in folders {
-            let visit = self.nearest_known(folder).await?;
+            visits.push(self.nearest_known(folder).await?);
+        }
+        // What is entered last is looked at first. Those above come before those below: where all below one is looked at, what was
+        // looked at on its own account before would be left out.
+        visits.sort_by(|a, b| b.path.cmp(&a.path));
+        let mut pass = Pass::new(self);
+        for visit in visits {
             pass.enter(visit);
         }
         pass.run().await?;

@@ -27,7 +27,7 @@ impl From<&scanner::Problem> for Problem {
             ProblemReason::TooDeep => Reason::TooDeep,
             ProblemReason::TooLarge => Reason::TooLarge,
             ProblemReason::IgnoreRule { .. } => Reason::IgnoreRule,
-            ProblemReason::Io(_) => Reason::Unreadable,
+            ProblemReason::UnknownRules(_) | ProblemReason::Io(_) => Reason::Unreadable,
         };
         Self {
             path: problem.path.to_string(),

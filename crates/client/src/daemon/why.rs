@@ -82,6 +82,7 @@ impl Daemon {
                 }
                 if let Ok(Some(rule)) = self.scanner.ignored_by(path).await {
                     let by = match rule.file {
+                        Some(file) if rule.rule.is_empty() => format!("{file} cannot be read"),
                         Some(file) => format!("the rule {} in {file}", rule.rule),
                         None => "a rule that is built in".to_owned(),
                     };

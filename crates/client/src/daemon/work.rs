@@ -16,7 +16,7 @@ use crate::status::{Activity, Problem, Transfer};
 const FOLDERS: usize = 10_000;
 /// Scans and syncs of one pass; files that change all the time wait for the next one.
 const ROUNDS: usize = 50;
-/// Rounds for which files that are being written are waited for.
+/// Rounds for which small files that are being written are waited for.
 const BUSY_ROUNDS: u32 = 10;
 
 /// What the next pass has to look at. Hints only: whatever is forgotten is found by the next full scan.
@@ -142,7 +142,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Scans what is to be looked at. Returns the folders of files that were being written.
+    /// Scans what is to be looked at. Returns the folders of small files that were being written.
     async fn look(&self, work: &mut Work) -> Result<Vec<DiskPath>, DaemonError> {
         self.set_activity(Activity::Scanning);
         let is_all = work.everything;
@@ -160,7 +160,7 @@ impl Daemon {
             self.keep_problems(before, &mut work.problems, &scan.visited)
                 .await;
         }
-        Ok(scan.busy.iter().filter_map(DiskPath::parent).collect())
+        Ok(scan.busy_small.iter().filter_map(DiskPath::parent).collect())
     }
 
     /// Finishes steps that an error left half done. Says whether none is left.

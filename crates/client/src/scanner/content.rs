@@ -19,12 +19,15 @@ const PIECE_BYTES: usize = 256 * 1024;
 const LARGE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of such a block. Two are held.
 const BLOCK_BYTES: usize = 1024 * 1024;
-/// Bytes that are compared with what is remembered before it is asked whether anybody waits for the rest.
+/// Bytes that are read, or compared with what is remembered, before it is asked whether the file is still the same, and whether
+/// anybody waits for the rest.
 const COMPARED_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of pages that are kept of a file: those of 9 GiB. Of a longer one none are.
 const PAGES_BYTES: usize = 6 * 1024 * 1024;
 /// How far ahead of our clock a filesystem's may be for its times to count as recent, in nanoseconds.
 const CLOCK_LEAD_NS: i128 = 60_000_000_000;
+/// A step that is surely no finer than whole seconds are.
+const WHOLE_SECONDS_NS: u64 = 2_000_000_000;
 
 /// What reading a file came to.
 #[derive(Debug)]
@@ -37,7 +40,10 @@ pub(super) enum ReadOutcome {
         is_unsure: bool,
     },
     /// It changed meanwhile, or another thing took its place.
-    Busy,
+    Busy {
+        /// Its size before.
+        size: u64,
+    },
     /// It is no longer there.
     Gone,
     /// It cannot be read.
@@ -218,7 +224,31 @@ impl Open {
             compared.next += 1;
             compared.offset += u64::from(chunk.len);
         }
+        // What is being written is another one: it need not be compared to its end.
+        if !compared.is_over() && self.is_changed()? {
+            return Ok(Verdict::Other);
+        }
         Ok(Verdict::Same)
+    }
+
+    /// Whether it is in another state than when it was opened.
+    fn is_changed(&self) -> FsResult<bool> {
+        Ok(self.file.metadata()? != self.before)
+    }
+
+    const fn busy(&self) -> ReadOutcome {
+        ReadOutcome::Busy {
+            size: self.before.fingerprint.size,
+        }
+    }
+
+    /// Reads a block of a long file; nothing when it has changed. That is asked now and then: one that is written all the time,
+    /// as the disk of a virtual machine, would be read to its end for nothing.
+    fn read_block(&mut self, offset: u64, buffer: &mut [u8]) -> FsResult<Option<usize>> {
+        if offset.is_multiple_of(COMPARED_BYTES) && self.is_changed()? {
+            return Ok(None);
+        }
+        self.file.read_at(offset, buffer).map(Some)
     }
 
     fn read_small(mut self) -> FsResult<ReadOutcome> {
@@ -237,7 +267,7 @@ impl Open {
                 break;
             }
             if offset > self.before.fingerprint.size {
-                return Ok(ReadOutcome::Busy);
+                return Ok(self.busy());
             }
         }
         self.end(offset, hasher.finish().ok())
@@ -252,7 +282,7 @@ impl Open {
             found.kind == FileKind::Node(NodeKind::File) && found.fingerprint == after.fingerprint
         });
         if self.before != after || !is_still || read_bytes != after.fingerprint.size {
-            return Ok(ReadOutcome::Busy);
+            return Ok(self.busy());
         }
         Ok(match summary {
             Some(summary) => ReadOutcome::Read {
@@ -283,25 +313,27 @@ async fn read_large(runtime: &Runtime, mut open: Open) -> FsResult<ReadOutcome> 
         let reading = runtime.blocking(move || {
             content_hash.update(&summed);
             spare.resize(BLOCK_BYTES, 0);
-            let len = open.file.read_at(offset, &mut spare);
-            (open, content_hash, spare, len)
+            let block = open.read_block(offset, &mut spare);
+            (open, content_hash, spare, block)
         });
         let (cut, read) = futures::future::join(cutting, reading).await;
-        let len;
-        (open, content_hash, spare, len) = read;
+        let next;
+        (open, content_hash, spare, next) = read;
         let Ok((hasher, new_pages)) = cut else {
             return Ok(ReadOutcome::Failed(ProblemReason::TooLarge));
         };
         chunks = hasher;
         keep(&mut pages, new_pages);
-        let len = len?;
+        let Some(len) = next? else {
+            return Ok(open.busy());
+        };
         offset += len as u64;
         is_last = len < BLOCK_BYTES;
         spare.truncate(len);
         let done = std::mem::replace(&mut block, Arc::new(spare));
         spare = Arc::try_unwrap(done).unwrap_or_default();
         if offset > open.before.fingerprint.size {
-            return Ok(ReadOutcome::Busy);
+            return Ok(open.busy());
         }
     }
     let end = move || {
@@ -330,7 +362,14 @@ fn keep(pages: &mut Option<Vec<EncodedPage>>, new: Vec<EncodedPage>) {
 /// Whether a write after `observed` could leave the fingerprint as it is: times are kept in steps, and a second write
 /// within the step of the first changes none of them. Times far in the future are no such case: a write would change
 /// them. *Source:* git, "racy-git".
+///
+/// A disk that keeps whole seconds need not be of a kind that is known for it: ext4 does where it was made with small inodes.
+/// Change times are set by nobody but the disk, so one without a fraction tells.
 pub(crate) fn is_unsure(fingerprint: &Fingerprint, observed: Timestamp, step_ns: u64) -> bool {
+    let step_ns = match fingerprint.ctime.nanos {
+        0 => step_ns.max(WHOLE_SECONDS_NS),
+        _ => step_ns,
+    };
     is_recent(fingerprint.mtime, observed, step_ns) || is_recent(fingerprint.ctime, observed, step_ns)
 }
 
@@ -340,3 +379,6 @@ fn is_recent(time: Mtime, observed: Timestamp, step_ns: u64) -> bool {
     let observed = i128::from(observed.as_millis()) * 1_000_000;
     (observed - i128::from(step_ns)..observed + CLOCK_LEAD_NS).contains(&time)
 }
+
+#[cfg(test)]
+mod tests;

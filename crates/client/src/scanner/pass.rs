@@ -145,7 +145,7 @@ impl<'scanner> Pass<'scanner> {
             }
         };
         let (listed, held) = self.sort_out(visit, entries);
-        let (scope, visit) = self.take_rules(visit, &listed).await;
+        let (scope, visit) = self.take_rules(visit, &listed, &held).await;
         let visit = &visit;
         let mut rows = self
             .scanner
@@ -192,20 +192,33 @@ impl<'scanner> Pass<'scanner> {
     }
 
     /// The rules that hold in a folder. Where they changed, all below it is looked at: what was ignored may be wanted now.
-    async fn take_rules(&mut self, visit: &Visit, listed: &[Listed]) -> (Arc<Scope>, Visit) {
-        let found = listed.iter().find(|item| item.name == IGNORE_FILE);
-        let found = found.map(|item| item.metadata);
-        let loaded = self.scanner.load_rules(&visit.path, found).await;
-        for problem in loaded.problems {
-            self.report.note_problem(visit.path.join(IGNORE_FILE), problem);
+    async fn take_rules(
+        &mut self,
+        visit: &Visit,
+        listed: &[Listed],
+        held: &HashSet<String>,
+    ) -> (Arc<Scope>, Visit) {
+        let file = visit.path.join(IGNORE_FILE);
+        let found = match listed.iter().find(|item| item.name == IGNORE_FILE) {
+            Some(item) => Ok(Some(item.metadata)),
+            // It is there, and could not be looked at.
+            None if held.contains(IGNORE_FILE) => {
+                let file = file.clone();
+                self.scanner.on_disk(move |fs| fs.metadata(&file)).await
+            }
+            None => Ok(None),
+        };
+        let mut loaded = self.scanner.take_rules(&visit.path, found).await;
+        for problem in std::mem::take(&mut loaded.problems) {
+            self.report.note_problem(file.clone(), problem);
         }
-        let scope = Scope::new(&visit.path, loaded.rules, visit.above.clone());
         let visit = Visit {
             node: visit.node,
             path: visit.path.clone(),
             is_deep: visit.is_deep || loaded.is_changed,
             above: visit.above.clone(),
         };
+        let scope = Scope::new(&visit.path, loaded, visit.above.clone());
         (Arc::new(scope), visit)
     }
 

@@ -10,6 +10,8 @@ use crate::fs::DiskPath;
 
 /// Problems, and busy files, that a report names; the others are counted.
 const NAMED: usize = 1_000;
+/// What is shorter is worth reading again at once: whoever reads more each time keeps all others waiting.
+const SMALL_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Why something on the disk is not synced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +48,9 @@ pub enum ProblemReason {
         /// What is wrong.
         what: String,
     },
+    /// A `.cairnignore` cannot be read, and what it says is not known.
+    #[error("it cannot be read, so nothing new in its folder is sent: {0}")]
+    UnknownRules(String),
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Io(String),
@@ -86,6 +91,8 @@ pub struct ScanReport {
     pub problem_count: u64,
     /// Files that changed or vanished while they were read: to be looked at again, after a while. The first 1,000.
     pub busy: Vec<DiskPath>,
+    /// Those of them that are read again in no time.
+    pub busy_small: Vec<DiskPath>,
     /// How many busy files there are.
     pub busy_count: u64,
     /// A mass deletion that was held.
@@ -110,6 +117,8 @@ impl ScanReport {
         self.busy_count += part.busy_count;
         let room = NAMED.saturating_sub(self.busy.len());
         self.busy.extend(part.busy.into_iter().take(room));
+        let room = NAMED.saturating_sub(self.busy_small.len());
+        self.busy_small.extend(part.busy_small.into_iter().take(room));
         self.held = self.held.or(part.held);
         self.has_more_unsure |= part.has_more_unsure;
         self.visited.extend(part.visited);
@@ -122,9 +131,13 @@ impl ScanReport {
         }
     }
 
-    pub(super) fn note_busy(&mut self, path: DiskPath) {
+    /// Notes a file of about this size.
+    pub(super) fn note_busy(&mut self, path: DiskPath, size: u64) {
         self.busy_count += 1;
         if self.busy.len() < NAMED {
+            if size < SMALL_BYTES {
+                self.busy_small.push(path.clone());
+            }
             self.busy.push(path);
         }
     }

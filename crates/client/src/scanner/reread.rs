@@ -80,7 +80,7 @@ pub(crate) async fn reread(
                 Reread::Silent(content)
             }
         }
-        ReadOutcome::Busy => Reread::Changed,
+        ReadOutcome::Busy { .. } => Reread::Changed,
         ReadOutcome::Gone => Reread::Gone,
         ReadOutcome::Failed(_) => Reread::Unreadable,
     })

@@ -3,6 +3,7 @@ pub(crate) mod fixture;
 mod deletes;
 mod moves;
 mod reading;
+mod rules;
 mod spelling;
 
 use cairn_core::node::NodeKind;

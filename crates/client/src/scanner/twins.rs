@@ -29,12 +29,50 @@ impl Scanner {
             return Ok(false);
         };
         let listed = self.on_disk(move |fs| fs.list(&folder)).await;
-        let has_name = |entry: &DirectoryEntry| match entry {
-            DirectoryEntry::Named { name, .. } => is_one_name(name, row.name_on_disk()),
-            DirectoryEntry::Unreadable { .. } => true,
-        };
-        Ok(listed.is_ok_and(|entries| !entries.iter().any(has_name)))
+        Ok(listed.is_ok_and(|entries| !has_name(&entries, row)))
     }
+
+    /// Whether the other thing that is found at a node's place is known to be no successor of the node: another node has come to be
+    /// of this name, or the folder lists the thing under another name that is the same to the disk.
+    ///
+    /// # Errors
+    /// As the state says.
+    pub(super) async fn is_supplanted(
+        &self,
+        row: &LocalRow,
+        path: &DiskPath,
+        found: &Fingerprint,
+    ) -> Result<bool, ScanError> {
+        let others = self.state.local_by_inode(self.namespace, found.inode).await?;
+        let is_of_name = |other: &LocalRow| {
+            other.node != row.node
+                && other.entry.place.parent == row.entry.place.parent
+                && other.fingerprint.is_same_file(found)
+                && is_one_name(other.name_on_disk(), row.name_on_disk())
+        };
+        if others.iter().any(is_of_name) {
+            return Ok(true);
+        }
+        let Some(folder) = path.parent() else {
+            return Ok(false);
+        };
+        let listed = self.on_disk(move |fs| fs.list(&folder)).await;
+        let is_it = |entry: &DirectoryEntry| match entry {
+            DirectoryEntry::Named { name, metadata } => {
+                metadata.fingerprint.is_same_file(found) && are_alike(name, row.name_on_disk())
+            }
+            DirectoryEntry::Unreadable { .. } => false,
+        };
+        Ok(listed.is_ok_and(|entries| !has_name(&entries, row) && entries.iter().any(is_it)))
+    }
+}
+
+/// Whether a listing may have a node's name.
+fn has_name(entries: &[DirectoryEntry], row: &LocalRow) -> bool {
+    entries.iter().any(|entry| match entry {
+        DirectoryEntry::Named { name, .. } => is_one_name(name, row.name_on_disk()),
+        DirectoryEntry::Unreadable { .. } => true,
+    })
 }
 
 /// Whether some disk may take two names for one.

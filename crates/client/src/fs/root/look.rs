@@ -15,6 +15,8 @@ pub(super) fn list<D: Disk>(disk: &D, folder: &D::Folder, is_root: bool) -> io::
         names.retain(|name| name != OWN_FOLDER);
     }
     names.sort_unstable_by(|a, b| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
+    // A folder that changes while it is read may give a name twice.
+    names.dedup();
     let mut entries = Vec::with_capacity(names.len());
     for name in names {
         let looked = disk.stat(folder, &name);
@@ -46,6 +48,7 @@ pub(super) fn names<D: Disk>(disk: &D, folder: &D::Folder) -> io::Result<Vec<Str
         .filter_map(|name| OsString::into_string(name).ok())
         .collect();
     names.sort_unstable();
+    names.dedup();
     Ok(names)
 }
 

@@ -1,14 +1,15 @@
 //! The rules that hold in a folder: those of the files in it and above it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use blake3::Hash;
 use cairn_core::node::NodeKind;
+use cairn_core::time::Timestamp;
 
 use super::rules::{BadLine, IgnoreRules, Verdict};
 use super::{IGNORE_FILE, is_ignored};
-use crate::fs::{DiskPath, FileKind, Filesystem, Fingerprint, FsResult, Metadata, OWN_FOLDER};
+use crate::fs::{DiskPath, FileKind, Filesystem, Fingerprint, FsError, FsResult, Metadata, OWN_FOLDER};
 use crate::scanner::content::is_unsure;
 use crate::scanner::report::ProblemReason;
 
@@ -24,7 +25,7 @@ const REMEMBERED_BYTES: usize = 8 * 1024 * 1024;
 pub struct IgnoredBy {
     /// The file with the rule; `None` for a rule that is built in.
     pub file: Option<DiskPath>,
-    /// The rule as it was typed; empty where it is built in.
+    /// The rule as it was typed; empty where it is built in, and where nobody could read what the file says.
     pub rule: String,
 }
 
@@ -40,20 +41,21 @@ pub(in crate::scanner) struct Scope {
 
 impl Scope {
     /// The scope of a folder in the scope of the one above; `None` for the root.
-    pub(in crate::scanner) fn new(
-        path: &DiskPath,
-        rules: Option<Arc<IgnoreRules>>,
-        above: Option<Arc<Self>>,
-    ) -> Self {
-        let whole = above.as_ref().and_then(|above| {
+    pub(in crate::scanner) fn new(path: &DiskPath, loaded: Loaded, above: Option<Arc<Self>>) -> Self {
+        let ignored_above = above.as_ref().and_then(|above| {
             let name = path.names().last()?;
             above.ignored_by(name, true)
         });
+        // What the rules keep here must not leave because nobody could read them.
+        let sealed = loaded.is_sealed.then(|| IgnoredBy {
+            file: Some(path.join(IGNORE_FILE)),
+            rule: String::new(),
+        });
         Self {
             path: path.clone(),
-            rules,
+            rules: loaded.rules,
             above,
-            whole,
+            whole: ignored_above.or(sealed),
         }
     }
 
@@ -100,8 +102,10 @@ impl Scope {
 #[derive(Debug, Default)]
 pub(in crate::scanner) struct Loaded {
     pub(in crate::scanner) rules: Option<Arc<IgnoreRules>>,
-    /// Whether the rules are others than at the last look, as far as is remembered.
+    /// Whether the rules are others than when the folder was last looked at, as far as is remembered.
     pub(in crate::scanner) is_changed: bool,
+    /// Whether there are rules that nobody knows.
+    is_sealed: bool,
     /// What is wrong with them.
     pub(in crate::scanner) problems: Vec<ProblemReason>,
 }
@@ -117,10 +121,17 @@ struct Remembered {
     bad: Vec<BadLine>,
 }
 
-/// The rules that were read lately, by folder.
+/// The rules that were read lately.
 #[derive(Debug, Default)]
 pub(in crate::scanner) struct RulesMemory {
-    folders: Mutex<HashMap<DiskPath, Remembered>>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    folders: HashMap<DiskPath, Remembered>,
+    /// Folders in which nobody has looked since for what other rules kept back.
+    changed: BTreeSet<DiskPath>,
 }
 
 impl RulesMemory {
@@ -128,24 +139,90 @@ impl RulesMemory {
     pub(in crate::scanner) fn load(
         &self,
         fs: &dyn Filesystem,
-        now: cairn_core::time::Timestamp,
+        now: Timestamp,
         folder: &DiskPath,
-        found: Option<&Metadata>,
+        found: FsResult<Option<Metadata>>,
     ) -> Loaded {
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(found) = found.filter(|found| found.kind == FileKind::Node(NodeKind::File)) else {
-            return Loaded {
-                is_changed: folders.remove(folder).is_some(),
-                ..Loaded::default()
-            };
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.load_noting(fs, now, folder, found)
+    }
+
+    /// The same, for who looks at the folder and at all below it where the rules changed.
+    pub(in crate::scanner) fn take(
+        &self,
+        fs: &dyn Filesystem,
+        now: Timestamp,
+        folder: &DiskPath,
+        found: FsResult<Option<Metadata>>,
+    ) -> Loaded {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = memory.load_noting(fs, now, folder, found);
+        // As long as nobody knows the rules there is nothing to look for.
+        let is_changed = !loaded.is_sealed && memory.changed.remove(folder);
+        Loaded { is_changed, ..loaded }
+    }
+}
+
+impl Memory {
+    /// Loads rules, and remembers where they are others than before.
+    fn load_noting(
+        &mut self,
+        fs: &dyn Filesystem,
+        now: Timestamp,
+        folder: &DiskPath,
+        found: FsResult<Option<Metadata>>,
+    ) -> Loaded {
+        let loaded = self.load(fs, now, folder, found);
+        if loaded.is_changed || loaded.is_sealed {
+            if self.changed.len() >= REMEMBERED {
+                // The root stands for all.
+                self.changed = BTreeSet::from([DiskPath::root()]);
+            }
+            self.changed.insert(folder.clone());
+        }
+        loaded
+    }
+
+    fn load(
+        &mut self,
+        fs: &dyn Filesystem,
+        now: Timestamp,
+        folder: &DiskPath,
+        found: FsResult<Option<Metadata>>,
+    ) -> Loaded {
+        let known = self.folders.get(folder);
+        let found = match found {
+            // A listing may miss a name that is being replaced.
+            Ok(None) if known.is_some() => fs.metadata(&folder.join(IGNORE_FILE)),
+            found => found,
         };
+        match found {
+            Ok(Some(found)) if found.kind == FileKind::Node(NodeKind::File) => {
+                self.load_file(fs, now, folder, &found)
+            }
+            Ok(_) => Loaded {
+                is_changed: self.folders.remove(folder).is_some(),
+                ..Loaded::default()
+            },
+            Err(error) => unread(known, &error),
+        }
+    }
+
+    fn load_file(
+        &mut self,
+        fs: &dyn Filesystem,
+        now: Timestamp,
+        folder: &DiskPath,
+        found: &Metadata,
+    ) -> Loaded {
+        let folders = &mut self.folders;
         let known = folders.get(folder);
         if let Some(known) = known.filter(|known| !known.is_unsure && known.fingerprint == found.fingerprint)
         {
             return Loaded {
                 rules: Some(Arc::clone(&known.rules)),
-                is_changed: false,
                 problems: known.bad.iter().map(reason).collect(),
+                ..Loaded::default()
             };
         }
         let text = match read(fs, &folder.join(IGNORE_FILE), found.fingerprint.size) {
@@ -161,14 +238,7 @@ impl RulesMemory {
                     ..Loaded::default()
                 };
             }
-            // What was known holds until it can be read.
-            Err(error) => {
-                return Loaded {
-                    rules: known.map(|known| Arc::clone(&known.rules)),
-                    is_changed: false,
-                    problems: vec![ProblemReason::Io(error.source.to_string())],
-                };
-            }
+            Err(error) => return unread(known, &error),
         };
         let hash = blake3::hash(text.as_bytes());
         let is_changed = known.is_none_or(|known| known.hash != hash);
@@ -183,6 +253,7 @@ impl RulesMemory {
             rules: Some(Arc::clone(&rules)),
             is_changed,
             problems: bad.iter().map(reason).collect(),
+            ..Loaded::default()
         };
         let bytes: usize = folders.values().map(|known| known.size).sum();
         if folders.len() >= REMEMBERED || bytes + text.len() > REMEMBERED_BYTES {
@@ -200,6 +271,20 @@ impl RulesMemory {
             },
         );
         loaded
+    }
+}
+
+/// The rules of a file that cannot be read: those that were known hold until it can.
+fn unread(known: Option<&Remembered>, error: &FsError) -> Loaded {
+    let why = error.source.to_string();
+    Loaded {
+        rules: known.map(|known| Arc::clone(&known.rules)),
+        is_sealed: known.is_none(),
+        problems: vec![match known {
+            Some(_) => ProblemReason::Io(why),
+            None => ProblemReason::UnknownRules(why),
+        }],
+        ..Loaded::default()
     }
 }
 

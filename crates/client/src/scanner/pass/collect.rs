@@ -86,7 +86,7 @@ impl Pass<'_> {
                     && old.entry.substance != row.entry.substance
                     && self.scanner.is_twin(old, &metadata.fingerprint).await?
                 {
-                    self.report.note_busy(job.path);
+                    self.report.note_busy(job.path, content.size);
                     return Ok(());
                 }
                 if job
@@ -105,10 +105,10 @@ impl Pass<'_> {
                 }
                 self.put(row, job.previous.as_ref()).await?;
             }
-            ReadOutcome::Busy => self.report.note_busy(job.path),
+            ReadOutcome::Busy { size } => self.report.note_busy(job.path, size),
             // What was never in the tree need not be missed.
             ReadOutcome::Gone if job.previous.is_none() => {}
-            ReadOutcome::Gone => self.report.note_busy(job.path),
+            ReadOutcome::Gone => self.report.note_busy(job.path, 0),
             ReadOutcome::Failed(reason) => self.report.note_problem(job.path, reason),
         }
         Ok(())

@@ -22,8 +22,11 @@ impl Pass<'_> {
         let mut gone = Vec::new();
         for node in candidates {
             let is_supplanted = self.supplanted.contains(&node);
-            if is_gone(self.scanner, node, is_supplanted).await? {
-                gone.push(node);
+            match look_for(self.scanner, node, is_supplanted).await? {
+                Found::Nothing => gone.push(node),
+                // The next look at its folder finds it under its name: it is the same node then, with other bytes.
+                Found::Other(path) => self.report.note_busy(path, 0),
+                Found::Itself => {}
             }
         }
         if gone.is_empty() {
@@ -76,29 +79,47 @@ impl Pass<'_> {
     }
 }
 
-/// Whether nothing is at a node's place that could be the node: a listing may miss a name that is being renamed.
+/// What is at the place of a node that a listing lacks.
+enum Found {
+    /// Nothing that is the node or could have come for it.
+    Nothing,
+    /// The node.
+    Itself,
+    /// Another thing, which may have come in its place while the folder was listed, as when an editor saves.
+    Other(DiskPath),
+}
+
+/// Looks for a node at its place: a listing may miss a name that is being renamed, or that something is being renamed to.
 /// Where that cannot be seen it counts what the listing has shown: whether something of another kind is in its place.
-async fn is_gone(scanner: &Scanner, node: NodeId, is_supplanted: bool) -> Result<bool, ScanError> {
+async fn look_for(scanner: &Scanner, node: NodeId, is_supplanted: bool) -> Result<Found, ScanError> {
     let state = &scanner.state;
     let Some(row) = state.local(scanner.namespace, node).await? else {
-        return Ok(false);
+        return Ok(Found::Itself);
     };
     let Some(names) = state.disk_path(scanner.namespace, node).await? else {
-        return Ok(true);
+        return Ok(Found::Nothing);
     };
     let path = DiskPath::from_names(names);
-    match scanner.on_disk(move |fs| fs.metadata(&path)).await {
-        Ok(None) => Ok(true),
-        // Inodes are used again, and where times have coarse steps a birth time is no other: the kind is asked as well.
-        Ok(Some(found))
-            if found.kind == FileKind::Node(row.entry.substance.kind())
-                && found.fingerprint.is_same_file(&row.fingerprint) =>
-        {
-            scanner.is_twin(&row, &found.fingerprint).await
-        }
-        Ok(Some(_)) => Ok(true),
-        Err(_) => Ok(is_supplanted),
+    let looked_at = path.clone();
+    let found = match scanner.on_disk(move |fs| fs.metadata(&looked_at)).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(Found::Nothing),
+        Err(_) if is_supplanted => return Ok(Found::Nothing),
+        Err(_) => return Ok(Found::Itself),
+    };
+    let is_same_kind = found.kind == FileKind::Node(row.entry.substance.kind());
+    // Inodes are used again, and where times have coarse steps a birth time is no other: the kind is asked as well.
+    if is_same_kind && found.fingerprint.is_same_file(&row.fingerprint) {
+        let is_twin = scanner.is_twin(&row, &found.fingerprint).await?;
+        return Ok(if is_twin { Found::Nothing } else { Found::Itself });
     }
+    let is_other_kind = !is_same_kind && matches!(found.kind, FileKind::Node(_));
+    let is_supplanted = is_other_kind || scanner.is_supplanted(&row, &path, &found.fingerprint).await?;
+    Ok(if is_supplanted {
+        Found::Nothing
+    } else {
+        Found::Other(path)
+    })
 }
 
 /// Whether a node that is gone may never have been on the disk for good. Whoever deletes something sets the time of the

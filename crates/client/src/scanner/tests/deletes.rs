@@ -1,8 +1,12 @@
 use std::io;
+use std::sync::Arc;
 
 use super::fixture::{Device, MARKER, disk_path};
 use crate::fs::Filesystem;
 use crate::fs::faulty::Fault;
+use crate::fs::os::LinuxDisk;
+use crate::fs::root::RootFilesystem;
+use crate::fs::root::tests::weak::{Lacks, WeakDisk};
 use crate::scanner::{Brake, ProblemReason, ScanError};
 use crate::state::LocalRow;
 
@@ -132,4 +136,97 @@ async fn a_file_that_gave_way_to_a_folder_is_gone_though_a_second_look_fails() {
     device.scan().await;
     assert_ne!(device.row("a").await.node, node);
     assert_eq!(device.tree().await, ["a/"]);
+}
+
+/// A device whose disk takes names that differ in case for one.
+fn folding() -> Device {
+    let folder = tempfile::tempdir().unwrap();
+    let lacks = Lacks {
+        case: true,
+        ..Lacks::default()
+    };
+    let disk = WeakDisk::new(LinuxDisk::new(folder.path().to_owned()), lacks);
+    Device::over(folder, Arc::new(RootFilesystem::new(disk).unwrap()))
+}
+
+/// Has the next look at a path find what `act` has made of it.
+fn before_the_look(device: &Device, act: impl FnOnce() + Send + 'static) {
+    device.fs.inject("metadata", Fault::Hook(Box::new(act)));
+}
+
+#[tokio::test]
+async fn what_came_in_the_place_of_a_name_missed_by_a_listing_is_the_same_node() {
+    for is_folder in [false, true] {
+        let device = Device::new();
+        let make = |path: &str, text: &str| match is_folder {
+            true => device.folder(path),
+            false => device.write(path, text),
+        };
+        make("a", "x");
+        device.scan().await;
+        let before = device.row("a").await;
+        make(".cairn/new", "longer");
+        device.rename("a", ".cairn/old");
+        let (from, to) = (device.path(".cairn/new"), device.path("a"));
+        before_the_look(&device, move || std::fs::rename(from, to).unwrap());
+        let report = device.scan().await;
+        assert_eq!(
+            (report.busy, report.busy_small),
+            (vec![disk_path("a")], vec![disk_path("a")])
+        );
+        assert_eq!(device.row("a").await, before);
+        let report = device.scan().await;
+        assert_eq!(report.busy_count, 0);
+        let after = device.row("a").await;
+        assert_eq!(after.node, before.node);
+        assert_ne!(after.fingerprint.inode, before.fingerprint.inode);
+    }
+}
+
+#[tokio::test]
+async fn a_known_file_that_came_in_the_place_of_a_name_missed_by_a_listing_is_what_has_the_name() {
+    let device = Device::new();
+    device.write("a", "x");
+    device.write("b", "longer");
+    device.scan().await;
+    let node = device.row("a").await.node;
+    device.remove("a");
+    device.rename("b", ".cairn/b");
+    let (from, to) = (device.path(".cairn/b"), device.path("a"));
+    before_the_look(&device, move || std::fs::rename(from, to).unwrap());
+    device.scan().await;
+    device.scan().await;
+    let row = device.row("a").await;
+    assert_eq!((row.node, row.fingerprint.size), (node, 6));
+    assert_eq!(device.tree().await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_name_missed_by_a_listing_deletes_nothing() {
+    let device = Device::new();
+    device.write("a", "x");
+    device.scan().await;
+    device.pipe(".cairn/pipe");
+    device.remove("a");
+    let (from, to) = (device.path(".cairn/pipe"), device.path("a"));
+    before_the_look(&device, move || std::fs::rename(from, to).unwrap());
+    device.scan().await;
+    assert_eq!(device.scan().await.problems[0].reason, ProblemReason::Special);
+    assert_eq!(device.tree().await, ["a"]);
+}
+
+#[tokio::test]
+async fn what_the_disk_lists_under_another_name_is_no_successor() {
+    let device = folding();
+    device.write("a.SWP", "x");
+    device.scan().await;
+    assert_eq!(device.tree().await, ["a.SWP"]);
+    // Left alone by a rule that is built in, and found under the old name.
+    device.write("tmp", "longer");
+    device.remove("a.SWP");
+    device.rename("tmp", "a.swp");
+    assert!(device.fs.metadata(&disk_path("a.SWP")).unwrap().is_some());
+    let report = device.scan().await;
+    assert_eq!((report.busy_count, report.ignored), (0, 1));
+    assert!(device.tree().await.is_empty());
 }

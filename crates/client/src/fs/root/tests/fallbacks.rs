@@ -1,6 +1,6 @@
 use super::weak::Lacks;
 use super::{Device, path};
-use crate::fs::Filesystem;
+use crate::fs::{DirectoryEntry, DiskPath, Filesystem};
 
 /// Every disk that lacks something.
 fn weak() -> impl Iterator<Item = Lacks> {
@@ -8,7 +8,7 @@ fn weak() -> impl Iterator<Item = Lacks> {
         exchange: bits & 1 != 0,
         keep_existing: bits & 2 != 0,
         links: bits & 4 != 0,
-        case: false,
+        ..Lacks::default()
     })
 }
 
@@ -262,4 +262,25 @@ fn another_case_of_a_name_is_its_own_on_a_disk_that_folds_names() {
     let taken = device.fs.rename(&path("other"), &path("Readme")).unwrap_err();
     assert!(taken.is_already_exists());
     assert_eq!(device.texts(), ["1", "2"]);
+}
+
+#[test]
+fn a_name_that_a_listing_gives_twice_is_one() {
+    let device = Device::new(Lacks {
+        single: true,
+        ..Lacks::default()
+    });
+    device.write("a", "1");
+    device.write("b", "2");
+    device.stage("s", "3");
+    let listed = device.fs.list(&DiskPath::root()).unwrap();
+    let names: Vec<&str> = listed
+        .iter()
+        .map(|entry| match entry {
+            DirectoryEntry::Named { name, .. } => name.as_str(),
+            DirectoryEntry::Unreadable { shown, .. } => shown.as_str(),
+        })
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(device.fs.staged_names().unwrap(), ["s"]);
 }

@@ -19,6 +19,10 @@ pub(crate) struct Lacks {
     pub(crate) links: bool,
     /// Names that differ only in case are one.
     pub(crate) case: bool,
+    /// A listing gives every name once.
+    pub(crate) single: bool,
+    /// A look at this name.
+    pub(crate) stat_of: Option<&'static str>,
 }
 
 /// What somebody else does between two calls.
@@ -170,6 +174,9 @@ impl Disk for WeakDisk {
     }
 
     fn stat(&self, folder: &WeakFolder, name: &OsStr) -> io::Result<Stat> {
+        if self.lacks.stat_of.is_some_and(|lacked| name == lacked) {
+            return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        }
         self.inner.stat(&folder.inner, &self.listed(folder, name))
     }
 
@@ -182,7 +189,11 @@ impl Disk for WeakDisk {
     }
 
     fn names(&self, folder: &WeakFolder) -> io::Result<Vec<OsString>> {
-        self.inner.names(&folder.inner)
+        let mut names = self.inner.names(&folder.inner)?;
+        if self.lacks.single {
+            names.extend_from_within(..);
+        }
+        Ok(names)
     }
 
     fn open_file(&self, folder: &WeakFolder, name: &OsStr, access: Access) -> io::Result<LinuxFile> {
