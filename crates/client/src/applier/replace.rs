@@ -149,6 +149,12 @@ impl Applier {
         if displaced.is_none() && self.was_forgotten(item).await? {
             return self.drop_intent(&item.staged).await;
         }
+        let was_swapped = displaced.is_some_and(|found| found.fingerprint.is_same_state(&expected));
+        if !was_swapped && !self.is_at(&path, &incoming).await? {
+            return self
+                .leave_undecided(item, node, displaced.map(|_| standing))
+                .await;
+        }
         let old = self.state.local(self.namespace, node).await?;
         let synced = self.state.synced(self.namespace, node).await?;
         let mut batch = StateBatch {
@@ -190,6 +196,30 @@ impl Applier {
             row.disk_name = old.disk_name;
         }
         self.add_row(&mut batch, row, Some(&entry)).await?;
+        self.write(batch).await
+    }
+
+    async fn is_at(&self, path: &DiskPath, known: &Fingerprint) -> ApplyResult<bool> {
+        let found = self.look(path).await?;
+        Ok(found.is_some_and(|found| found.fingerprint.is_same_file(known)))
+    }
+
+    /// Ends a replacement of which nothing tells whether it was made: neither is the server's file at the path nor what it was to
+    /// displace in the stage, as where a disk numbers its files anew when it is mounted. Were it taken for made, the old bytes at
+    /// the path would be sent as an edit of the server's version. So what is staged stays beside, and what both sides had agreed
+    /// on stays as it was.
+    async fn leave_undecided(&self, item: &Item, node: NodeId, standing: Option<&str>) -> ApplyResult<()> {
+        if let Some(standing) = standing {
+            self.keep_conflicted(standing, &item.path()).await?;
+        }
+        let mut batch = StateBatch {
+            done_intents: vec![item.staged.clone()],
+            ..StateBatch::default()
+        };
+        if let Some(mut row) = self.state.local(self.namespace, node).await? {
+            row.is_unsure = matches!(row.entry.substance, Substance::File { .. });
+            batch.local.push(LocalChange::Put(row));
+        }
         self.write(batch).await
     }
 

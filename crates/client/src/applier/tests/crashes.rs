@@ -1,3 +1,5 @@
+use std::fs::OpenOptions;
+
 use cairn_core::ids::NodeId;
 use cairn_core::node::Place;
 
@@ -80,6 +82,50 @@ async fn a_replacement_that_was_not_begun_leaves_the_download() {
     assert_eq!(side.device.fs.staged_names().unwrap(), ["part-a"]);
     assert_eq!(side.device.read("a"), "mine");
     assert_eq!(side.synced(node).await, Some(base));
+}
+
+/// As a disk does that numbers its files anew when it is mounted.
+fn renumber(path: &std::path::Path) {
+    let modified = std::fs::metadata(path).unwrap().modified().unwrap();
+    let bytes = std::fs::read(path).unwrap();
+    let other = path.with_extension("other");
+    std::fs::write(&other, bytes).unwrap();
+    let file = OpenOptions::new().write(true).open(&other).unwrap();
+    file.set_modified(modified).unwrap();
+    std::fs::rename(other, path).unwrap();
+}
+
+#[tokio::test]
+async fn old_bytes_are_no_edit_where_the_files_have_other_numbers_after_a_crash() {
+    for is_done in [false, true] {
+        let side = Side::new();
+        let (node, base) = side.synced_file("a", "old").await;
+        let wanted = entry("a").holding("remote");
+        side.stage("part-a", "remote", &wanted);
+        let fault = if is_done {
+            Fault::CrashAfter
+        } else {
+            dying_before()
+        };
+        side.device.fs.inject("exchange", fault);
+        side.dies(|applier| async move { applier.replace_file(node, &wanted, "part-a", None).await })
+            .await;
+        renumber(&side.device.path("a"));
+        renumber(&side.staged_path());
+        side.applier().recover().await.unwrap();
+        side.assert_settled().await;
+        side.device.scan().await;
+        let (standing, beside) = if is_done {
+            ("remote", "old")
+        } else {
+            ("old", "remote")
+        };
+        assert_eq!(side.device.read("a"), standing);
+        assert_eq!(side.device.read("a (conflict, laptop, 2100-01-01)"), beside);
+        let local = side.local(node).await.entry.substance;
+        assert_eq!(local, entry("a").holding(standing).substance);
+        assert_eq!(side.synced(node).await, Some(base));
+    }
 }
 
 #[tokio::test]
