@@ -174,7 +174,13 @@ impl Scanner {
         self.check_root().await?;
         let mut visits = Vec::with_capacity(folders.len());
         for folder in folders {
-            visits.push(self.nearest_known(folder).await?);
+            let visit = self.nearest_known(folder).await?;
+            // Whoever looks at the folder whose rules nobody knows tells of it, or finds what they kept back when they are known.
+            let sealed = visit.above.as_deref().and_then(Scope::sealed_at);
+            if let Some(sealed) = sealed {
+                visits.push(self.nearest_known(sealed).await?);
+            }
+            visits.push(visit);
         }
         // What is entered last is looked at first. Those above come before those below: where all below one is looked at, what was
         // looked at on its own account before would be left out.

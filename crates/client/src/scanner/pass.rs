@@ -549,8 +549,12 @@ async fn has_left(scanner: &Scanner, old: Option<DiskPath>, item: &Listed, row: 
     let Some(found) = found else { return true };
     let is_same_kind = found.kind == FileKind::Node(item.kind);
     match item.kind {
-        // Programs save files under their old name, but do not replace folders: a folder is its inode.
-        NodeKind::Directory => !(is_same_kind && found.fingerprint.is_same_file(&row.fingerprint)),
+        // Programs save files under their old name, but do not replace folders: a folder is its inode. Only where births tell that
+        // inodes were not dealt anew, though, as some disks do with every mount: then what has the folder's name is the folder.
+        NodeKind::Directory if is_known_by_birth(&item.metadata.fingerprint, &row.fingerprint) => {
+            !(is_same_kind && found.fingerprint.is_same_file(&row.fingerprint))
+        }
+        NodeKind::Directory => !is_same_kind,
         NodeKind::File | NodeKind::Symlink => !is_same_kind,
     }
 }
@@ -559,9 +563,12 @@ async fn has_left(scanner: &Scanner, old: Option<DiskPath>, item: &Listed, row: 
 /// them size and modification time must agree.
 fn is_surely_same(item: &Listed, old: &Fingerprint) -> bool {
     let found = &item.metadata.fingerprint;
-    let is_known_by_birth = found.born_ns.is_some() && old.born_ns.is_some();
     found.is_same_file(old)
-        && (is_known_by_birth || item.kind == NodeKind::Directory || found.is_same_state(old))
+        && (is_known_by_birth(found, old) || item.kind == NodeKind::Directory || found.is_same_state(old))
+}
+
+const fn is_known_by_birth(found: &Fingerprint, old: &Fingerprint) -> bool {
+    found.born_ns.is_some() && old.born_ns.is_some()
 }
 
 /// What the disk lists a node as, where that is not its name.

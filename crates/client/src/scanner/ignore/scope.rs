@@ -35,6 +35,8 @@ pub(in crate::scanner) struct Scope {
     path: DiskPath,
     rules: Option<Arc<IgnoreRules>>,
     above: Option<Arc<Scope>>,
+    /// Whether nobody knows the folder's own rules.
+    is_sealed: bool,
     /// What ignores the folder itself: nothing new in it is looked at then.
     whole: Option<IgnoredBy>,
 }
@@ -53,10 +55,18 @@ impl Scope {
         });
         Self {
             path: path.clone(),
+            is_sealed: loaded.is_sealed,
             rules: loaded.rules,
             above,
             whole: ignored_above.or(sealed),
         }
+    }
+
+    /// The folder in which all this lies and of which nobody knows the rules, if there is one.
+    pub(in crate::scanner) fn sealed_at(&self) -> Option<&DiskPath> {
+        self.is_sealed
+            .then_some(&self.path)
+            .or_else(|| self.above.as_deref().and_then(Self::sealed_at))
     }
 
     /// What ignores a name in this folder, were it new; the nearest file that has something to say decides.

@@ -1,12 +1,9 @@
 use std::io;
-use std::sync::Arc;
 
 use super::fixture::{Device, MARKER, disk_path};
 use crate::fs::Filesystem;
 use crate::fs::faulty::Fault;
-use crate::fs::os::LinuxDisk;
-use crate::fs::root::RootFilesystem;
-use crate::fs::root::tests::weak::{Lacks, WeakDisk};
+use crate::fs::root::tests::weak::Lacks;
 use crate::scanner::{Brake, ProblemReason, ScanError};
 use crate::state::LocalRow;
 
@@ -138,17 +135,6 @@ async fn a_file_that_gave_way_to_a_folder_is_gone_though_a_second_look_fails() {
     assert_eq!(device.tree().await, ["a/"]);
 }
 
-/// A device whose disk takes names that differ in case for one.
-fn folding() -> Device {
-    let folder = tempfile::tempdir().unwrap();
-    let lacks = Lacks {
-        case: true,
-        ..Lacks::default()
-    };
-    let disk = WeakDisk::new(LinuxDisk::new(folder.path().to_owned()), lacks);
-    Device::over(folder, Arc::new(RootFilesystem::new(disk).unwrap()))
-}
-
 /// Has the next look at a path find what `act` has made of it.
 fn before_the_look(device: &Device, act: impl FnOnce() + Send + 'static) {
     device.fs.inject("metadata", Fault::Hook(Box::new(act)));
@@ -217,7 +203,10 @@ async fn a_pipe_in_the_place_of_a_name_missed_by_a_listing_deletes_nothing() {
 
 #[tokio::test]
 async fn what_the_disk_lists_under_another_name_is_no_successor() {
-    let device = folding();
+    let device = Device::lacking(Lacks {
+        case: true,
+        ..Lacks::default()
+    });
     device.write("a.SWP", "x");
     device.scan().await;
     assert_eq!(device.tree().await, ["a.SWP"]);

@@ -15,7 +15,9 @@ use cairn_core::time::Timestamp;
 use cairn_core::tree::Substance;
 
 use crate::fs::faulty::FaultyFilesystem;
-use crate::fs::os::OsFilesystem;
+use crate::fs::os::{LinuxDisk, OsFilesystem};
+use crate::fs::root::RootFilesystem;
+use crate::fs::root::tests::weak::{Lacks, WeakDisk};
 use crate::fs::{DiskPath, Filesystem};
 use crate::scanner::{Brake, ScanReport, Scanner};
 use crate::state::memory::MemoryState;
@@ -94,6 +96,13 @@ impl Device {
         let folder = tempfile::tempdir().unwrap();
         let os = OsFilesystem::open(folder.path()).unwrap();
         Self::over(folder, Arc::new(os))
+    }
+
+    /// A device whose disk lacks something.
+    pub(crate) fn lacking(lacks: Lacks) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = WeakDisk::new(LinuxDisk::new(folder.path().to_owned()), lacks);
+        Self::over(folder, Arc::new(RootFilesystem::new(disk).unwrap()))
     }
 
     /// A device whose root in `folder` is seen through `fs`.

@@ -1,4 +1,5 @@
 use super::fixture::Device;
+use crate::fs::root::tests::weak::Lacks;
 
 #[tokio::test]
 async fn editors_ways_of_saving_keep_the_node() {
@@ -250,4 +251,37 @@ async fn children_that_leave_a_folder_before_it_goes_are_kept() {
     device.scan().await;
     assert_eq!(device.tree().await, ["sub/", "sub/saved"]);
     assert_eq!(device.row("sub/saved").await.node, saved);
+}
+
+/// As some disks do with every mount.
+#[tokio::test]
+async fn inodes_that_were_dealt_anew_move_no_folder_where_no_births_tell() {
+    let device = Device::lacking(Lacks {
+        births: true,
+        ..Lacks::default()
+    });
+    for folder in ["a", "b", "c/d"] {
+        device.folder(folder);
+        device.write(&format!("{folder}/f"), folder);
+    }
+    device.scan().await;
+    let paths = ["a", "b", "c", "c/d"];
+    let mut rows = Vec::new();
+    for path in paths {
+        rows.push(device.row(path).await);
+    }
+    let inodes: Vec<u64> = rows.iter().map(|row| row.fingerprint.inode).collect();
+    for (index, row) in rows.iter().enumerate() {
+        let mut dealt = row.clone();
+        dealt.fingerprint.inode = inodes[(index + 1) % inodes.len()];
+        device.put_row(dealt).await;
+    }
+    assert_eq!(device.scan().await.changed, 0);
+    for (path, row) in paths.iter().zip(rows) {
+        assert_eq!(device.row(path).await, row, "{path}");
+    }
+    // A folder that is not at its place any more was moved all the same.
+    device.rename("a", "c/moved");
+    assert_eq!(device.scan().await.changed, 1);
+    assert_eq!(device.row("c/moved/f").await.fingerprint.size, 1);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cairn_core::manifest::{EncodedPage, Manifest};
 use cairn_core::tree::Substance;
 
-use super::fixture::Device;
+use super::fixture::{Device, disk_path};
 use crate::fs::faulty::Fault;
 use crate::known::Known;
 use crate::scanner::{Brake, ProblemReason, ScanReport, Scanner};
@@ -25,10 +25,20 @@ async fn a_file_that_changes_while_it_is_read_is_busy() {
         Fault::Hook(Box::new(move || std::fs::write(path, "22").unwrap())),
     );
     let report = device.scan().await;
-    assert_eq!(report.busy_count, 1);
+    assert_eq!((report.busy_count, report.busy_small), (1, vec![disk_path("a")]));
     assert_eq!(device.find("a").await, None);
     let report = device.scan().await;
     assert_eq!((report.busy_count, report.changed), (0, 1));
+}
+
+#[test]
+fn a_busy_file_that_takes_long_to_read_is_not_read_again_at_once() {
+    let mut report = ScanReport::default();
+    for (path, size) in [("small", 1_000), ("large", 10_000_000_000)] {
+        report.note_busy(disk_path(path), size);
+    }
+    assert_eq!(report.busy, ["small", "large"].map(disk_path));
+    assert_eq!(report.busy_small, ["small"].map(disk_path));
 }
 
 #[tokio::test]
@@ -63,7 +73,7 @@ async fn an_edit_of_equal_size_within_one_tick_is_found() {
 
     // A write that left no trace: the remembered state is made that of the new bytes.
     device.write("a", "new");
-    let found = crate::fs::Filesystem::metadata(&*device.fs, &super::fixture::disk_path("a"))
+    let found = crate::fs::Filesystem::metadata(&*device.fs, &disk_path("a"))
         .unwrap()
         .unwrap();
     row.fingerprint = found.fingerprint;
@@ -133,7 +143,7 @@ async fn looked_at_again(len_words: u32, change: impl FnOnce(&mut Vec<u8>)) -> S
     device.scan().await;
     change(&mut bytes);
     std::fs::write(device.path("a"), &bytes).unwrap();
-    let found = crate::fs::Filesystem::metadata(&*device.fs, &super::fixture::disk_path("a"))
+    let found = crate::fs::Filesystem::metadata(&*device.fs, &disk_path("a"))
         .unwrap()
         .unwrap();
     let row = LocalRow {

@@ -1,11 +1,8 @@
 use std::io;
-use std::sync::Arc;
 
 use super::fixture::{Device, disk_path};
 use crate::fs::faulty::Fault;
-use crate::fs::os::LinuxDisk;
-use crate::fs::root::RootFilesystem;
-use crate::fs::root::tests::weak::{Lacks, WeakDisk};
+use crate::fs::root::tests::weak::Lacks;
 use crate::scanner::{Brake, ProblemReason, Scanner};
 
 /// A device with a rule that keeps `d/e/a.log` back, and the scanner that has seen that.
@@ -144,13 +141,10 @@ async fn known_rules_hold_while_they_cannot_be_read_or_are_missed_by_a_listing()
 
 #[tokio::test]
 async fn nothing_new_is_sent_where_rules_cannot_be_looked_at() {
-    let folder = tempfile::tempdir().unwrap();
-    let lacks = Lacks {
+    let device = Device::lacking(Lacks {
         stat_of: Some(".cairnignore"),
         ..Lacks::default()
-    };
-    let disk = WeakDisk::new(LinuxDisk::new(folder.path().to_owned()), lacks);
-    let device = Device::over(folder, Arc::new(RootFilesystem::new(disk).unwrap()));
+    });
     device.folder("d");
     device.write("d/.cairnignore", "secret\n");
     device.write("d/secret", "x");
@@ -161,4 +155,31 @@ async fn nothing_new_is_sent_where_rules_cannot_be_looked_at() {
             && matches!(problem.reason, ProblemReason::UnknownRules(_))
     }));
     assert_eq!(device.tree().await, ["d/", "other"]);
+}
+
+#[tokio::test]
+async fn rules_that_cannot_be_looked_at_from_below_are_looked_at_in_their_folder() {
+    let (device, _) = with_a_rule("d/.cairnignore").await;
+    for is_over in [true, false] {
+        let scanner = device.scanner();
+        device.write(&format!("d/e/{is_over}"), "x");
+        // The looks at the hinted folder, at what the root has, and at what the folder between them has.
+        for _ in 0..2 {
+            device.fs.inject("metadata", Fault::Hook(Box::new(|| {})));
+        }
+        device
+            .fs
+            .inject("metadata", Fault::Before(io::ErrorKind::PermissionDenied));
+        if !is_over {
+            device
+                .fs
+                .inject("open", Fault::Before(io::ErrorKind::PermissionDenied));
+        }
+        let report = scanner
+            .scan_folders(&[disk_path("d/e")], Brake::On)
+            .await
+            .unwrap();
+        assert_eq!(device.find(&format!("d/e/{is_over}")).await.is_some(), is_over);
+        assert_eq!(report.problem_count, u64::from(!is_over));
+    }
 }

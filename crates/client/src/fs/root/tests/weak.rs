@@ -21,6 +21,8 @@ pub(crate) struct Lacks {
     pub(crate) case: bool,
     /// A listing gives every name once.
     pub(crate) single: bool,
+    /// When an inode was made.
+    pub(crate) births: bool,
     /// A look at this name.
     pub(crate) stat_of: Option<&'static str>,
 }
@@ -133,6 +135,14 @@ impl WeakDisk {
         names.into_iter().find(same).unwrap_or_else(|| name.to_owned())
     }
 
+    /// What the disk tells of a thing.
+    fn seen(&self, mut stat: Stat) -> Stat {
+        if self.lacks.births {
+            stat.metadata.fingerprint.born_ns = None;
+        }
+        stat
+    }
+
     fn unless<T>(&self, lacks: bool, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         if lacks {
             return Err(io::Error::from(io::ErrorKind::Unsupported));
@@ -177,15 +187,16 @@ impl Disk for WeakDisk {
         if self.lacks.stat_of.is_some_and(|lacked| name == lacked) {
             return Err(io::Error::from(io::ErrorKind::PermissionDenied));
         }
-        self.inner.stat(&folder.inner, &self.listed(folder, name))
+        let stat = self.inner.stat(&folder.inner, &self.listed(folder, name));
+        stat.map(|stat| self.seen(stat))
     }
 
     fn stat_folder(&self, folder: &WeakFolder) -> io::Result<Stat> {
-        self.inner.stat_folder(&folder.inner)
+        self.inner.stat_folder(&folder.inner).map(|stat| self.seen(stat))
     }
 
     fn stat_file(&self, file: &LinuxFile) -> io::Result<Stat> {
-        self.inner.stat_file(file)
+        self.inner.stat_file(file).map(|stat| self.seen(stat))
     }
 
     fn names(&self, folder: &WeakFolder) -> io::Result<Vec<OsString>> {
