@@ -34,7 +34,7 @@ use crate::uploader::{UploadError, Uploader};
 pub use report::{PassReport, Setback};
 
 /// Nodes planned at once. Bounds the memory of a pass; large enough that a commit or a fetch is filled.
-const NODES_AT_ONCE: usize = 2_000;
+pub const NODES_AT_ONCE: usize = 2_000;
 /// Passes over the dirty nodes without a pull in between; a plan that needs more is a mistake of the planner.
 const PASSES: usize = 200;
 
@@ -90,6 +90,8 @@ pub struct Engine {
     pub may_have_lost_writes: AtomicBool,
     /// How often in a row a name that the planner made was taken: it sees only the neighbourhood of what is dirty.
     pub names_taken: AtomicU32,
+    /// Nodes planned at once.
+    pub nodes_at_once: usize,
 }
 
 impl Engine {
@@ -116,10 +118,14 @@ impl Engine {
 
     /// Plans and carries out until nothing is left, or nothing more succeeds.
     async fn passes(&self, report: &mut PassReport) -> EngineResult<()> {
+        let mut make_way = false;
         for _ in 0..PASSES {
-            let mut pass = self.pass().await?;
+            let mut pass = self.pass(make_way).await?;
             let taken_ids = std::mem::take(&mut pass.taken_ids);
-            let is_over = pass.steps == 0 || pass.done == 0;
+            // What waits for a name that a node of another plan has may be a part of a ring: the next pass breaks it.
+            let may_break_ring = pass.is_held_up && !make_way;
+            let is_over = (pass.steps == 0 || pass.done == 0) && !may_break_ring;
+            make_way = pass.is_held_up;
             let is_stale = pass.is_stale;
             report.merge(pass);
             if report.is_stuck {
@@ -143,20 +149,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Goes once over all dirty nodes.
-    async fn pass(&self) -> EngineResult<PassReport> {
+    /// Goes once over all dirty nodes; those of one plan may have those of another make way.
+    async fn pass(&self, make_way: bool) -> EngineResult<PassReport> {
         let mut report = PassReport::default();
         let mut after: Option<NodeId> = None;
         loop {
             let hood = self
                 .state
-                .neighbourhood(self.namespace, after, NODES_AT_ONCE)
+                .neighbourhood(self.namespace, after, self.nodes_at_once)
                 .await?;
             let Some(last) = hood.dirty.last().copied() else {
                 break;
             };
             after = Some(after.map_or(last, |after| after.max(last)));
-            let plan = self.plan(&hood);
+            let plan = self.plan(&hood, make_way);
+            report.is_held_up |= plan.held_up;
             report.waiting += plan.waiting.len() as u64;
             self.carry_out(&hood, plan, &mut report).await?;
             if report.is_stuck {
@@ -166,7 +173,7 @@ impl Engine {
         Ok(report)
     }
 
-    fn plan(&self, hood: &Neighbourhood) -> Plan {
+    fn plan(&self, hood: &Neighbourhood, make_way: bool) -> Plan {
         let entropy = Arc::clone(&self.runtime.entropy);
         let mut fresh = || NodeId::random(entropy.as_ref());
         let today = Date::of(self.runtime.clock.now());
@@ -176,6 +183,7 @@ impl Engine {
                 device_name: &self.device_name,
                 today,
                 names_taken: self.names_taken.load(Ordering::Relaxed),
+                make_way,
                 fresh: &mut fresh,
             },
         )

@@ -170,6 +170,7 @@ fn plan_1000() -> Box<dyn FnMut()> {
             device_name: "laptop",
             today: Date::of(Timestamp::from_millis(0)),
             names_taken: 0,
+            make_way: false,
             fresh: &mut fresh,
         };
         drop(black_box(plan(&hood, context)));

@@ -40,6 +40,7 @@
 mod collisions;
 mod disk;
 mod identity;
+mod make_way;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,9 @@ pub struct Context<'a> {
     /// How often in a row a name that planning made was taken by what its neighbourhood does not hold. Names are numbered
     /// from there on.
     pub names_taken: u32,
+    /// Whether a node of another round that has a wanted name, and is to go elsewhere, makes way for one of this round. The rounds
+    /// before have shown that it did not go in time.
+    pub make_way: bool,
     /// Gives ids for nodes that planning makes.
     pub fresh: &'a mut dyn FnMut() -> NodeId,
 }
@@ -191,6 +195,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Nodes that must wait for others.
     pub waiting: Vec<NodeId>,
+    /// Whether one of them waits for a name that a node of another round has and will give up.
+    pub held_up: bool,
 }
 
 /// Plans one round for the dirty nodes of a neighbourhood. O(n log n) in its size; pure.
@@ -205,6 +211,7 @@ pub fn plan<'a>(hood: &'a Neighbourhood, context: Context<'a>) -> Plan {
         replaced: HashSet::new(),
         context,
         steps: Vec::new(),
+        held_up: false,
     };
     planner.sort_open();
     planner.settle_identities();
@@ -229,6 +236,8 @@ struct Planner<'a> {
     replaced: HashSet<NodeId>,
     context: Context<'a>,
     steps: Vec<Step>,
+    /// Whether a node of this round waits for a name that one of another round has and will give up.
+    held_up: bool,
 }
 
 impl Planner<'_> {
@@ -362,6 +371,7 @@ impl Planner<'_> {
         Plan {
             steps: self.steps,
             waiting,
+            held_up: self.held_up,
         }
     }
 }

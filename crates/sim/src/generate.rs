@@ -57,7 +57,11 @@ pub fn script(seed: u64) -> Script {
     }
     Script {
         seed,
-        options: Options { has_turns, devices },
+        options: Options {
+            has_turns,
+            devices,
+            ..Options::default()
+        },
         steps: draft.steps,
     }
 }

@@ -33,6 +33,7 @@ pub(crate) struct Common {
     pub(crate) schedule: Schedule,
     pub(crate) budget: Arc<Budget>,
     pub(crate) trace: Arc<Trace>,
+    pub(crate) nodes_at_once: usize,
 }
 
 impl Common {

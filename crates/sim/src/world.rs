@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cairn_client::engine::NODES_AT_ONCE;
 use cairn_client::status::Activity;
 use cairn_metadata::MetadataError;
 use cairn_testkit::random::Random;
@@ -44,6 +45,8 @@ pub struct WorldOptions {
     pub seed: u64,
     /// The disks of the devices, one each.
     pub devices: Vec<DiskOptions>,
+    /// How many nodes they plan at once.
+    pub nodes_at_once: usize,
     /// How the network fails, for each device.
     pub network: NetworkFaults,
     /// How much of the order of tasks is left to chance.
@@ -60,6 +63,7 @@ impl WorldOptions {
         Self {
             seed,
             devices: vec![DiskOptions::default(); devices],
+            nodes_at_once: NODES_AT_ONCE,
             network: NetworkFaults::NONE,
             schedule: Schedule::default(),
             polls: POLLS,
@@ -118,6 +122,7 @@ impl World {
             schedule: options.schedule,
             budget: Budget::new(options.polls),
             trace: Trace::begin(options.keeps_trace),
+            nodes_at_once: options.nodes_at_once,
         };
         let count = options.devices.len();
         let life = common.life("network", 1, &mut random);

@@ -7,6 +7,7 @@ use cairn_core::runtime::Runtime;
 
 use super::parts::{self, DaemonParts};
 use super::{Daemon, DaemonConfig, DaemonError};
+use crate::engine::NODES_AT_ONCE;
 use crate::fs::os::OsFilesystem;
 use crate::fs::{DiskPath, FsError};
 use crate::lock::FolderLock;
@@ -56,6 +57,7 @@ pub(super) async fn open(config: DaemonConfig, runtime: Runtime) -> Result<Daemo
         remote: Arc::new(remote),
         progress,
         readers: std::thread::available_parallelism().map_or(1, usize::from),
+        nodes_at_once: NODES_AT_ONCE,
         guards: vec![Box::new(home_lock)],
     };
     // The lock lies in the folder: it is made when the folder is known to be the right one, and not earlier.

@@ -53,6 +53,8 @@ pub struct DaemonParts {
     pub progress: Arc<Progress>,
     /// Cores that may read and hash files at once; at least 1.
     pub readers: usize,
+    /// Nodes planned at once: [`crate::engine::NODES_AT_ONCE`], fewer where what goes beyond is to be seen.
+    pub nodes_at_once: usize,
     /// What keeps others out. Let go when the daemon is gone and nothing of it runs any more.
     pub guards: Vec<Guard>,
 }
@@ -196,6 +198,7 @@ fn build_engine(parts: DaemonParts, runtime: &Runtime) -> Engine {
         downloader,
         may_have_lost_writes: AtomicBool::new(false),
         names_taken: AtomicU32::new(0),
+        nodes_at_once: parts.nodes_at_once,
     }
 }
 

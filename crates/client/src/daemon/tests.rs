@@ -19,6 +19,7 @@ use cairn_core::ids::DeviceId;
 use tokio::time::timeout;
 
 use super::*;
+use crate::engine::NODES_AT_ONCE;
 use crate::fs::faulty::Fault;
 use crate::progress::Progress;
 use crate::remote::fake::FakeRemote;
@@ -66,6 +67,7 @@ pub(super) fn parts(device: &Device, guards: Vec<Guard>) -> DaemonParts {
         remote: Arc::new(FakeRemote::default()),
         progress: Progress::new(),
         readers: 1,
+        nodes_at_once: NODES_AT_ONCE,
         guards,
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use cairn_core::ids::NodeId;
 use cairn_core::planner::{Plan, Step, Wish};
 
-use super::{Engine, EngineResult, NODES_AT_ONCE};
+use super::{Engine, EngineResult};
 
 impl Engine {
     /// Sends new nodes as far as it goes without a question. Says whether it is worth calling again.
@@ -33,13 +33,13 @@ impl Engine {
         loop {
             let hood = self
                 .state
-                .neighbourhood(self.namespace, after, NODES_AT_ONCE)
+                .neighbourhood(self.namespace, after, self.nodes_at_once)
                 .await?;
             let Some(last) = hood.dirty.last().copied() else {
                 return Ok(true);
             };
             after = Some(after.map_or(last, |after| after.max(last)));
-            let Some(groups) = only_new(self.plan(&hood)) else {
+            let Some(groups) = only_new(self.plan(&hood, false)) else {
                 return Ok(false);
             };
             if !groups.is_empty() && !self.push(&hood, &groups, None).await? {

@@ -48,6 +48,8 @@ pub struct PassReport {
     pub(crate) is_stuck: bool,
     /// Whether the server refused something because it has moved on.
     pub is_stale: bool,
+    /// Whether something waits for a name that a node of another plan has and will give up.
+    pub(super) is_held_up: bool,
     /// Ids of new nodes that the server has used already.
     pub(super) taken_ids: BTreeSet<NodeId>,
     /// Passes that were stale without any success.

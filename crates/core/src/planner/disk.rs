@@ -22,10 +22,18 @@ impl Planner<'_> {
             arriving.retain(|node| !self.arrive_on_disk(*node));
             let removed = self.plan_removals();
             let is_stuck = arriving.len() == before && !removed;
-            if arriving.is_empty() || (is_stuck && !self.step_aside_on_disk(&arriving, &mut aside)) {
+            if arriving.is_empty() {
+                break;
+            }
+            if is_stuck
+                && !self.step_aside_on_disk(&arriving, &mut aside)
+                && !(self.context.make_way && self.make_way_on_disk(&arriving))
+            {
                 break;
             }
         }
+        let is_held_up = |node: &NodeId| self.disk_holder_of_another_round(*node).is_some();
+        self.held_up |= arriving.iter().any(is_held_up);
     }
 
     /// New bytes and attributes for files and links that stay where they are or are moved later.
@@ -78,7 +86,7 @@ impl Planner<'_> {
         }
     }
 
-    fn is_arriving_on_disk(&self, node: NodeId) -> bool {
+    pub(super) fn is_arriving_on_disk(&self, node: NodeId) -> bool {
         let Some(remote) = self.remote.get(node).filter(|_| !self.is_withheld(node)) else {
             return false;
         };
@@ -155,8 +163,7 @@ impl Planner<'_> {
         is_any
     }
 
-    /// Breaks a ring of nodes that wait for each other: one of them goes by way of a name of its own. After a crash it
-    /// is found under that name, and goes on from there.
+    /// Breaks a ring of nodes that wait for each other: one of them goes by way of a name of its own.
     fn step_aside_on_disk(&mut self, arriving: &[NodeId], aside: &mut HashSet<NodeId>) -> bool {
         let in_the_way = arriving.iter().find_map(|node| {
             let Place { parent, name } = &self.remote.get(*node)?.place;
@@ -168,18 +175,6 @@ impl Planner<'_> {
             (will_move && !aside.contains(&other)).then_some(other)
         });
         let Some(node) = in_the_way else { return false };
-        let Some(Place { parent, name }) = self.local.get(node).map(|entry| entry.place.clone()) else {
-            return false;
-        };
-        let place = Place {
-            parent,
-            name: self.free_name(parent, &name, "moving"),
-        };
-        self.steps.push(Step::Move {
-            node,
-            place: place.clone(),
-        });
-        self.local.set_place(node, place);
-        aside.insert(node)
+        self.move_aside_on_disk(node) && aside.insert(node)
     }
 }

@@ -22,16 +22,22 @@ impl Planner<'_> {
                 break;
             }
             let is_stuck = arriving.len() == before;
-            if is_stuck && !self.plan_deletions() && !self.settle_ring(&mut arriving) {
+            if is_stuck
+                && !self.plan_deletions()
+                && !self.settle_ring(&mut arriving)
+                && !(self.context.make_way && self.make_way_on_server(&arriving))
+            {
                 self.step_aside(&arriving);
                 break;
             }
         }
+        let is_held_up = |node: &NodeId| self.server_holder_of_another_round(*node).is_some();
+        self.held_up |= arriving.iter().any(is_held_up);
         self.plan_deletions();
         self.plan_edits();
     }
 
-    fn is_arriving_on_server(&self, node: NodeId) -> bool {
+    pub(super) fn is_arriving_on_server(&self, node: NodeId) -> bool {
         let Some(local) = self.local.get(node) else {
             return false;
         };
@@ -84,7 +90,7 @@ impl Planner<'_> {
         true
     }
 
-    fn move_on_server(&mut self, node: NodeId, place: Place, remote: Entry) {
+    pub(super) fn move_on_server(&mut self, node: NodeId, place: Place, remote: Entry) {
         self.remote.insert(
             node,
             Entry {
@@ -279,21 +285,8 @@ impl Planner<'_> {
             let Some(holder) = self.remote.other_child(parent, &name, *node) else {
                 continue;
             };
-            let Some(remote) = self.remote.get(holder).cloned() else {
-                continue;
-            };
             if self.is_leaving_server(holder) {
-                let place = Place {
-                    parent,
-                    name: self.free_name(parent, &name, "moving"),
-                };
-                self.steps.push(Step::Commit {
-                    wishes: vec![Wish::Move {
-                        node: holder,
-                        place: place.clone(),
-                    }],
-                });
-                self.move_on_server(holder, place, remote);
+                self.move_aside_on_server(holder);
             }
         }
     }

@@ -3,4 +3,5 @@
 mod converge;
 mod excluded;
 mod model;
+mod rounds;
 mod table;

@@ -109,6 +109,7 @@ fn parts(
         remote: Arc::new(remote),
         progress,
         readers: READERS,
+        nodes_at_once: device.common.nodes_at_once,
         guards: Vec::new(),
     })
 }

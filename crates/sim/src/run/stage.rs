@@ -36,6 +36,7 @@ impl Stage {
     pub(super) async fn set(script: &Script, tracing: Tracing) -> Result<Self, Failure> {
         let mut options = WorldOptions::new(script.seed, 0);
         options.devices = script.options.devices.iter().map(disk_options).collect();
+        options.nodes_at_once = script.options.nodes_at_once.unwrap_or(options.nodes_at_once);
         options.keeps_trace = tracing == Tracing::All;
         let world = World::new(options)
             .await

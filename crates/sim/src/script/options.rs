@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::words::Words;
+use super::words::{Word, Words};
 
 /// What the disk of a device is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,8 @@ impl Default for DeviceOptions {
 pub struct Options {
     /// Whether one user acts at a time and everything settles in between, so that a plain map tells what must be there.
     pub has_turns: bool,
+    /// How many nodes a device plans at once, where that is fewer than in life.
+    pub nodes_at_once: Option<usize>,
     /// The devices.
     pub devices: Vec<DeviceOptions>,
 }
@@ -76,6 +78,9 @@ impl fmt::Display for Options {
         if self.has_turns {
             writeln!(f, "turns")?;
         }
+        if let Some(count) = self.nodes_at_once {
+            writeln!(f, "at-once {count}")?;
+        }
         for device in &self.devices {
             f.write_str("device")?;
             for (word, value, is_told) in device.clone().flags() {
@@ -97,6 +102,7 @@ impl Options {
     pub(super) fn read(&mut self, words: &mut Words<'_>) -> Result<(), String> {
         match words.word()? {
             "turns" => self.has_turns = true,
+            "at-once" => self.nodes_at_once = Some(usize::next(words)?),
             "device" => {
                 let mut device = DeviceOptions::default();
                 while let Some(word) = words.peek() {

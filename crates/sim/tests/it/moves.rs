@@ -1,6 +1,6 @@
 //! Moves on one device while another deletes.
 
-use crate::support::holds;
+use crate::support::{holds, passes, paths, size};
 
 #[test]
 fn what_left_a_folder_before_this_device_deleted_it_is_not_forgotten() {
@@ -39,4 +39,33 @@ fn a_copy_that_left_a_folder_before_this_device_deleted_it_is_not_forgotten() {
         19 +50 d0 remove-tree #3
         21 +0 d1 remove-tree #32"#,
     );
+}
+
+/// The names go round in a ring, and no round that is planned has all of it: neither where it was done, nor where only its
+/// end is seen.
+#[test]
+fn names_that_go_round_in_a_ring_longer_than_a_plan_arrive() {
+    let outcome = passes(
+        r#"
+        at-once 2
+        device
+        device
+        0 +0 d0 new "" "a.txt" 101
+        1 +0 d0 new "" "b.txt" 102
+        2 +0 d0 new "" "c.txt" 103
+        3 +0 d0 new "" "d.txt" 104
+        4 +0 d0 new "" "e.txt" 105
+        5 settled ! stop 0
+        6 +0 ! stop 1
+        7 +2000 d0 swap "a.txt" "b.txt"
+        8 +2000 d0 swap "b.txt" "c.txt"
+        9 +2000 d0 swap "c.txt" "d.txt"
+        10 +2000 d0 swap "d.txt" "e.txt"
+        11 +2000 ! start 0
+        12 +60000 ! start 1
+        "#,
+    );
+    let sizes = ["a.txt", "b.txt", "c.txt", "d.txt", "e.txt"].map(|path| size(&outcome, path));
+    assert_eq!(sizes, [102, 103, 104, 105, 101]);
+    assert_eq!(paths(&outcome).len(), 5);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use proptest::prelude::{Strategy, any, prop};
+use proptest::prelude::{Just, Strategy, any, prop};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 use super::model::{Model, file, folder};
@@ -157,6 +157,67 @@ proptest! {
         let lost: Vec<_> = must_survive.difference(&kept).collect();
         prop_assert!(lost.is_empty(), "lost {:?}\n{}", lost, model.show());
         prop_assert!(model.plan().steps.is_empty());
+    }
+
+    #[test]
+    fn both_sides_meet_in_rounds_however_small(
+        common in prop::collection::vec(mutation(), 0..25),
+        remotely in prop::collection::vec(mutation(), 0..12),
+        locally in prop::collection::vec(mutation(), 0..12),
+        at_once in 1_usize..6,
+    ) {
+        let mut author = Author { next_id: 1_000, letter: 32, seq: 0 };
+        let mut base = Tree::new();
+        for mutation in &common {
+            author.apply(&mut base, mutation);
+        }
+        let (mut remote, mut local) = (base.clone(), base.clone());
+        for mutation in &remotely {
+            author.apply(&mut remote, mutation);
+        }
+        author.seq = 0;
+        for mutation in &locally {
+            author.apply(&mut local, mutation);
+        }
+        let mut must_survive = written(&remote, &base);
+        must_survive.extend(written(&local, &base));
+        let mut model = Model::new(remote, local, base);
+        model.run_in_rounds(at_once);
+        prop_assert_eq!(Model::list(&model.remote), Model::list(&model.local), "{}", model.show());
+        prop_assert!(model.remote.check().is_empty());
+        let kept = contents(&model.remote);
+        let lost: Vec<_> = must_survive.difference(&kept).collect();
+        prop_assert!(lost.is_empty(), "lost {:?}\n{}", lost, model.show());
+    }
+
+    #[test]
+    fn names_that_are_dealt_anew_arrive_in_rounds_however_small(
+        remotely in Just((0..12).collect::<Vec<i64>>()).prop_shuffle(),
+        locally in Just((0..12).collect::<Vec<i64>>()).prop_shuffle(),
+        is_local in any::<bool>(),
+        is_remote in any::<bool>(),
+        at_once in 1_usize..6,
+    ) {
+        let dealt = |names: &[i64], seq| {
+            let mut tree = Tree::new();
+            for (node, name) in (1..).zip(names) {
+                let letter = char::from(b'A' + node as u8);
+                let mut entry = file(NodeId::ROOT, &name.to_string(), letter, 1);
+                entry.place_seq = crate::rev::Seq::new(seq).unwrap();
+                tree.insert(NodeId::new(1_000 + node).unwrap(), entry);
+            }
+            tree
+        };
+        let base: Vec<i64> = (0..12).collect();
+        let remote = dealt(if is_remote { &remotely } else { &base }, 1 + i64::from(is_remote));
+        let local = dealt(if is_local { &locally } else { &base }, 1);
+        let expected = Model::list(if is_remote { &remote } else { &local });
+        let mut model = Model::new(remote, local, dealt(&base, 1));
+        model.run_in_rounds(at_once);
+        prop_assert_eq!(Model::list(&model.local), Model::list(&model.remote));
+        if !(is_remote && is_local) {
+            prop_assert_eq!(Model::list(&model.remote), expected);
+        }
     }
 
     #[test]

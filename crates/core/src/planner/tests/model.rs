@@ -70,13 +70,24 @@ impl Model {
         );
     }
 
-    pub(super) fn plan(&mut self) -> Plan {
-        let hood = Neighbourhood::whole_except(
+    /// Everything that differs, with what surrounds it.
+    pub(super) fn hood(&self) -> Neighbourhood {
+        Neighbourhood::whole_except(
             self.remote.clone(),
             self.local.clone(),
             self.synced.clone(),
             &self.excluded,
-        );
+        )
+    }
+
+    pub(super) fn plan(&mut self) -> Plan {
+        let hood = self.hood();
+        let plan = self.plan_round(&hood, false);
+        assert!(!plan.held_up, "there is no other round\n{}", self.show());
+        plan
+    }
+
+    pub(super) fn plan_round(&mut self, hood: &Neighbourhood, make_way: bool) -> Plan {
         let next_id = &mut self.next_id;
         let mut fresh = || {
             *next_id += 1;
@@ -84,10 +95,11 @@ impl Model {
         };
         let today = Date::of(Timestamp::from_millis(1_795_305_600_000));
         plan(
-            &hood,
+            hood,
             Context {
                 device_name: "laptop",
                 names_taken: 0,
+                make_way,
                 today,
                 fresh: &mut fresh,
             },

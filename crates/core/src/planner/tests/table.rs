@@ -426,6 +426,7 @@ fn what_goes_in_another_round_is_waited_for_and_not_renamed() {
         device_name: "laptop",
         today: Date::of(Timestamp::from_millis(0)),
         names_taken: 0,
+        make_way: true,
         fresh: &mut || panic!("nothing is made"),
     };
     assert_eq!(plan(&hood, context).steps, []);
