@@ -8,6 +8,7 @@ mod commit;
 mod deltas;
 mod hot;
 mod large;
+mod later;
 mod pace;
 mod queue;
 mod sending;
@@ -28,8 +29,8 @@ use cairn_core::rev::{Cursor, Seq};
 use cairn_core::runtime::Runtime;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use self::deltas::Little;
 pub use self::hot::HotSignatures;
+use self::later::Little;
 pub use self::pace::Pace;
 use self::queue::{Queued, SMALL_PIECE_BYTES, is_small_next, take_run};
 pub use self::sending::Sending;

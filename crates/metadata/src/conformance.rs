@@ -93,6 +93,7 @@ where
             journal::it_is_read_backwards_by_groups(fresh().await).await;
             journal::foreign_cursors_are_reset(fresh().await).await;
             journal::a_device_that_went_back_is_told(fresh().await).await;
+            journal::a_device_that_was_ahead_of_the_server_did_not_go_back(fresh().await).await;
             journal::time_does_not_run_back(fresh().await).await;
         }
         Case::Chunks => {

@@ -320,7 +320,7 @@ pub enum CursorReport {
     /// It is at or past what it reported before.
     Accepted,
     /// It is behind what it reported before: the device was restored from a backup. It must merge, deleting nothing.
-    /// The lower position is recorded.
+    /// The lower position is not recorded: it is told until it has merged, whatever keeps it from that.
     DeviceRestored,
 }
 
@@ -507,7 +507,7 @@ pub trait MetadataStore: AccessStore + AuditStore + CredentialStore + TagStore +
     /// before; [`MetadataError::TooManyOps`].
     async fn commit(&self, commit: Commit) -> Result<CommitOutcome>;
 
-    /// Records how far a device has durably followed a namespace.
+    /// Records how far a device has durably followed a namespace; no further than to its head.
     async fn report_cursor(&self, cursor: &Cursor, device: DeviceId) -> Result<CursorReport>;
 
     // Chunks.

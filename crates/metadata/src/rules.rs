@@ -13,6 +13,7 @@ pub(crate) use facts::{Below, BelowQuery, Facts, Need, Outcome, Writes};
 
 use cairn_core::change::Refusal;
 use cairn_core::ids::{ContentHash, DeviceId};
+use cairn_core::rev::Seq;
 use cairn_core::time::Timestamp;
 
 use crate::Group;
@@ -44,6 +45,12 @@ enum Stop {
     Refuse(Refusal),
     /// A refusal found when the whole group was looked at, with the operation that it is blamed on.
     RefuseAt(usize, Refusal),
+}
+
+/// Whether a device that reported `earlier` in this life of the journal, and reports `now`, was restored from a backup. What is beyond
+/// the head it reported to a server that was restored since: once it has listed the tree it is there, and no further.
+pub(crate) fn went_back(earlier: Option<Seq>, now: Seq, head: Seq) -> bool {
+    earlier.is_some_and(|earlier| earlier.min(head) > now)
 }
 
 /// Judges a group on the state that `facts` describes.

@@ -188,12 +188,14 @@ impl Engine {
         }
     }
 
-    /// Records a page of the journal; says whether the tree must be listed anew because entries alone do not tell it.
-    async fn record_entries(&self, entries: &[JournalEntry], cursor: Cursor) -> EngineResult<bool> {
-        let mut batch = StateBatch {
-            cursor: Some(cursor),
-            ..StateBatch::default()
-        };
+    /// Records a page of the journal; says whether the tree must be listed anew because entries alone do not tell it. The cursor is
+    /// moved by the listing then.
+    pub(crate) async fn record_entries(
+        &self,
+        entries: &[JournalEntry],
+        cursor: Cursor,
+    ) -> EngineResult<bool> {
+        let mut batch = StateBatch::default();
         let nodes: Vec<NodeId> = entries
             .iter()
             .map(|entry| entry.node)
@@ -223,8 +225,22 @@ impl Engine {
                 After::Unknown => must_list = true,
             }
         }
+        // Where a listing may be called for the cursor stays until it is there: what says so is read again otherwise.
+        let is_told = !must_list && strays.is_empty();
+        batch.cursor = is_told.then_some(cursor);
         self.state.apply(self.namespace, batch).await?;
-        Ok(must_list || self.has_left(&strays).await?)
+        if is_told {
+            return Ok(false);
+        }
+        if must_list || self.has_left(&strays).await? {
+            return Ok(true);
+        }
+        let batch = StateBatch {
+            cursor: Some(cursor),
+            ..StateBatch::default()
+        };
+        self.state.apply(self.namespace, batch).await?;
+        Ok(false)
     }
 
     /// Whether some of the nodes stand in a folder that is there: they left one that this device has deleted before the

@@ -149,13 +149,17 @@ impl FakeRemote {
         }
     }
 
-    /// The chunks of frames, those of deltas made.
+    /// The chunks of frames, those of deltas made, as many as one request may ask for.
     fn whole(&self, frames: Vec<Frame>) -> RemoteResult<Vec<ChunkFrame>> {
+        let mut work_left = limits::DELTA_WORK_BYTES;
         let chunks = frames.into_iter().map(|frame| match frame {
             Frame::Chunk(chunk) => Ok(chunk),
             Frame::Delta(delta) => {
                 self.counted.deltas_put.fetch_add(1, Ordering::SeqCst);
-                self.lock().made(&delta)
+                let inner = self.lock();
+                let left = work_left.checked_sub(inner.work(&delta));
+                work_left = left.ok_or_else(|| refused(ErrorCode::TooLarge))?;
+                inner.made(&delta)
             }
             Frame::Message(_) | Frame::End => panic!("no chunk"),
         });

@@ -1,8 +1,8 @@
 //! Edits of large files: what the version before has is not sent, what is new is sent as deltas against it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use cairn_api::error::ErrorCode;
@@ -13,11 +13,12 @@ use cairn_core::base::Base;
 use cairn_core::change::Op;
 use cairn_core::delta::Signature;
 use cairn_core::ids::ChunkHash;
-use cairn_core::limits::SIGNATURES;
+use cairn_core::limits::{CHUNK_MAX_BYTES, SIGNATURES};
 use cairn_core::node::Content;
 use cairn_core::tree::Substance;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::later::{Encoded, Later, Little, requests};
 use super::queue::Queued;
 use super::walk::PlainChunk;
 use super::{ASKED_AT_ONCE, FileToSend, UploadError, Uploader};
@@ -28,12 +29,6 @@ use crate::remote::RemoteError;
 const FUTILE: u64 = 32;
 /// New chunks in a window, pages included, that the server is not asked about.
 const FEW: usize = 8;
-/// Bytes on the wire of a window that waits for others.
-const LITTLE_BYTES: usize = 32 << 10;
-/// Bytes of chunks that wait, and of the body if the server refuses a delta.
-const HELD_BYTES: usize = 6 << 20;
-/// Bytes on the wire that may travel in front of a commit's operations.
-const WITH_COMMIT_BYTES: usize = 1 << 20;
 /// Hundredths of a whole chunk up to which a delta is worth its work.
 const WORTH: usize = 60;
 
@@ -42,60 +37,6 @@ pub(super) struct Against {
     base: Base,
     /// Deltas in a row that were not worth while.
     futile: AtomicU64,
-}
-
-/// What is little, of all files of a run: it is sent at the end, together.
-#[derive(Default)]
-pub(super) struct Later {
-    windows: Mutex<Vec<Waiting>>,
-}
-
-/// Frames that travel in one request, and the chunks that they stand for.
-#[derive(Default)]
-pub(super) struct Little {
-    frames: Vec<Frame>,
-    windows: Vec<Arc<Vec<NewChunk>>>,
-}
-
-impl Little {
-    pub(super) fn is_empty(&self) -> bool {
-        self.frames.is_empty()
-    }
-
-    /// Whether it may travel in front of a commit, in the same request.
-    pub(super) fn suits_commit(&self) -> bool {
-        self.frames.iter().map(Frame::wire_len).sum::<usize>() <= WITH_COMMIT_BYTES
-    }
-}
-
-/// Frames that wait, and the chunks that they stand for.
-type Waiting = (Vec<Frame>, Arc<Vec<NewChunk>>);
-
-impl Later {
-    fn lock(&self) -> MutexGuard<'_, Vec<Waiting>> {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What waited, to be sent with one request.
-    pub(super) fn take(&self) -> Little {
-        let (frames, windows): (Vec<_>, Vec<_>) = self.lock().drain(..).unzip();
-        let frames = frames.concat();
-        Little { frames, windows }
-    }
-
-    /// Takes a window in; returns it when it is not little, or there is no room.
-    fn take_in(&self, frames: Vec<Frame>, window: Arc<Vec<NewChunk>>) -> Option<Waiting> {
-        let wire: usize = frames.iter().map(Frame::wire_len).sum();
-        let plain =
-            |window: &[NewChunk]| -> usize { window.iter().map(|chunk| chunk.plain.bytes.len()).sum() };
-        let mut windows = self.lock();
-        let held: usize = windows.iter().map(|(_, window)| plain(window)).sum();
-        if wire > LITTLE_BYTES || held + plain(&window) > HELD_BYTES {
-            return Some((frames, window));
-        }
-        windows.push((frames, window));
-        None
-    }
 }
 
 /// A chunk that is to be sent, and what a delta of it may be made against.
@@ -126,6 +67,22 @@ impl Against {
             false => bases.next().unwrap_or_default(),
         });
         of_each.collect()
+    }
+
+    /// Bytes of the base and of the result, where a chunk travels as a delta.
+    fn work(&self, frame: &Frame) -> usize {
+        let Frame::Delta(delta) = frame else { return 0 };
+        let len = |hash: &ChunkHash| match delta.is_page {
+            true => self.base.page(hash).map(<[u8]>::len),
+            false => self.base.place_of(hash).map(|(_, len)| len),
+        };
+        // A base that is none is not sent; it would be no longer than this.
+        let base: usize = delta
+            .base
+            .iter()
+            .map(|hash| len(hash).unwrap_or(CHUNK_MAX_BYTES))
+            .sum();
+        base + delta.delta.plain_len as usize
     }
 
     fn is_hopeless(&self) -> bool {
@@ -203,34 +160,38 @@ impl Uploader {
         }
         let window = Arc::new(window);
         let (chunks, against) = (Arc::clone(&window), Arc::clone(against));
-        let frames = self
+        let encoded = self
             .runtime
-            .blocking(move || -> Vec<Frame> {
-                chunks
-                    .iter()
-                    .map(|chunk| encode(chunk, &against, &signatures))
-                    .collect()
+            .blocking(move || -> Vec<Encoded> {
+                let encode = |chunk| {
+                    let frame = encode(chunk, &against, &signatures);
+                    let work = against.work(&frame);
+                    Encoded { frame, work }
+                };
+                chunks.iter().map(encode).collect()
             })
             .await;
-        match later.take_in(frames, window) {
+        match later.take_in(encoded, window) {
             None => Ok(()),
-            Some((frames, window)) => {
+            Some((encoded, window)) => {
                 let windows = vec![window];
-                self.put_little(Little { frames, windows }).await
+                self.put_little(Little { encoded, windows }).await
             }
         }
     }
 
     /// Sends chunks, and all of them whole when the server refuses a delta.
     pub(super) async fn put_little(&self, little: Little) -> Result<(), UploadError> {
-        let Little { frames, windows } = little;
-        if frames.is_empty() {
-            return Ok(());
-        }
-        let has_deltas = has_deltas(&frames);
-        match self.remote.put_frames(self.namespace, frames).await {
-            Err(error) if has_deltas && is_delta_refused(&error) => self.put_whole(&windows).await?,
-            sent => sent?,
+        let Little { encoded, windows } = little;
+        for frames in requests(encoded) {
+            let has_deltas = has_deltas(&frames);
+            match self.remote.put_frames(self.namespace, frames).await {
+                Err(error) if has_deltas && is_delta_refused(&error) => {
+                    self.put_whole(&windows).await?;
+                    break;
+                }
+                sent => sent?,
+            }
         }
         self.keep_all_hot(windows).await;
         Ok(())
@@ -244,7 +205,8 @@ impl Uploader {
         little: Little,
         request: Vec<u8>,
     ) -> Result<CommitReply, UploadError> {
-        let Little { mut frames, windows } = little;
+        let Little { encoded, windows } = little;
+        let mut frames: Vec<Frame> = encoded.into_iter().map(|encoded| encoded.frame).collect();
         let has_deltas = has_deltas(&frames);
         frames.extend(chunks.into_iter().map(Frame::Chunk));
         if !has_deltas {
@@ -357,8 +319,13 @@ fn has_deltas(frames: &[Frame]) -> bool {
     frames.iter().any(|frame| matches!(frame, Frame::Delta(_)))
 }
 
+/// Whether whole chunks may do what a request with deltas did not. That counts for one that was too large as well: a server may
+/// allow less work than this device thinks.
 fn is_delta_refused(error: &RemoteError) -> bool {
-    matches!(error, RemoteError::Refused(error) if error.code == ErrorCode::DeltaRefused)
+    matches!(
+        error,
+        RemoteError::Refused(error) if matches!(error.code, ErrorCode::DeltaRefused | ErrorCode::TooLarge)
+    )
 }
 
 /// The chunks of a window that may cost much more than a question. A few with a place in the version before travel as deltas,

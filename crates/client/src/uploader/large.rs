@@ -10,7 +10,8 @@ use cairn_core::manifest::EncodedPage;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::deltas::{Against, Later, NewChunk};
+use super::deltas::{Against, NewChunk};
+use super::later::Later;
 use super::queue::{Queued, Sent};
 use super::small::{chunks_of, is_inline};
 use super::walk::{FileWalk, PlainChunk, WalkError, check_unchanged};

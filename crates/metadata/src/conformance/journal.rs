@@ -280,8 +280,42 @@ pub(super) async fn a_device_that_went_back_is_told(at: Fixture) {
     assert_eq!(report(late, at.device).await, CursorReport::Accepted);
     assert_eq!(report(late, at.device).await, CursorReport::Accepted);
     assert_eq!(report(early, other).await, CursorReport::Accepted);
+    // It may not have heard it, or not have come to merge: it is told until it is where it was.
     assert_eq!(report(early, at.device).await, CursorReport::DeviceRestored);
-    assert_eq!(report(early, at.device).await, CursorReport::Accepted);
+    assert_eq!(report(early, at.device).await, CursorReport::DeviceRestored);
+    assert_eq!(report(late, at.device).await, CursorReport::Accepted);
+    assert_eq!(report(early, at.device).await, CursorReport::DeviceRestored);
+    at.folder(ROOT, "c").await;
+    let merged = at.head().await.cursor();
+    assert_eq!(report(merged, at.device).await, CursorReport::Accepted);
+    assert_eq!(report(late, at.device).await, CursorReport::DeviceRestored);
+}
+
+pub(super) async fn a_device_that_was_ahead_of_the_server_did_not_go_back(at: Fixture) {
+    at.folder(ROOT, "a").await;
+    let head = at.head().await.cursor();
+    let report =
+        async |cursor: Cursor, device| at.store.report_cursor(&cursor, device).await.expect("a report");
+    // The server was restored from a backup.
+    let lost = Cursor {
+        seq: Seq::new(99).expect("positive"),
+        chain: ChainHash::new([3; 32]),
+        ..head
+    };
+    assert_eq!(report(lost, at.device).await, CursorReport::Accepted);
+    assert_eq!(report(head, at.device).await, CursorReport::Accepted);
+    assert_eq!(report(lost, at.device).await, CursorReport::Accepted);
+    for name in ["b", "c"] {
+        at.folder(ROOT, name).await;
+    }
+    assert_eq!(report(head, at.device).await, CursorReport::Accepted);
+    // The numbers of another life are none of this one.
+    let of_another_server = Cursor {
+        incarnation: Incarnation::new([8; 16]),
+        ..at.head().await.cursor()
+    };
+    assert_eq!(report(of_another_server, at.device).await, CursorReport::Accepted);
+    assert_eq!(report(head, at.device).await, CursorReport::Accepted);
 }
 
 pub(super) async fn time_does_not_run_back(at: Fixture) {

@@ -13,7 +13,7 @@ use cairn_core::time::Timestamp;
 
 use crate::invariants::Dump;
 use crate::row::{JournalRow, Ledger, NodeRow, PastContent, PastPlace};
-use crate::rules::{Below, BelowQuery, Facts, Need, Outcome, Verdict, Writer, judge, repair};
+use crate::rules::{Below, BelowQuery, Facts, Need, Outcome, Verdict, Writer, judge, repair, went_back};
 use crate::{
     Account, Changes, Commit, CommitOutcome, CursorReport, MetadataError, NamespaceHead, ResetReason, Result,
     Written,
@@ -441,12 +441,15 @@ impl Namespace {
     }
 
     pub(super) fn report_cursor(&mut self, cursor: &Cursor, device: DeviceId) -> CursorReport {
-        match self.cursors.insert(device, *cursor) {
-            Some(earlier) if earlier.incarnation == cursor.incarnation && earlier.seq > cursor.seq => {
-                CursorReport::DeviceRestored
-            }
-            _ => CursorReport::Accepted,
+        let head = self.ledger.head;
+        let earlier = self.cursors.get(&device);
+        let earlier = earlier.filter(|earlier| earlier.incarnation == cursor.incarnation);
+        if went_back(earlier.map(|earlier| earlier.seq), cursor.seq, head) {
+            return CursorReport::DeviceRestored;
         }
+        let seq = cursor.seq.min(head);
+        self.cursors.insert(device, Cursor { seq, ..*cursor });
+        CursorReport::Accepted
     }
 
     // Chunks.

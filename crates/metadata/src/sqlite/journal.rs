@@ -14,6 +14,7 @@ use super::decode::Columns;
 use super::statement::{Session, lists, query, query_list};
 use super::writer::Write;
 use crate::codec::decode_content;
+use crate::rules::went_back;
 use crate::{Changes, CursorReport, MetadataError, NamespaceHead, ResetReason, Result, Written};
 
 pub(super) async fn head(session: &mut Session<'_>, id: NamespaceId) -> Result<Option<NamespaceHead>> {
@@ -230,19 +231,20 @@ impl Write for CursorWrite {
 
     async fn run(&self, session: &mut Session<'_>) -> Result<CursorReport> {
         let cursor = &self.cursor;
-        if head(session, cursor.namespace).await?.is_none() {
+        let Some(head) = head(session, cursor.namespace).await? else {
             return Err(MetadataError::NamespaceNotFound(cursor.namespace));
-        }
+        };
         let earlier =
             query("SELECT acked_seq, incarnation FROM device_cursor WHERE ns_id = $1 AND device_id = $2")
                 .bind(cursor.namespace.get())
                 .bind(self.device.get());
-        let mut report = CursorReport::Accepted;
         if let Some(row) = session.optional(earlier).await? {
             let mut columns = Columns::of(&row);
+            let acked = columns.seq()?;
             // A position in another life of the journal says nothing about the device.
-            if columns.seq()? > cursor.seq && columns.incarnation()? == cursor.incarnation {
-                report = CursorReport::DeviceRestored;
+            let earlier = (columns.incarnation()? == cursor.incarnation).then_some(acked);
+            if went_back(earlier, cursor.seq, head.seq) {
+                return Ok(CursorReport::DeviceRestored);
             }
         }
         let statement = query(
@@ -253,8 +255,8 @@ impl Write for CursorWrite {
         .bind(cursor.namespace.get())
         .bind(self.device.get())
         .bind(cursor.incarnation.as_bytes().to_vec())
-        .bind(cursor.seq.get());
+        .bind(cursor.seq.min(head.seq).get());
         session.execute(statement).await?;
-        Ok(report)
+        Ok(CursorReport::Accepted)
     }
 }

@@ -12,6 +12,7 @@ use cairn_core::time::Timestamp;
 
 use super::{Daemon, Device, FakeRemote, parts};
 use crate::daemon::{DaemonError, DaemonParts};
+use crate::state::ClientState;
 
 pub(super) fn cursor(device: &Device, incarnation: u8, seq: i64) -> Cursor {
     Cursor {
@@ -231,5 +232,39 @@ async fn a_device_that_knows_nothing_of_its_own_commit_was_restored_and_deletes_
         daemon.run_once().await.unwrap();
         assert_eq!(device.path("mine").exists(), is_restored);
         assert_eq!(remote.commits().len(), if is_restored { 2 } else { 1 });
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_calls_for_a_listing_is_not_behind_the_device_before_that_has_begun() {
+    let device = Device::new();
+    let (_remote, daemon) = mine_is_sent(&device).await;
+    let deleted = deletion(&device, "mine", 2, cursor(&device, 1, 5)).await;
+    let stranger = NodeId::new(1_000_000).unwrap();
+    let after = |node, change, parent| JournalEntry {
+        node,
+        change,
+        place_after: Some(Place {
+            parent,
+            ..deleted.place_before.clone().unwrap()
+        }),
+        ..deleted.clone()
+    };
+    let known = || device.state.cursor(device.namespace);
+    let before = known().await.unwrap();
+    for (entry, calls) in [
+        (after(deleted.node, Change::Restored, NodeId::ROOT), true),
+        (after(stranger, Change::Moved, NodeId::ROOT), true),
+        (
+            after(stranger, Change::Moved, NodeId::new(1_000_001).unwrap()),
+            false,
+        ),
+    ] {
+        let head = cursor(&device, 1, 5);
+        let must_list = daemon.engine.record_entries(&[entry], head).await.unwrap();
+        assert_eq!(must_list, calls);
+        // Here the process may end.
+        let expected = if calls { before } else { Some(head) };
+        assert_eq!(known().await.unwrap(), expected);
     }
 }

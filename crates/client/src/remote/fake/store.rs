@@ -66,6 +66,12 @@ impl Store {
         }
     }
 
+    /// Bytes of a delta's base and of what it makes.
+    pub(super) fn work(&self, delta: &DeltaFrame) -> usize {
+        let base = delta.base.iter().map(|hash| self.chunks[hash].plain_len);
+        (base.sum::<u32>() + delta.delta.plain_len) as usize
+    }
+
     /// The chunk that a delta makes of chunks that are here.
     pub(super) fn made(&self, delta: &DeltaFrame) -> RemoteResult<ChunkFrame> {
         let mut base = Vec::new();

@@ -1,5 +1,6 @@
 //! What edits and copies of large files cost.
 
+use cairn_api::error::ErrorCode;
 use cairn_core::manifest::Manifest;
 use cairn_core::node::{Attributes, Content};
 use cairn_core::tree::Entry;
@@ -170,6 +171,37 @@ async fn a_wrong_signature_costs_a_refusal_and_the_chunk() {
     let (sent, ..) = bench.resend(&first, &results, "large", &bytes).await;
     assert!((20_000..300_000).contains(&sent), "{sent} bytes");
     assert_eq!(Counted::get(&bench.remote.counted.deltas_put), 1);
+}
+
+#[tokio::test]
+async fn an_edit_of_every_chunk_takes_requests_that_ask_for_no_more_work_than_they_may() {
+    let bench = bench();
+    let mut bytes = noise(69, 8 << 20);
+    let first = bench.new_file("large", &bytes);
+    let results = bench.send(vec![first.clone()]).await.unwrap();
+    for at in (0..bytes.len()).step_by(30_000) {
+        bytes[at] ^= 1;
+    }
+    let chunks = chunks_of(&bench.new_file("large", &bytes).files[0]).len() as u64;
+    let (sent, ..) = bench.resend(&first, &results, "large", &bytes).await;
+    assert!(sent < 2 << 20, "{sent} bytes");
+    let deltas = Counted::get(&bench.remote.counted.deltas_put);
+    assert!(chunks > 50 && deltas > chunks / 4 * 3, "{deltas} of {chunks}");
+}
+
+#[tokio::test]
+async fn deltas_that_are_too_much_work_are_sent_whole() {
+    let bench = bench();
+    let mut bytes = noise(71, 100 << 10);
+    let first = bench.new_file("small", &bytes);
+    let results = bench.send(vec![first.clone()]).await.unwrap();
+    bench
+        .remote
+        .faults(|faults| faults.rejects = Some(ErrorCode::TooLarge));
+    bytes[50 << 10] ^= 1;
+    let (sent, ..) = bench.resend(&first, &results, "small", &bytes).await;
+    assert!((10_000..110_000).contains(&sent), "{sent} bytes");
+    assert_eq!(Counted::get(&bench.remote.counted.deltas_put), 0);
 }
 
 #[tokio::test]
