@@ -98,6 +98,7 @@ where
         }
         Case::Chunks => {
             chunks::only_granted_chunks_are_committed(fresh().await).await;
+            chunks::grants_of_what_is_asked_about_are_extended(fresh().await).await;
             chunks::references_outlive_grants(fresh().await).await;
             chunks::a_wrong_content_hash_is_repaired(fresh().await).await;
         }

@@ -49,6 +49,9 @@ use cairn_core::time::Timestamp;
 /// Milliseconds for which operation ids stay: the 30 days that are promised and one to spare.
 const OP_ID_MS: i64 = 31 * 86_400_000;
 
+/// Milliseconds that a grant must gain to be extended: who asks all the time has it written once a day.
+const EXTENSION_MS: i64 = 86_400_000;
+
 /// Milliseconds of an hour: devices are seen to the hour.
 const HOUR_MS: i64 = 3_600_000;
 
@@ -524,13 +527,15 @@ pub trait MetadataStore: AccessStore + AuditStore + CredentialStore + TagStore +
     ) -> Result<()>;
 
     /// For each hash, whether the account may commit it to the namespace: it is referenced there, or granted until
-    /// after `now`. Answers from references and grants alone, never from the chunk store.
+    /// after `now`. Answers from references and grants alone, never from the chunk store. Grants that end more than a day before
+    /// `extend_to` last until then: who asks is still sending what belongs to them.
     async fn have(
         &self,
         namespace: NamespaceId,
         account: AccountId,
         hashes: &[ChunkHash],
         now: Timestamp,
+        extend_to: Timestamp,
     ) -> Result<Vec<bool>>;
 
     /// For each hash, whether one of the namespaces references it.

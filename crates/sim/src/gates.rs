@@ -130,7 +130,8 @@ gated! {
             namespace: NamespaceId,
             account: AccountId,
             hashes: &[ChunkHash],
-            now: Timestamp
+            now: Timestamp,
+            extend_to: Timestamp
         ) -> Result<Vec<bool>>;
         read referenced(namespaces: &[NamespaceId], hashes: &[ChunkHash]) -> Result<Vec<bool>>;
         read unverified_contents(namespace: NamespaceId, limit: usize) -> Result<Vec<UnverifiedContent>>;

@@ -25,7 +25,7 @@ pub(super) async fn only_granted_chunks_are_committed(at: Fixture) {
         .await
         .expect("a grant");
     assert_eq!(
-        at.store.have(here, me, &[hash], NOW).await.expect("reads"),
+        at.store.have(here, me, &[hash], NOW, NOW).await.expect("reads"),
         [false]
     );
     assert_eq!(at.refused(vec![op.clone()]).await, (0, missing));
@@ -35,14 +35,14 @@ pub(super) async fn only_granted_chunks_are_committed(at: Fixture) {
         .await
         .expect("a grant");
     assert_eq!(
-        at.store.have(here, me, &[lost], NOW).await.expect("reads"),
+        at.store.have(here, me, &[lost], NOW, NOW).await.expect("reads"),
         [false]
     );
     at.grant("f").await;
     let unknown = ChunkHash::of(b"unknown");
     let asked = [unknown, hash, hash];
     assert_eq!(
-        at.store.have(here, me, &asked, NOW).await.expect("reads"),
+        at.store.have(here, me, &asked, NOW, NOW).await.expect("reads"),
         [false, true, true]
     );
     assert_eq!(
@@ -61,6 +61,37 @@ pub(super) async fn only_granted_chunks_are_committed(at: Fixture) {
             .expect("a sweep"),
         3
     );
+    at.sound().await;
+}
+
+pub(super) async fn grants_of_what_is_asked_about_are_extended(at: Fixture) {
+    let (here, me) = (at.namespace, at.account.id);
+    let [near, far, over] = [b"near", b"far!", b"over"].map(|text| ChunkHash::of(text));
+    let day = crate::EXTENSION_MS;
+    let grant = async |hash, millis| {
+        let granted = at
+            .store
+            .grant(here, me, &[hash], 0, NOW.plus_millis(millis))
+            .await;
+        granted.expect("a grant");
+    };
+    let have = async |millis, extend_to| {
+        let (now, extend_to) = (NOW.plus_millis(millis), NOW.plus_millis(extend_to));
+        let have = at.store.have(here, me, &[near, far, over], now, extend_to).await;
+        have.expect("reads")
+    };
+    grant(near, 10).await;
+    grant(far, day).await;
+    grant(over, 0).await;
+    assert_eq!(have(0, day + 10).await, [true, true, false], "no day is gained");
+    assert_eq!(have(10, day + 10).await, [false, true, false]);
+    grant(near, 20).await;
+    assert_eq!(have(0, day + 21).await, [true, true, false]);
+    assert_eq!(have(day, 0).await, [true, false, false], "one has gained a day");
+    assert_eq!(have(day + 20, 3 * day).await, [true, false, false]);
+    assert_eq!(have(3 * day - 1, 0).await, [true, false, false]);
+    let removed = at.store.remove_expired(NOW.plus_millis(3 * day)).await;
+    assert_eq!(removed.expect("a sweep"), 2);
     at.sound().await;
 }
 

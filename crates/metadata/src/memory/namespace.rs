@@ -55,6 +55,13 @@ struct Grant {
     expires_at: Timestamp,
 }
 
+impl Grant {
+    /// Whether it lets its chunk be committed.
+    fn counts(&self, fence_epoch: i64, now: Timestamp) -> bool {
+        self.expires_at > now && self.lease >= fence_epoch - 1
+    }
+}
+
 /// A position, or the present.
 fn reaches(seq: Seq, at: Option<Seq>) -> bool {
     at.is_none_or(|at| seq <= at)
@@ -472,11 +479,31 @@ impl Namespace {
     }
 
     pub(super) fn have(&self, account: AccountId, hashes: &[ChunkHash], now: Timestamp) -> Vec<bool> {
-        let fresh = |grant: &Grant| grant.expires_at > now && grant.lease >= self.ledger.fence_epoch - 1;
+        let fence = self.ledger.fence_epoch;
         let may = |hash: &ChunkHash| {
-            self.chunk_refs.contains_key(hash) || self.grants.get(&(account, *hash)).is_some_and(fresh)
+            let grant = self.grants.get(&(account, *hash));
+            self.chunk_refs.contains_key(hash) || grant.is_some_and(|grant| grant.counts(fence, now))
         };
         hashes.iter().map(may).collect()
+    }
+
+    pub(super) fn extend_grants(
+        &mut self,
+        account: AccountId,
+        hashes: &[ChunkHash],
+        now: Timestamp,
+        extend_to: Timestamp,
+    ) {
+        let due = extend_to.plus_millis(-crate::EXTENSION_MS);
+        for hash in hashes {
+            if let Some(grant) = self.grants.get_mut(&(account, *hash))
+                && grant.counts(self.ledger.fence_epoch, now)
+                && grant.expires_at < due
+                && !self.chunk_refs.contains_key(hash)
+            {
+                grant.expires_at = extend_to;
+            }
+        }
     }
 
     // Jobs.

@@ -348,8 +348,13 @@ impl MetadataStore for MemoryMetadata {
         account: AccountId,
         hashes: &[ChunkHash],
         now: Timestamp,
+        extend_to: Timestamp,
     ) -> Result<Vec<bool>> {
-        Ok(self.lock().namespace(namespace)?.have(account, hashes, now))
+        let mut state = self.lock();
+        let namespace = state.namespace_mut(namespace)?;
+        let have = namespace.have(account, hashes, now);
+        namespace.extend_grants(account, hashes, now, extend_to);
+        Ok(have)
     }
 
     async fn referenced(&self, namespaces: &[NamespaceId], hashes: &[ChunkHash]) -> Result<Vec<bool>> {

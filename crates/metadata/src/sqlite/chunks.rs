@@ -58,6 +58,50 @@ impl Write for GrantWrite {
     }
 }
 
+/// Has grants last longer.
+pub(super) struct ExtendGrants {
+    pub(super) namespace: NamespaceId,
+    pub(super) account: AccountId,
+    pub(super) hashes: Vec<ChunkHash>,
+    pub(super) expires_at: Timestamp,
+}
+
+#[async_trait]
+impl Write for ExtendGrants {
+    type Output = ();
+
+    fn weight(&self) -> usize {
+        self.hashes.len().max(1)
+    }
+
+    async fn run(&self, session: &mut Session<'_>) -> Result<()> {
+        for list in lists(&self.hashes) {
+            let mut statement = query_list(
+                "UPDATE grant_ SET expires_at = $3
+                 WHERE ns_id = $1 AND account_id = $2 AND +expires_at < $3 AND hash IN ({list})",
+                4,
+                list.len(),
+            )
+            .bind(self.namespace.get())
+            .bind(self.account.get())
+            .bind(self.expires_at.as_millis());
+            for hash in list {
+                statement = statement.bind(hash.as_bytes().to_vec());
+            }
+            session.execute(statement).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Which chunks may be committed, and by what.
+pub(super) struct Committable {
+    /// For each hash, whether it may be.
+    pub(super) each: Vec<bool>,
+    /// Those that are not referenced but granted, with when that ends.
+    pub(super) granted: Vec<(ChunkHash, Timestamp)>,
+}
+
 /// The epoch of the namespace's fence.
 pub(super) async fn fence_epoch(session: &mut Session<'_>, namespace: NamespaceId) -> Result<i64> {
     let statement = query("SELECT fence_epoch FROM namespace WHERE ns_id = $1").bind(namespace.get());
@@ -73,8 +117,9 @@ pub(super) async fn committable(
     asker: Asker,
     fence: i64,
     hashes: &[ChunkHash],
-) -> Result<Vec<bool>> {
+) -> Result<Committable> {
     let mut found = HashSet::with_capacity(hashes.len());
+    let mut granted = Vec::new();
     add_referenced(session, asker.namespace, hashes, &mut found).await?;
     let rest: Vec<_> = hashes
         .iter()
@@ -83,8 +128,8 @@ pub(super) async fn committable(
         .collect();
     for list in lists(&rest) {
         // The plus keeps SQLite from the index by expiry: it read every grant of the namespace for each commit.
-        let statement = query_list(
-            "SELECT hash FROM grant_
+        let mut statement = query_list(
+            "SELECT hash, expires_at FROM grant_
              WHERE ns_id = $1 AND account_id = $2 AND +expires_at > $3 AND lease >= $4 AND hash IN ({list})",
             5,
             list.len(),
@@ -93,9 +138,17 @@ pub(super) async fn committable(
         .bind(asker.account.get())
         .bind(asker.now.as_millis())
         .bind(fence - 1);
-        add_hashes(session, statement, &list, &mut found).await?;
+        for hash in &list {
+            statement = statement.bind(hash.as_bytes().to_vec());
+        }
+        for row in session.all(statement).await? {
+            let mut columns = Columns::of(&row);
+            granted.push((chunk_hash(columns.bytes()?)?, columns.timestamp()?));
+        }
     }
-    Ok(hashes.iter().map(|hash| found.contains(hash)).collect())
+    found.extend(granted.iter().map(|(hash, _)| *hash));
+    let each = hashes.iter().map(|hash| found.contains(hash)).collect();
+    Ok(Committable { each, granted })
 }
 
 /// Adds those of the hashes that a namespace references.
@@ -127,10 +180,11 @@ async fn add_hashes(
         statement = statement.bind(hash.as_bytes().to_vec());
     }
     for row in session.all(statement).await? {
-        let bytes = Columns::of(&row).bytes()?.to_vec();
-        found.insert(
-            ChunkHash::from_slice(&bytes).ok_or_else(|| corrupt("a chunk hash has the wrong length"))?,
-        );
+        found.insert(chunk_hash(Columns::of(&row).bytes()?)?);
     }
     Ok(())
+}
+
+fn chunk_hash(bytes: &[u8]) -> Result<ChunkHash> {
+    ChunkHash::from_slice(bytes).ok_or_else(|| corrupt("a chunk hash has the wrong length"))
 }

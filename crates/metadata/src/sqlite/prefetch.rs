@@ -172,7 +172,7 @@ async fn fetch_chunks(
 ) -> Result<()> {
     let fence = facts.ledger.fence_epoch;
     let allowed = committable(session, asker, fence, hashes).await?;
-    for (hash, allowed) in hashes.iter().zip(allowed) {
+    for (hash, allowed) in hashes.iter().zip(allowed.each) {
         facts.chunks.entry(*hash).or_insert(allowed);
     }
     Ok(())

@@ -14,7 +14,7 @@ use cairn_core::time::Timestamp;
 
 use super::SqliteMetadata;
 use super::accounts::{self, CreateAccount, UpdateAccount};
-use super::chunks::{GrantWrite, add_referenced, committable, fence_epoch};
+use super::chunks::{Committable, ExtendGrants, GrantWrite, add_referenced, committable, fence_epoch};
 use super::commit::CommitWrite;
 use super::credentials::ExpireLinks;
 use super::jobs::{self, ExpiryWrite, HashWrite};
@@ -24,7 +24,7 @@ use super::prefetch::Asker;
 use super::tree::{Tree, revisions};
 use crate::invariants::violations;
 use crate::{
-    AccessToken, Account, Changes, Commit, CommitOutcome, CursorReport, Device, Email, HOUR_MS,
+    AccessToken, Account, Changes, Commit, CommitOutcome, CursorReport, Device, EXTENSION_MS, Email, HOUR_MS,
     MetadataError, MetadataStore, NamespaceHead, NodePage, RefreshToken, Result, Session, TokenHash,
     UnverifiedContent, Written, check_size,
 };
@@ -324,6 +324,7 @@ impl MetadataStore for SqliteMetadata {
         account: AccountId,
         hashes: &[ChunkHash],
         now: Timestamp,
+        extend_to: Timestamp,
     ) -> Result<Vec<bool>> {
         let mut snapshot = self.snapshot().await?;
         let mut session = snapshot.session();
@@ -333,7 +334,21 @@ impl MetadataStore for SqliteMetadata {
             now,
         };
         let fence = fence_epoch(&mut session, namespace).await?;
-        committable(&mut session, asker, fence, hashes).await
+        let Committable { each, granted } = committable(&mut session, asker, fence, hashes).await?;
+        drop(snapshot);
+        let due = extend_to.plus_millis(-EXTENSION_MS);
+        let ending = granted.into_iter().filter(|(_, expires_at)| *expires_at < due);
+        let hashes: Vec<ChunkHash> = ending.map(|(hash, _)| hash).collect();
+        if !hashes.is_empty() {
+            self.write(ExtendGrants {
+                namespace,
+                account,
+                hashes,
+                expires_at: extend_to,
+            })
+            .await?;
+        }
+        Ok(each)
     }
 
     async fn referenced(&self, namespaces: &[NamespaceId], hashes: &[ChunkHash]) -> Result<Vec<bool>> {

@@ -307,7 +307,7 @@ impl Expansion<'_> {
         let have = self
             .state
             .metadata
-            .have(self.namespace, self.account, &[page], self.now)
+            .have(self.namespace, self.account, &[page], self.now, self.now)
             .await?;
         Ok(have.first() == Some(&true))
     }

@@ -10,6 +10,7 @@ use cairn_chunks::{ChunkKind, NewChunk};
 use cairn_codec::decode_chunk;
 use cairn_core::ids::{ChunkHash, NamespaceId};
 use cairn_core::limits;
+use cairn_core::time::Timestamp;
 
 use super::deltas::Resolver;
 use crate::auth::Caller;
@@ -81,11 +82,16 @@ pub(crate) async fn grant(
         return Ok(());
     };
     let hashes: Vec<ChunkHash> = received.chunks.keys().copied().collect();
-    let expires_at = state.runtime.clock.now().plus_millis(limits::GRANT_DAYS * DAY_MS);
+    let expires_at = grant_end(state.runtime.clock.now());
     Ok(state
         .metadata
         .grant(namespace, caller.account, &hashes, lease, expires_at)
         .await?)
+}
+
+/// When a grant ends that is given or extended now.
+pub(crate) const fn grant_end(now: Timestamp) -> Timestamp {
+    now.plus_millis(limits::GRANT_DAYS * DAY_MS)
 }
 
 /// A body of frames on its way.

@@ -10,6 +10,7 @@ use cairn_core::limits;
 use crate::auth::Caller;
 use crate::body::{Answer, Message, Reply};
 use crate::error::ServiceError;
+use crate::service::upload::grant_end;
 use crate::state::State;
 
 pub(super) async fn have(
@@ -31,9 +32,10 @@ pub(super) async fn have(
         .take(&caller.device, request.hashes.len() as u32)
         .map_err(limited)?;
     let now = state.runtime.clock.now();
+    let extend_to = grant_end(now);
     let have = state
         .metadata
-        .have(request.namespace, caller.account, &request.hashes, now)
+        .have(request.namespace, caller.account, &request.hashes, now, extend_to)
         .await;
     Ok(Reply(HaveReply {
         have: have.map_err(ServiceError::from)?,

@@ -1,4 +1,5 @@
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use cairn_api::error::ErrorCode;
@@ -35,6 +36,23 @@ async fn uploaded_chunks_need_not_be_sent_again() {
         [true],
         "grants belong to the account"
     );
+}
+
+#[tokio::test]
+async fn chunks_that_are_asked_about_may_be_committed_for_longer() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let world = World::new();
+    let device = world.device("ada@example.org").await;
+    let chunks = [chunk(b"asked about"), chunk(b"forgotten")];
+    device.upload(device.root, &chunks).await.ok::<ChunksReply>();
+    let asked = || device.have(vec![hash_of(&chunks[0])]);
+    for _ in 0..3 {
+        world.clock.advance(DAY * 4);
+        assert_eq!(asked().await, [true]);
+    }
+    assert_eq!(device.have(vec![hash_of(&chunks[1])]).await, [false]);
+    world.clock.advance(DAY * 8);
+    assert_eq!(asked().await, [false]);
 }
 
 #[tokio::test]
