@@ -55,12 +55,14 @@ pub fn script(seed: u64) -> Script {
     } else {
         draft.crowd();
     }
+    // Plans that are shorter than what differs, as in life with thousands of files.
+    let nodes_at_once = (draft.random.below(8) == 0).then(|| 4 + draft.random.below(13) as usize);
     Script {
         seed,
         options: Options {
             has_turns,
+            nodes_at_once,
             devices,
-            ..Options::default()
         },
         steps: draft.steps,
     }
