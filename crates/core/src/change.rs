@@ -75,8 +75,8 @@ impl Op {
 /// What became of one group of operations. A group is applied whole or not at all, independent of the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupOutcome {
-    /// Every operation took effect. One journal position per operation, in order; an operation that changed nothing
-    /// has the head at its time.
+    /// Every operation took effect. One journal position per operation, in order. Of a move and an edit that is the node's
+    /// counter now, also where it stood there or had that content already; of what else changed nothing it is the head at its time.
     Applied {
         /// The positions.
         seqs: Vec<Seq>,

@@ -21,14 +21,14 @@ impl Planner<'_> {
             let before = arriving.len();
             arriving.retain(|node| !self.arrive_on_disk(*node));
             let removed = self.plan_removals();
-            let is_stuck = arriving.len() == before && !removed;
             if arriving.is_empty() {
                 break;
             }
-            if is_stuck
-                && !self.step_aside_on_disk(&arriving, &mut aside)
-                && !(self.context.make_way && self.make_way_on_disk(&arriving))
-            {
+            let goes_on = arriving.len() < before
+                || removed
+                || self.step_aside_on_disk(&arriving, &mut aside)
+                || (self.context.make_way && self.make_way_on_disk(&arriving));
+            if !goes_on {
                 break;
             }
         }

@@ -21,12 +21,11 @@ impl Planner<'_> {
             if arriving.is_empty() {
                 break;
             }
-            let is_stuck = arriving.len() == before;
-            if is_stuck
-                && !self.plan_deletions()
-                && !self.settle_ring(&mut arriving)
-                && !(self.context.make_way && self.make_way_on_server(&arriving))
-            {
+            let goes_on = arriving.len() < before
+                || self.plan_deletions()
+                || self.settle_ring(&mut arriving)
+                || (self.context.make_way && self.make_way_on_server(&arriving));
+            if !goes_on {
                 self.step_aside(&arriving);
                 break;
             }

@@ -41,9 +41,20 @@ pub(super) fn apply(draft: &mut Draft<'_>, op_index: usize, op: &Op) -> Result<(
     if let Some((change, bytes_delta, after)) = effect {
         draft.record(op_index, change, bytes_delta, after);
     }
-    let head = draft.head();
-    draft.seqs.push(head);
+    let seq = position(draft, op)?;
+    draft.seqs.push(seq);
     Ok(())
+}
+
+/// Where an operation that was applied is in the journal. One that found a place or a content as it wanted it is where that is
+/// from: a device takes it for the node's counter, and asks for the content by it.
+fn position(draft: &Draft<'_>, op: &Op) -> Result<Seq, Stop> {
+    let head = draft.head();
+    Ok(match op {
+        Op::Move { node, .. } => draft.node(*node)?.map_or(head, |row| row.place_seq),
+        Op::Edit { node, .. } => draft.node(*node)?.map_or(head, |row| row.content_seq),
+        Op::Create { .. } | Op::SetAttributes { .. } | Op::Delete { .. } => head,
+    })
 }
 
 type Effect = (Change, i128, NodeRow);

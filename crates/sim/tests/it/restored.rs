@@ -97,3 +97,46 @@ fn a_device_that_finds_a_commit_of_its_own_takes_nothing_away() {
         30 calls=0,27 ! state-restore 0"#,
     );
 }
+
+/// Two devices sent the same edit to a restored server. The second one was told the head for its counter, and could not fetch that
+/// content when its disk had lost it.
+#[test]
+fn a_content_that_another_device_sent_as_well_is_found_again() {
+    holds(
+        r#"
+        seed 3144
+        device no-exchange no-links unordered
+        device no-links step=1000000
+        device
+        2 +0 d2 new #44 "😀.png" 12
+        3 calls=1,19 d2 new #48 "d3" 1484
+        4 calls=0,4 d1 new #58 "Notes.md" 1384
+        5 +3263 d2 make-folder #3 "straße"
+        6 +65 d2 folder-to-file #4 14
+        7 +2330 d1 overwrite #42 385611
+        9 +0 d0 new #58 "CON" 433
+        10 +29 d0 move #1 #20
+        12 +0 d1 new #49 "b.txt" 22
+        13 calls=1,19 ! state-forget 0
+        16 +0 d0 office-save #54 590 109
+        18 +45 d0 form-rename #40
+        19 +0 d0 new #42 "report (conflict).txt" 1078
+        23 calls=2,9 ! server-backup
+        28 calls=1,47 d1 new #48 "a.txt" 8
+        31 +0 d1 save-by-rename #38 1232
+        36 calls=0,11 d2 new #9 "e\u{301}te\u{301}" 231
+        37 calls=1,4 d1 overwrite #2 488
+        38 +75 d1 new #26 "A.txt" 644
+        40 +29 d2 office-save #44 0 49
+        41 +119 d1 twin #52 "notes.md" 3
+        42 +92 d1 new #47 "😀.png" 1721
+        43 +99 d1 case-rename #53
+        44 +51 d0 new #23 "Folder" 1434
+        45 +0 d1 new #23 "Folder" 1435
+        47 +3607 d1 new #48 "straße" 1601
+        48 +0 ! server-restore
+        50 +0 d2 remove #26
+        54 calls=2,34 d0 new #35 "notes.md" 1201
+        55 +109 ! power-loss 1 88"#,
+    );
+}
