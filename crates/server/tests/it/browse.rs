@@ -121,7 +121,7 @@ async fn a_tree_is_listed_in_pages() {
     device
         .commit(&[], &request)
         .await
-        .ok::<cairn_api::sync::CommitReply>();
+        .ok::<CommitReply>();
 
     let mut request = ChildrenRequest {
         namespace: device.root,
@@ -170,7 +170,7 @@ async fn a_path_is_followed_as_far_as_it_exists() {
     device
         .commit(&[], &request)
         .await
-        .ok::<cairn_api::sync::CommitReply>();
+        .ok::<CommitReply>();
     let resolve = |names: &[&str]| Resolve {
         namespace: device.root,
         names: names.iter().map(|name| NodeName::new(*name).unwrap()).collect(),
