@@ -118,10 +118,7 @@ async fn a_tree_is_listed_in_pages() {
     let (file, _) = device.put("b", &TestFile::new(b"b")).await;
     let folder = new_node();
     let request = device.request(vec![vec![create(folder, "A", Content::Directory)]]);
-    device
-        .commit(&[], &request)
-        .await
-        .ok::<CommitReply>();
+    device.commit(&[], &request).await.ok::<CommitReply>();
 
     let mut request = ChildrenRequest {
         namespace: device.root,
@@ -167,10 +164,7 @@ async fn a_path_is_followed_as_far_as_it_exists() {
     let device = world.device("ada@example.org").await;
     let folder = new_node();
     let request = device.request(vec![vec![create(folder, "Photos", Content::Directory)]]);
-    device
-        .commit(&[], &request)
-        .await
-        .ok::<CommitReply>();
+    device.commit(&[], &request).await.ok::<CommitReply>();
     let resolve = |names: &[&str]| Resolve {
         namespace: device.root,
         names: names.iter().map(|name| NodeName::new(*name).unwrap()).collect(),

@@ -239,7 +239,7 @@ async fn a_device_that_knows_nothing_of_its_own_commit_was_restored_and_deletes_
 async fn a_page_that_calls_for_a_listing_is_not_behind_the_device_before_that_has_begun() {
     let device = Device::new();
     let (_remote, daemon) = mine_is_sent(&device).await;
-    let deleted = deletion(&device, "mine", 2, cursor(&device, 1, 5)).await;
+    let deleted = deletion(&device, "mine", DeviceId::new(2).unwrap(), cursor(&device, 1, 5)).await;
     let stranger = NodeId::new(1_000_000).unwrap();
     let after = |node, change, parent| JournalEntry {
         node,
