@@ -24,13 +24,15 @@ pub(super) async fn a_repeated_request_is_applied_once(at: Fixture) {
         at.store.commit(other).await,
         Err(MetadataError::OpIdReused(id)) if id == request.op_id
     ));
-    // A request that applied nothing may be sent again when what it lacked is there.
+    // One that applied nothing does not do so later either, when what it lacked is there.
     let (_, file) = at.new_file(ROOT, "f", Scale(1));
-    let request = at.request(vec![vec![file]]);
+    let request = at.request(vec![vec![file.clone()]]);
     let refused = at.commit(request.clone()).await;
     assert!(matches!(refused.groups[0], GroupOutcome::Refused { .. }));
     at.grant("f").await;
-    let applied = at.commit(request).await;
+    assert_eq!(at.commit(request).await, refused);
+    let anew = at.request(vec![vec![file]]);
+    let applied = at.commit(anew).await;
     assert!(matches!(applied.groups[0], GroupOutcome::Applied { .. }));
     let mut foreign = at.request(Vec::new());
     foreign.namespace = NamespaceId::new(0x7777).expect("positive");

@@ -367,20 +367,16 @@ impl Namespace {
             });
         }
         let cursor = self.head().cursor();
-        // A commit that applied nothing leaves no trace: when what it lacked is there, it may be sent again.
-        if groups
-            .iter()
-            .any(|group| matches!(group, GroupOutcome::Applied { .. }))
-        {
-            let answered = Answered {
-                request_hash: commit.request_hash,
-                groups: groups.clone(),
-                cursor,
-                base,
-                at: self.ledger.last_at.max(commit.now),
-            };
-            self.answered.insert(attempt, answered);
-        }
+        // Also where nothing was applied: a repetition may be answered before the first request arrives, which must not take
+        // effect when nobody expects it any more.
+        let answered = Answered {
+            request_hash: commit.request_hash,
+            groups: groups.clone(),
+            cursor,
+            base,
+            at: self.ledger.last_at.max(commit.now),
+        };
+        self.answered.insert(attempt, answered);
         Ok(CommitOutcome { groups, cursor, base })
     }
 

@@ -72,8 +72,10 @@ impl Write for CommitWrite {
             .any(|group| matches!(group, GroupOutcome::Applied { .. }))
         {
             write_ledger(session, commit.namespace, &ledger).await?;
-            remember(session, commit, &groups, &ledger, base).await?;
         }
+        // Also where nothing was applied: a repetition may be answered before the first request arrives, which must not take
+        // effect when nobody expects it any more.
+        remember(session, commit, &groups, &ledger, base).await?;
         session
             .counters
             .commit_ops

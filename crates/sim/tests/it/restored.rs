@@ -140,3 +140,33 @@ fn a_content_that_another_device_sent_as_well_is_found_again() {
         55 +109 ! power-loss 1 88"#,
     );
 }
+
+/// A request that the network held back, and whose repetition was refused, must not take effect after it: its device would take its
+/// own changes for forgotten ones, and what its user has deleted since would come back.
+#[test]
+fn a_commit_that_was_given_up_takes_no_effect_later() {
+    holds(
+        r#"
+        seed 530049695
+        turns
+        device no-exchange no-exec reuse unordered step=2000000000
+        device no-exchange unordered
+        device
+        2 settled d2 make-folder #36 "e\u{301}te\u{301}"
+        4 settled d2 new #47 "d2" 423
+        5 settled d1 new #51 "été" 1068
+        6 settled ! partition 2
+        7 +0 d2 rename #44 "d3"
+        8 calls=0,6 ! network 2 81 62 183 175 219
+        10 settled d2 save-by-rename #8 16
+        11 calls=2,12 ! network 2 77 88 147 141 60
+        13 settled ! network 0 87 170 150 21 14
+        17 settled d2 patch #2 false
+        18 settled d0 append #23 72
+        21 settled d0 make-folder #24 "straße"
+        22 settled d2 rename #2 "a.txt"
+        23 calls=0,17 ! server-crash 1126
+        25 settled ! network 0 1 114 164 152 209
+        26 +0 d0 office-save #40 1019 171"#,
+    );
+}
