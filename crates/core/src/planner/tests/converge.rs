@@ -125,6 +125,30 @@ fn written(tree: &Tree, base: &Tree) -> BTreeSet<FileId> {
     contents(tree).difference(&contents(base)).copied().collect()
 }
 
+/// Two sides that have gone apart since they were one, and the contents that must survive.
+fn apart(common: &[Mutation], remotely: &[Mutation], locally: &[Mutation]) -> (Model, BTreeSet<FileId>) {
+    let mut author = Author {
+        next_id: 1_000,
+        letter: 32,
+        seq: 0,
+    };
+    let mut base = Tree::new();
+    for mutation in common {
+        author.apply(&mut base, mutation);
+    }
+    let (mut remote, mut local) = (base.clone(), base.clone());
+    for mutation in remotely {
+        author.apply(&mut remote, mutation);
+    }
+    author.seq = 0;
+    for mutation in locally {
+        author.apply(&mut local, mutation);
+    }
+    let mut must_survive = written(&remote, &base);
+    must_survive.extend(written(&local, &base));
+    (Model::new(remote, local, base), must_survive)
+}
+
 proptest! {
     #![proptest_config(proptest::test_runner::Config { cases: 2_000, ..Default::default() })]
 
@@ -134,22 +158,7 @@ proptest! {
         remotely in prop::collection::vec(mutation(), 0..12),
         locally in prop::collection::vec(mutation(), 0..12),
     ) {
-        let mut author = Author { next_id: 1_000, letter: 32, seq: 0 };
-        let mut base = Tree::new();
-        for mutation in &common {
-            author.apply(&mut base, mutation);
-        }
-        let (mut remote, mut local) = (base.clone(), base.clone());
-        for mutation in &remotely {
-            author.apply(&mut remote, mutation);
-        }
-        author.seq = 0;
-        for mutation in &locally {
-            author.apply(&mut local, mutation);
-        }
-        let mut must_survive = written(&remote, &base);
-        must_survive.extend(written(&local, &base));
-        let mut model = Model::new(remote, local, base);
+        let (mut model, must_survive) = apart(&common, &remotely, &locally);
         model.run();
         prop_assert_eq!(Model::list(&model.remote), Model::list(&model.local), "{}", model.show());
         prop_assert!(model.remote.check().is_empty());
@@ -166,22 +175,7 @@ proptest! {
         locally in prop::collection::vec(mutation(), 0..12),
         at_once in 1_usize..6,
     ) {
-        let mut author = Author { next_id: 1_000, letter: 32, seq: 0 };
-        let mut base = Tree::new();
-        for mutation in &common {
-            author.apply(&mut base, mutation);
-        }
-        let (mut remote, mut local) = (base.clone(), base.clone());
-        for mutation in &remotely {
-            author.apply(&mut remote, mutation);
-        }
-        author.seq = 0;
-        for mutation in &locally {
-            author.apply(&mut local, mutation);
-        }
-        let mut must_survive = written(&remote, &base);
-        must_survive.extend(written(&local, &base));
-        let mut model = Model::new(remote, local, base);
+        let (mut model, must_survive) = apart(&common, &remotely, &locally);
         model.run_in_rounds(at_once);
         prop_assert_eq!(Model::list(&model.remote), Model::list(&model.local), "{}", model.show());
         prop_assert!(model.remote.check().is_empty());
