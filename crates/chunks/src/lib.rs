@@ -62,8 +62,9 @@ pub struct Lease(pub i64);
 /// Keeps chunks.
 #[async_trait]
 pub trait ChunkStore: Send + Sync + 'static {
-    /// Stores chunks; those that are there already are left alone and kept alive. All are durable when this returns,
-    /// and every one is readable until at least two epochs after the returned lease.
+    /// Stores chunks; those that are there already are left alone and kept alive, except those that a read has found
+    /// damaged: they are stored anew. All are durable when this returns, and every one is readable until at least two
+    /// epochs after the returned lease.
     ///
     /// # Errors
     /// [`ChunkError::Full`], [`ChunkError::Io`]: none of the chunks may be relied on.

@@ -20,6 +20,7 @@ mod open;
 mod pending;
 mod reader;
 mod recover;
+mod suspects;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -37,6 +38,7 @@ use self::files::{OsDir, PackDir};
 use self::index::Index;
 use self::pending::{Claims, Pending};
 use self::reader::{Location, Packs};
+use self::suspects::Suspects;
 use self::writer::{BATCH_BYTES, BATCH_CHUNKS, Command, Request, Writer};
 use crate::{ChunkError, ChunkStore, CollectableChunks, EncodedChunk, Lease, NewChunk, Result};
 
@@ -78,6 +80,7 @@ pub(crate) struct Shared {
     epoch: Arc<EpochFile>,
     pending: Arc<Pending>,
     learning: Mutex<()>,
+    suspects: Suspects,
 }
 
 impl Shared {
@@ -128,6 +131,7 @@ impl PackChunks {
             epoch: Arc::new(epoch),
             pending: Arc::default(),
             learning: Mutex::default(),
+            suspects: Suspects::default(),
         });
         open::complete_index(&shared, found).await?;
         let (queue, commands) = mpsc::channel(QUEUE_REQUESTS);
@@ -234,13 +238,20 @@ impl ChunkStore for PackChunks {
         chunks.iter().try_for_each(NewChunk::check)?;
         let epoch = self.shared.epoch.get();
         let mut left: BTreeMap<_, _> = chunks.into_iter().map(|new| (new.hash, new)).collect();
+        let damaged = self.shared.suspects.among(left.keys());
+        if !damaged.is_empty() {
+            // What is pending counts as alive: the index takes it over first.
+            self.shared.learn().await?;
+        }
         while !left.is_empty() {
             let hashes = one_request(&left);
             let (alive, mut claims) = self.shared.pending.claim(&hashes, epoch).await;
             alive.iter().for_each(|hash| {
                 left.remove(hash);
             });
-            for hash in self.touch_indexed(&claims.hashes(), epoch).await? {
+            let mut sought = claims.hashes();
+            sought.retain(|hash| !damaged.contains(hash));
+            for hash in self.touch_indexed(&sought, epoch).await? {
                 claims.release(&hash);
                 left.remove(&hash);
             }
@@ -253,6 +264,7 @@ impl ChunkStore for PackChunks {
                 self.write(missing, claims, epoch).await?;
             }
         }
+        self.shared.suspects.forget(&damaged);
         Ok(Lease(epoch))
     }
 
@@ -272,7 +284,11 @@ impl ChunkStore for PackChunks {
         let (shared, hashes) = (Arc::clone(&self.shared), hashes.to_vec());
         let read = move || {
             let read = |(hash, at): (&ChunkHash, Option<Location>)| {
-                at.map(|at| shared.packs.read(hash, at)).transpose()
+                let read = at.map(|at| shared.packs.read(hash, at)).transpose();
+                if matches!(read, Err(ChunkError::Corrupt { .. })) {
+                    shared.suspects.note(hash);
+                }
+                read
             };
             hashes.iter().zip(located).map(read).collect()
         };

@@ -82,7 +82,7 @@ pub(crate) struct Live {
 /// How rows meet rows that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Insert {
-    /// They were just written because the index knew none, or a condemned one: they replace it.
+    /// They were just written because the index knew none, a condemned one, or one that is damaged: they replace it.
     Written,
     /// They were found in a pack: a live row is as good, and a condemned one keeps its state unless it lies elsewhere.
     Found,

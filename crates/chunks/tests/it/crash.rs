@@ -1,6 +1,7 @@
 //! Packs cut or damaged at every byte.
 
 use std::fs;
+use std::path::Path;
 
 use cairn_chunks::{ChunkError, ChunkStore, NewChunk};
 
@@ -154,6 +155,51 @@ async fn damage_in_a_sealed_pack_is_told_and_harms_one_chunk() {
         store.close().await.unwrap();
         fs::remove_dir_all(&folder.path).unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_damaged_is_stored_anew_when_it_is_put_again() {
+    let home = Home::new();
+    let folder = home.next();
+    let store = folder.reopen().await;
+    let chunks: Vec<_> = (0..3).map(|number| chunk(&format!("put {number}"))).collect();
+    store.put(chunks.clone()).await.unwrap();
+    let bad = &chunks[1];
+    // Damaged while the index does not have it yet, and once more when it has.
+    for _ in 0..2 {
+        let damage = |path: &Path| {
+            let mut bytes = fs::read(path).unwrap();
+            bytes[HEADER..].fill(0xee);
+            fs::write(path, &bytes).unwrap();
+        };
+        for extension in ["open", "pack"] {
+            folder.files(extension).iter().for_each(|path| damage(path));
+        }
+        // Nobody has read it yet, so nobody knows.
+        store.put(vec![bad.clone()]).await.unwrap();
+        for new in &chunks {
+            let error = store.get(&new.hash).await.unwrap_err();
+            assert!(matches!(error, ChunkError::Corrupt { .. }), "{error}");
+        }
+        store.put(vec![bad.clone()]).await.unwrap();
+        assert!(has(&store, bad).await, "whoever puts it again has mended it");
+        assert!(
+            store.get(&chunks[0].hash).await.is_err(),
+            "nobody put this one again"
+        );
+        assert_eq!(store.list(None, 10).await.unwrap().len(), 3);
+    }
+    store.close().await.unwrap();
+    let store = folder.reopen().await;
+    assert!(has(&store, bad).await, "it stays mended");
+    store.put(chunks.clone()).await.unwrap();
+    assert!(
+        store.get(&chunks[0].hash).await.is_err(),
+        "what was found is forgotten with the process"
+    );
+    store.put(chunks.clone()).await.unwrap();
+    assert!(has(&store, &chunks[0]).await);
+    store.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
