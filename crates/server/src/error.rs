@@ -121,6 +121,14 @@ impl ServiceError {
         Self::BadRequest(what.into())
     }
 
+    /// Whether bytes that are referenced are lost or damaged in the chunk store.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::Chunks(ChunkError::Corrupt { .. })
+        )
+    }
+
     /// Code, text and waiting time as the caller sees them. What a caller can mend is said in full; what is broken here
     /// has a fixed text, the rest is in the log under the request's id.
     pub(crate) fn to_api(&self, request_id: String) -> ApiError {

@@ -26,8 +26,8 @@ use crate::error::ServiceError;
 use crate::memory;
 use crate::state::State;
 
-/// The name of no chunk. A group whose pages the caller may not commit carries it, so that the store refuses the group
-/// even if the pages arrive between the two looks at them.
+/// The name of no chunk. A group of which pages are not known carries it, so that the store refuses the group even if the
+/// pages arrive between the two looks at them.
 const NO_CHUNK: ChunkHash = ChunkHash::new([0; 32]);
 /// How long a commit with a long manifest waits for its turn.
 const LONG_COMMIT_WAIT: Duration = Duration::from_secs(20);
@@ -220,7 +220,7 @@ const fn content_of(op: &Op) -> Option<&FileContent> {
 #[derive(Default)]
 struct Needs {
     chunks: BTreeSet<ChunkHash>,
-    /// Pages that the caller may not commit, so that what is below them is not known.
+    /// Pages that the caller may not commit or that are damaged, so that what is below them is not known.
     unknown_pages: Vec<ChunkHash>,
 }
 
@@ -278,14 +278,29 @@ impl Expansion<'_> {
                 }
                 Step::Need(page) => {
                     needs.chunks.insert(page);
-                    if !self.may_commit(page).await? {
+                    let Some(bytes) = self.page(page).await? else {
                         // Chunks behind it cannot be named: the device sends the pages and asks again.
                         needs.unknown_pages.push(page);
                         return Ok(());
-                    }
-                    reader.give(&load_page(self.state, &page).await?)?;
+                    };
+                    reader.give(&bytes)?;
                 }
             }
+        }
+    }
+
+    /// A page that the caller may commit. One that is damaged in the chunk store is as good as unknown: the device has its bytes,
+    /// and the store takes them anew.
+    async fn page(&self, hash: ChunkHash) -> Result<Option<Bytes>, ServiceError> {
+        if !self.may_commit(hash).await? {
+            return Ok(None);
+        }
+        match load_page(self.state, &hash).await {
+            Err(error) if error.is_damage() => {
+                tracing::error!(chunk.hash = %hash, %error, "a page of a manifest is damaged: its device is asked for it");
+                Ok(None)
+            }
+            loaded => loaded.map(Some),
         }
     }
 

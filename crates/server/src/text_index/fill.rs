@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cairn_chunks::ChunkError;
 use cairn_core::change::{Change, JournalEntry};
 use cairn_core::ids::{NamespaceId, NodeId};
 use cairn_core::limits;
@@ -236,12 +235,12 @@ impl Filler<'_> {
 
     /// The text of a file, if it has one. What cannot be read has none: that it cannot is told when somebody fetches it.
     async fn text_of(&self, node: NodeId, file: &FileContent) -> Result<Option<String>> {
-        let damaged = |error: ServiceError| match error {
-            ServiceError::Damaged { .. } | ServiceError::Chunks(ChunkError::Corrupt { .. }) => {
-                tracing::warn!(namespace.id = %self.namespace, node.id = %node, "a content cannot be read for the index");
-                Ok(None)
+        let damaged = |error: ServiceError| {
+            if !error.is_damage() {
+                return Err(error.into());
             }
-            error => Err(error.into()),
+            tracing::warn!(namespace.id = %self.namespace, node.id = %node, "a content cannot be read for the index");
+            Ok(None)
         };
         let beginning = match contents::read(self.state, file, plain::BEGINNING_BYTES).await {
             Ok(beginning) => beginning,

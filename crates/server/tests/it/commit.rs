@@ -196,6 +196,38 @@ async fn a_long_file_needs_its_pages() {
 }
 
 #[tokio::test]
+async fn a_page_that_rotted_is_asked_for_and_taken_anew() {
+    let world = World::new();
+    let device = world.device("ada@example.org").await;
+    let file = TestFile::random("rot", LONG_FILE_BYTES);
+    for frames in file.all().chunks(60) {
+        device.upload(device.root, frames).await.ok::<ChunksReply>();
+    }
+    let rotten: Vec<ChunkHash> = file.pages.iter().map(hash_of).collect();
+    world.chunks.rotten.lock().unwrap().extend(&rotten);
+    let request = || {
+        let other = create(new_node(), "other", Content::Directory);
+        device.request(vec![vec![file.create(new_node(), "long")], vec![other]])
+    };
+    let reply: CommitReply = device.commit(&[], &request()).await.ok();
+    let GroupOutcome::Refused {
+        refusal: Refusal::MissingChunks { missing },
+        ..
+    } = &reply.groups[0]
+    else {
+        panic!("{reply:?}")
+    };
+    assert!(!missing.is_empty() && missing.iter().all(|hash| rotten.contains(hash)));
+    assert!(
+        matches!(reply.groups[1], GroupOutcome::Applied { .. }),
+        "nothing else waits for it"
+    );
+    device.upload(device.root, &file.pages).await.ok::<ChunksReply>();
+    let request = device.request(vec![vec![file.create(new_node(), "long")]]);
+    assert!(is_applied(&device.commit(&[], &request).await.ok()));
+}
+
+#[tokio::test]
 async fn a_long_file_whose_pages_came_without_a_chunk_names_it() {
     let world = World::new();
     let device = world.device("ada@example.org").await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cairn_api::frame::{ChunkFrame, Frame};
 use cairn_api::sync::{Fetch, FetchItem, FetchStart, FetchStatus, to_cbor};
-use cairn_chunks::{ChunkError, EncodedChunk};
+use cairn_chunks::EncodedChunk;
 use cairn_core::ids::{ChunkHash, NamespaceId, NodeId};
 use cairn_core::node::{Content, Node};
 use cairn_core::rev::Seq;
@@ -150,7 +150,7 @@ impl<'r> Batches<'r> {
                 self.current = Some(run);
                 Ok(start(FetchStatus::Found, frames))
             }
-            Err(error) if is_damage(&error) => {
+            Err(error) if error.is_damage() => {
                 tracing::error!(%error, "content that is referenced cannot be read");
                 Ok(start(FetchStatus::Damaged, 0))
             }
@@ -165,7 +165,7 @@ impl<'r> Batches<'r> {
         start: Option<usize>,
         error: ServiceError,
     ) -> Result<(), Stop> {
-        let Some(at) = start.filter(|_| is_damage(&error)) else {
+        let Some(at) = start.filter(|_| error.is_damage()) else {
             return Err(Stop::Failed(error));
         };
         tracing::error!(%error, "content that is referenced cannot be read");
@@ -221,7 +221,7 @@ impl<'r> Batches<'r> {
                         let is_there = |start: &FetchStart| start.status == FetchStatus::Found;
                         chunk = starts[at].as_ref().is_some_and(is_there).then_some(frame);
                     }
-                    (Some(Err(error)), Some(at)) if is_damage(&error) => {
+                    (Some(Err(error)), Some(at)) if error.is_damage() => {
                         tracing::error!(%error, "content that is referenced cannot be read");
                         if let Some(start) = &mut starts[at] {
                             (start.status, start.frames) = (FetchStatus::Damaged, 0);
@@ -282,11 +282,4 @@ async fn frame(
         is_page: matches!(form.as_ref(), Form::WholePages),
         chunk,
     }))
-}
-
-const fn is_damage(error: &ServiceError) -> bool {
-    matches!(
-        error,
-        ServiceError::Damaged { .. } | ServiceError::Chunks(ChunkError::Corrupt { .. })
-    )
 }
