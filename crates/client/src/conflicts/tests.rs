@@ -33,6 +33,17 @@ fn a_diff_names_both_sides() {
 }
 
 #[test]
+fn a_diff_of_long_texts_that_have_little_in_common_ends() {
+    let count = 150_000;
+    let theirs: String = (0..count).map(|line| format!("line {line}\n")).collect();
+    let mine: String = (0..count).rev().map(|line| format!("line {line}\n")).collect();
+    let diff = unified(("theirs.txt", &theirs), ("mine.txt", &mine));
+    let lines = |sign| diff.lines().filter(|line| line.starts_with(sign)).count();
+    // Each of the lines but the shared ones, and the header.
+    assert!(lines('-') > count / 2 && lines('-') == lines('+'));
+}
+
+#[test]
 fn texts_that_differ_in_too_many_lines_are_not_merged() {
     let text = |count: usize, prefix: &str| {
         let lines = (0..count).map(|line| format!("{prefix}{line}\n"));

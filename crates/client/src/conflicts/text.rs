@@ -1,5 +1,7 @@
 //! Both versions as text: what differs, and what they are together.
 
+use std::time::Duration;
+
 use cairn_core::node::{Attributes, Content, Node, Place};
 use cairn_core::rev::Seq;
 use cairn_core::tree::Substance;
@@ -13,6 +15,8 @@ pub const TEXT_BYTES: u64 = 8 * 1024 * 1024;
 /// Most lines of a text from the first to the last that changed, with which it is merged: what it takes grows with their square, to
 /// two seconds with these.
 const CHANGED_LINES: usize = 10_000;
+/// How long the shortest difference of two texts is looked for. Long texts with little in common would take hours.
+const DIFF_TIME: Duration = Duration::from_secs(1);
 /// Lines of context around a difference.
 const CONTEXT: usize = 3;
 
@@ -39,9 +43,11 @@ pub(super) struct Ready {
     pub(super) copy: Fingerprint,
 }
 
-/// What a unified diff says of two texts.
+/// What a unified diff says of two texts: the shortest one that is found in a second.
 pub fn unified(theirs: (&str, &str), mine: (&str, &str)) -> String {
-    similar::TextDiff::from_lines(theirs.1, mine.1)
+    similar::TextDiff::configure()
+        .timeout(DIFF_TIME)
+        .diff_lines(theirs.1, mine.1)
         .unified_diff()
         .context_radius(CONTEXT)
         .header(theirs.0, mine.0)
