@@ -13,8 +13,7 @@ use cairn_testkit::world::World;
 
 use crate::table::{Table, mebibytes, say, seconds};
 
-/// The folders are a tree of two levels with this many files in each of the lower ones.
-const FILES_PER_FOLDER: u64 = 100;
+/// The folders are a tree of two levels, with files in the lower ones.
 const FOLDERS_PER_FOLDER: u64 = 100;
 const LONGEST_FILE: u64 = 200;
 const PATIENCE: Duration = Duration::from_secs(7_200);
@@ -23,12 +22,12 @@ const MEMORY_BYTES: u64 = 100 << 20;
 /// About 300 for a file in sync with a name of a dozen bytes and one chunk.
 const STATE_BYTES_PER_FILE: u64 = 320;
 
-pub(crate) fn run(dir: &Path, files: u64) -> Result<Table> {
+pub(crate) fn run(dir: &Path, files: u64, per_folder: u64) -> Result<Table> {
     let mut table = Table::new("million");
     let mut world = World::in_dir(dir)?;
     let device = world.device("ada")?;
     say("making the files");
-    fill(&device, files)?;
+    fill(&device, files, per_folder)?;
     let nodes = walk(device.folder())?;
     table.row("files and folders", nodes.count);
     say("first sync: everything is read and sent");
@@ -134,13 +133,13 @@ fn per_second(files: u64, finished: &Finished) -> f64 {
     files as f64 / finished.elapsed.as_secs_f64()
 }
 
-fn fill(device: &Device, files: u64) -> Result<()> {
+fn fill(device: &Device, files: u64, per_folder: u64) -> Result<()> {
     let mut random = Random::new(1_000_000);
-    for first in (0..files).step_by(FILES_PER_FOLDER as usize) {
-        let number = first / FILES_PER_FOLDER;
+    for number in 0..files.div_ceil(per_folder) {
+        let first = number * per_folder;
         let folder = device.path(format!("group {}/folder {number}", number / FOLDERS_PER_FOLDER));
         fs::create_dir_all(&folder)?;
-        for file in first..files.min(first + FILES_PER_FOLDER) {
+        for file in first..files.min(first + per_folder) {
             let length = 1 + random.below(LONGEST_FILE) as usize;
             fs::write(folder.join(format!("file {file}.txt")), random.bytes(length))?;
         }
