@@ -10,15 +10,17 @@ use cairn_core::ids::{NodeId, OpId};
 
 use super::Engine;
 use crate::fs::DiskPath;
+use crate::scanner::lost::DiskAndState;
 use crate::state::{StateBatch, StateResult, TreeChange};
 
-/// The setting that names the commit which was in flight when the power failed, and the files whose replacements that took back.
-/// It outlives a life that ends before the commit is settled.
+/// The setting that names the commit which was in flight when the power failed, and what of it that took back. It outlives a
+/// life that ends before the commit is settled.
 const TAKEN_BACK_SETTING: &str = "taken-back";
 
 impl Engine {
-    /// Notes of which files in the commit in flight the disk has another one now, where it may have lost what was written last:
-    /// what a user put in their place was taken back. Call it before the first scan, which forgets what stood there.
+    /// Notes of which files in the commit in flight the disk has another one or none now, where it may have lost what was written
+    /// last: what a user put there was taken back. What a user deleted was not. Call it before the first scan, which forgets what
+    /// stood there.
     ///
     /// # Errors
     /// As the state says. What the disk does not tell is not noted.
@@ -39,7 +41,7 @@ impl Engine {
         let mut taken_back = noted.unwrap_or_default();
         let writes = |op: &&Op| matches!(op, Op::Edit { .. } | Op::Create { .. });
         for node in request.groups.iter().flatten().filter(writes).map(Op::node) {
-            if self.stands_another(node).await? {
+            if self.stands_another(node).await? || self.disk_and_state().is_lost(node).await? {
                 taken_back.insert(node);
             }
         }
@@ -61,6 +63,15 @@ impl Engine {
     /// Forgets what was noted, once the commit is settled.
     pub(super) async fn forget_taken_back(&self) -> StateResult<()> {
         self.state.set_setting(TAKEN_BACK_SETTING, None).await
+    }
+
+    fn disk_and_state(&self) -> DiskAndState<'_> {
+        DiskAndState {
+            fs: &self.fs,
+            state: &*self.state,
+            runtime: &self.runtime,
+            namespace: self.namespace,
+        }
     }
 
     /// Whether another file has the place of a node than the one that was scanned there.
@@ -94,11 +105,14 @@ impl Engine {
             let before = self.state.synced(self.namespace, node).await?;
             let older = before.as_ref().map(|before| &before.substance);
             let local = self.state.local(self.namespace, node).await?;
-            // One that is gone may never have been on the disk for good.
-            let is_set_back = local.is_none_or(|row| {
-                let is_other = row.entry.substance != entry.substance;
-                Some(&row.entry.substance) == older || (is_other && taken_back.contains(&node))
-            });
+            let is_taken_back = taken_back.contains(&node);
+            let is_set_back = match local {
+                None => is_taken_back,
+                Some(row) => {
+                    let is_other = row.entry.substance != entry.substance;
+                    Some(&row.entry.substance) == older || (is_other && is_taken_back)
+                }
+            };
             match before {
                 Some(before) if is_set_back && entry.substance != before.substance => {
                     entry.substance = before.substance;

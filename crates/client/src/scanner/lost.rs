@@ -4,9 +4,14 @@
 //! what was moved. Where that was sent before, nobody wants it deleted from the server. Where a user deleted it, the folder
 //! shows a later change.
 
+use std::sync::Arc;
+
+use cairn_core::ids::{NamespaceId, NodeId};
+use cairn_core::runtime::Runtime;
 use cairn_core::time::Timestamp;
 
-use crate::fs::Fingerprint;
+use super::reread::tells;
+use crate::fs::{DiskPath, Filesystem, Fingerprint, FsResult, Metadata};
 use crate::state::{ClientState, StateResult};
 
 /// The setting that holds the two moments, in milliseconds since 1970, from a start after a loss of power until all was looked
@@ -54,8 +59,66 @@ impl LostSince {
     }
 
     /// Whether the disk may have lost a node that was last seen so. Making it, moving it and writing to it set its change time.
-    pub(crate) const fn covers(self, seen: &Fingerprint) -> bool {
+    const fn covers(self, seen: &Fingerprint) -> bool {
         let second = seen.ctime.seconds;
         self.from.as_millis().div_euclid(1_000) <= second && second <= self.to.as_millis().div_euclid(1_000)
+    }
+}
+
+/// A disk and what is known of it.
+pub(crate) struct DiskAndState<'a> {
+    pub(crate) fs: &'a Arc<dyn Filesystem>,
+    pub(crate) state: &'a dyn ClientState,
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) namespace: NamespaceId,
+}
+
+impl DiskAndState<'_> {
+    /// Whether a node that is gone may never have been on the disk for good. Whoever deletes something sets the time of the
+    /// folder; a disk that lost the name has lost that time with it.
+    pub(crate) async fn may_be_lost(&self, node: NodeId, lost_since: LostSince) -> StateResult<bool> {
+        let Some(row) = self.state.local(self.namespace, node).await? else {
+            return Ok(false);
+        };
+        let now = self.runtime.clock.now();
+        if !lost_since.covers(&row.fingerprint) || !tells(&row.fingerprint, now) {
+            return Ok(false);
+        }
+        let parent = row.entry.place.parent;
+        let Some(folder) = self.state.disk_path(self.namespace, parent).await? else {
+            return Ok(true);
+        };
+        let found = self.look(DiskPath::from_names(folder)).await;
+        let changed = found.ok().flatten().map(|folder| folder.fingerprint.mtime);
+        Ok(changed.is_none_or(|changed| changed < row.fingerprint.ctime))
+    }
+
+    /// Whether the disk may have lost a node with the power: nothing is at its place, and no folder says that it was deleted. Where
+    /// folders above are gone with it, the topmost of them tells.
+    pub(crate) async fn is_lost(&self, node: NodeId) -> StateResult<bool> {
+        let Some(names) = self.state.disk_path(self.namespace, node).await? else {
+            return Ok(false);
+        };
+        let (mut path, mut top) = (DiskPath::from_names(names), None);
+        let mut at = node;
+        while let Ok(None) = self.look(path.clone()).await {
+            top = Some(at);
+            let Some(row) = self.state.local(self.namespace, at).await? else {
+                break;
+            };
+            let Some(above) = path.parent().filter(|_| row.entry.place.parent != NodeId::ROOT) else {
+                break;
+            };
+            (path, at) = (above, row.entry.place.parent);
+        }
+        match (top, LostSince::load(self.state).await?) {
+            (Some(top), Some(lost_since)) => self.may_be_lost(top, lost_since).await,
+            (top, _) => Ok(top.is_some()),
+        }
+    }
+
+    async fn look(&self, path: DiskPath) -> FsResult<Option<Metadata>> {
+        let fs = Arc::clone(self.fs);
+        self.runtime.blocking(move || fs.metadata(&path)).await
     }
 }

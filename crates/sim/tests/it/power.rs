@@ -206,3 +206,25 @@ fn what_was_written_while_the_clock_was_behind_is_an_edit() {
         7 calls=1,4 ! clock-jump 1 86400000"#,
     );
 }
+
+/// The power failed while the commit of a new file was in flight, and its user had moved that file over another one by then.
+#[test]
+fn what_was_in_flight_and_is_gone_before_the_power_failed_does_not_come_back() {
+    holds(
+        r#"
+        seed 600140772
+        turns
+        at-once 9
+        device
+        device no-exchange no-links reuse unordered
+        1 +0 d0 new #2 "a b" 551
+        4 settled d1 make-folder #7 "d3"
+        10 settled ! pause 1
+        12 settled d0 new #26 "folder" 0
+        13 settled d0 make-folder #14 "report (conflict).txt"
+        14 +0 ! power-loss 0 1678
+        16 settled ! resume 0
+        17 +0 d0 office-save #44 12 26
+        18 +0 ! power-loss 0 1880"#,
+    );
+}

@@ -116,6 +116,7 @@ async fn what_was_written_on_after_it_was_sent_is_an_edit() {
 async fn what_is_gone_after_a_loss_of_power_is_no_deletion_of_what_was_in_flight() {
     let (device, remote) = set_back(None).await;
     std::fs::remove_file(device.path("f")).unwrap();
+    forget_names(&device);
     has_lost_power(&device).await;
     life(&device, &remote).await.unwrap();
     assert_eq!(device.read("f"), "two");
@@ -129,10 +130,43 @@ async fn what_was_made_and_sent_is_not_deleted_when_power_took_it_away() {
     remote.faults(|says| says.loses_reply = true);
     life(&device, &remote).await.unwrap_err();
     std::fs::remove_file(device.path("f")).unwrap();
+    forget_names(&device);
     has_lost_power(&device).await;
     life(&device, &remote).await.unwrap();
     assert_eq!(device.read("f"), "one");
     assert_eq!(remote.commits().len(), 2);
+}
+
+/// A folder with a file is made and sent, and the reply is lost.
+async fn folder_in_flight() -> (Device, Arc<FakeRemote>) {
+    let (device, remote) = sent("kept", "here").await;
+    device.folder("d");
+    device.write("d/f", "one");
+    remote.faults(|says| says.loses_reply = true);
+    life(&device, &remote).await.unwrap_err();
+    std::fs::remove_dir_all(device.path("d")).unwrap();
+    (device, remote)
+}
+
+#[tokio::test]
+async fn a_folder_that_was_made_and_sent_is_not_deleted_when_power_took_it_away() {
+    let (device, remote) = folder_in_flight().await;
+    forget_names(&device);
+    has_lost_power(&device).await;
+    life(&device, &remote).await.unwrap();
+    assert_eq!(device.read("d/f"), "one");
+    assert_eq!(remote.commits().len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_in_flight_and_deleted_before_a_loss_of_power_is_deleted() {
+    // What the folder shows tells, as it does of what was acknowledged.
+    let (device, remote) = folder_in_flight().await;
+    changed_at(&device, u64::from(u32::MAX) / 2);
+    has_lost_power(&device).await;
+    life(&device, &remote).await.unwrap();
+    assert_eq!(device.tree().await, ["kept"]);
+    assert_eq!(remote.commits().len(), 3);
 }
 
 /// The root is what it was long ago.
