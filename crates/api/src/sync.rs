@@ -5,6 +5,7 @@ mod accounts;
 mod commit;
 mod fetch;
 mod journal;
+mod revs;
 mod tree;
 
 use minicbor::{Decode, Encode};
@@ -18,6 +19,7 @@ pub use self::commit::{
 };
 pub use self::fetch::{Fetch, FetchItem, FetchPart, FetchStart, FetchStatus};
 pub use self::journal::{ChangesReply, ChangesRequest, CursorReply, CursorReport, Event, Step, StepContent};
+pub use self::revs::{RevState, Revs, RevsReply, Whereabouts};
 pub use self::tree::{
     ChildrenRequest, HashedChild, HashedContent, NodesReply, NodesRequest, Resolve, ResolveReply,
     TreeHashReply, TreeHashRequest,
@@ -70,6 +72,8 @@ pub mod path {
     pub const CHILDREN: &str = "/sync/1/children";
     /// `POST` [`super::Resolve`]: [`super::ResolveReply`].
     pub const RESOLVE: &str = "/sync/1/resolve";
+    /// `POST` [`super::Revs`]: [`super::RevsReply`].
+    pub const REVS: &str = "/sync/1/revs";
     /// `POST` [`super::TreeHashRequest`]: [`super::TreeHashReply`].
     pub const TREE_HASH: &str = "/sync/1/tree-hash";
     /// `POST` [`super::Fetch`]: frames, see there.

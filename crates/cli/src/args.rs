@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     activity, admin, cat, completions, conflicts, cp, daemon, devices, exclude, extract_text, get, limit,
-    login, logout, ls, man, mkdir, mv, pause, put, rm, second_factor, serve, start, status, sync, token, up,
-    verify, wait, why,
+    login, logout, ls, man, mkdir, mv, pause, put, restore, revs, rm, second_factor, serve, start, status,
+    sync, token, up, verify, wait, why,
 };
 
 /// Your files on every device, on a server of your own.
@@ -91,6 +91,10 @@ pub(crate) enum Command {
     Cp(cp::Args),
     /// Delete remote files
     Rm(rm::Args),
+    /// List the states that a remote file went through
+    Revs(revs::Args),
+    /// Bring back what was deleted, or an earlier state of a file
+    Restore(restore::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     /// Print the manual page

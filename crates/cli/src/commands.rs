@@ -21,6 +21,8 @@ pub(crate) mod mkdir;
 pub(crate) mod mv;
 pub(crate) mod pause;
 pub(crate) mod put;
+pub(crate) mod restore;
+pub(crate) mod revs;
 pub(crate) mod rm;
 pub(crate) mod second_factor;
 pub(crate) mod serve;
@@ -79,6 +81,8 @@ pub(crate) async fn run(app: &App, command: Command) -> CliResult {
         Command::Mv(args) => Box::pin(mv::run(app, args)),
         Command::Cp(args) => Box::pin(cp::run(app, args)),
         Command::Rm(args) => Box::pin(rm::run(app, args)),
+        Command::Revs(args) => Box::pin(revs::run(app, args)),
+        Command::Restore(args) => Box::pin(restore::run(app, args)),
         Command::Completions(args) => Box::pin(completions::run(app, args)),
         Command::Man(args) => Box::pin(man::run(app, args)),
         Command::Daemon(args) => Box::pin(daemon::run(app, args)),

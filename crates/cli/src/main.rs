@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod daemon_link;
 mod error;
+mod history;
 mod home;
 mod hosting;
 mod logging;

@@ -45,6 +45,15 @@ impl RemotePath {
         self.names.last()
     }
 
+    /// The folder that it is in; the root is in itself.
+    pub(crate) fn parent(&self) -> Self {
+        let above = self.names.len().saturating_sub(1);
+        Self {
+            names: self.names[..above].to_vec(),
+            is_folder: false,
+        }
+    }
+
     pub(crate) fn join(&self, name: &NodeName) -> Self {
         let mut names = self.names.clone();
         names.push(name.clone());

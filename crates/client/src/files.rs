@@ -11,13 +11,14 @@ pub use send::ContentSender;
 use std::io;
 use std::sync::Arc;
 
-use cairn_api::sync::{ChildrenRequest, CommitRequest, Resolve, ResolveReply, to_cbor};
+use cairn_api::sync::{ChildrenRequest, CommitRequest, Resolve, ResolveReply, Revs, RevsReply, to_cbor};
 use cairn_core::change::{GroupOutcome, Op, Refusal};
 use cairn_core::ids::{NamespaceId, NodeId, OpId};
 use cairn_core::limits::LISTING_PAGE;
 use cairn_core::manifest::ManifestError;
 use cairn_core::name::NodeName;
 use cairn_core::node::Node;
+use cairn_core::rev::Seq;
 use cairn_core::runtime::Runtime;
 
 use crate::progress::Progress;
@@ -100,6 +101,27 @@ impl RemoteFiles {
             })
             .await?;
         Ok((reply.nodes, reply.has_more))
+    }
+
+    /// The states of what stands on a path, or stood there last, newest first: at most `limit` of those before `before`.
+    ///
+    /// # Errors
+    /// Those of the way to the server; [`RemoteError::Refused`] where nothing ever stood there.
+    pub async fn revs(
+        &self,
+        names: &[NodeName],
+        before: Option<Seq>,
+        limit: u32,
+    ) -> Result<RevsReply, RemoteError> {
+        self.patiently(|| {
+            self.remote.revs(Revs {
+                namespace: self.namespace,
+                names: names.to_vec(),
+                before,
+                limit,
+            })
+        })
+        .await
     }
 
     /// Applies groups of operations, each whole or not at all; durable on the server when this returns. Says for each

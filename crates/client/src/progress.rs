@@ -46,6 +46,8 @@ pub enum Route {
     Children,
     /// Paths.
     Resolve,
+    /// States of a file.
+    Revs,
     /// Hashes of folders.
     TreeHash,
     /// Content.
@@ -58,7 +60,7 @@ pub enum Route {
 
 impl Route {
     /// Every route, in the order of the counters.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Hello,
         Self::Login,
         Self::Logout,
@@ -77,6 +79,7 @@ impl Route {
         Self::Nodes,
         Self::Children,
         Self::Resolve,
+        Self::Revs,
         Self::TreeHash,
         Self::Fetch,
         Self::Cursor,
@@ -105,6 +108,7 @@ impl Route {
             Self::Nodes => path::NODES,
             Self::Children => path::CHILDREN,
             Self::Resolve => path::RESOLVE,
+            Self::Revs => path::REVS,
             Self::TreeHash => path::TREE_HASH,
             Self::Fetch => path::FETCH,
             Self::Cursor => path::CURSOR,

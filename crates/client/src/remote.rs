@@ -13,8 +13,8 @@ use cairn_api::frame::{ChunkFrame, DeltaFrame, Frame};
 use cairn_api::sync::{
     AskWipe, ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CursorReply, CursorReport, Devices,
     Event, Fetch, FetchStart, Have, MakeToken, MakeTokenReply, NodesReply, NodesRequest, Resolve,
-    ResolveReply, SecondFactor, SecondFactorReply, Signatures, TreeHashReply, TreeHashRequest, Whoami,
-    WipeOrder, Wiped,
+    ResolveReply, Revs, RevsReply, SecondFactor, SecondFactorReply, Signatures, TreeHashReply,
+    TreeHashRequest, Whoami, WipeOrder, Wiped,
 };
 use cairn_core::ids::{DeviceId, NamespaceId};
 use futures::channel::oneshot;
@@ -177,6 +177,9 @@ pub trait Remote: Send + Sync + 'static {
 
     /// Follows a path.
     async fn resolve(&self, request: Resolve) -> RemoteResult<ResolveReply>;
+
+    /// Lists the states of what stands on a path, or stood there last.
+    async fn revs(&self, request: Revs) -> RemoteResult<RevsReply>;
 
     /// Hashes a folder; the answer may be that there is more to do.
     async fn tree_hash(&self, request: TreeHashRequest) -> RemoteResult<TreeHashReply>;

@@ -9,6 +9,7 @@ pub(crate) mod deltas;
 pub(crate) mod fetch;
 pub(crate) mod files;
 mod patches;
+pub(crate) mod revs;
 pub(crate) mod steps;
 pub(crate) mod tree_hash;
 pub(crate) mod upload;

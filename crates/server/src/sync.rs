@@ -14,6 +14,7 @@ mod login;
 mod logout;
 mod nodes;
 mod resolve;
+mod revs;
 mod second_factor;
 mod signatures;
 mod tokens;
@@ -50,6 +51,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route(path::NODES, post(nodes::nodes))
         .route(path::CHILDREN, post(children::children))
         .route(path::RESOLVE, post(resolve::resolve))
+        .route(path::REVS, post(revs::revs))
         .route(path::TREE_HASH, post(tree_hash::tree_hash))
         .route(path::FETCH, post(fetch::fetch))
         .route(path::CURSOR, post(cursor::cursor))

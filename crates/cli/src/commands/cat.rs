@@ -3,9 +3,11 @@
 use std::io::Write;
 
 use cairn_core::node::Content;
+use cairn_core::rev::Rev;
 
 use crate::App;
 use crate::error::{CliError, CliResult};
+use crate::history;
 use crate::remote_path::{self, RemotePath, Target};
 use crate::session::Session;
 
@@ -15,12 +17,18 @@ pub(crate) struct Args {
     /// A remote file
     #[arg(value_name = "PATH", value_parser = RemotePath::parse)]
     path: RemotePath,
+    /// An earlier state of it, as "cairn revs" lists them
+    #[arg(long, value_name = "REV")]
+    rev: Option<Rev>,
 }
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let session = Session::open(app)?;
-    let seen = remote_path::existing(&session.files, &args.path).await?;
-    let Target::Node(node) = seen.target else {
+    let target = match args.rev {
+        Some(rev) => Target::Node(Box::new(history::state(&session.files, &args.path, rev).await?)),
+        None => remote_path::existing(&session.files, &args.path).await?.target,
+    };
+    let Target::Node(node) = target else {
         return Err(CliError::failed(format!("{} is a folder", args.path)).next("list it with \"cairn ls\""));
     };
     match &node.content {

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cairn_core::node::{Attributes, Content, Node};
+use cairn_core::rev::Rev;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
 
 use crate::App;
 use crate::error::{CliError, CliResult};
+use crate::history;
 use crate::remote_path::{self, RemotePath, Target};
 use crate::session::Session;
 use crate::ui::format;
@@ -31,17 +33,23 @@ pub(crate) struct Args {
     /// A folder with everything below
     #[arg(long, short)]
     recursive: bool,
+    /// An earlier state of a file, as "cairn revs" lists them
+    #[arg(long, value_name = "REV", conflicts_with = "recursive")]
+    rev: Option<Rev>,
 }
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let session = Session::open(app)?;
-    let seen = remote_path::existing(&session.files, &args.path).await?;
+    let target = match args.rev {
+        Some(rev) => Target::Node(Box::new(history::state(&session.files, &args.path, rev).await?)),
+        None => remote_path::existing(&session.files, &args.path).await?.target,
+    };
     let local = args.local.unwrap_or_else(|| PathBuf::from("."));
     let local = match args.path.name() {
         Some(name) if local.is_dir() => local.join(name.as_str()),
         _ => local,
     };
-    let work: CliResult<()> = match (&seen.target, seen.target.folder()) {
+    let work: CliResult<()> = match (&target, target.folder()) {
         (_, Some(_)) if !args.recursive => {
             return Err(CliError::failed(format!("{} is a folder", args.path)).next("fetch it with -r"));
         }

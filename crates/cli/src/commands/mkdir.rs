@@ -34,6 +34,19 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
 
 /// Makes a folder, and with `parents` those above it, in one commit.
 pub(crate) async fn make(files: &RemoteFiles, path: &RemotePath, parents: bool) -> CliResult<NodeId> {
+    let (folder, group) = plan(files, path, parents).await?;
+    if !group.is_empty() {
+        remote_path::commit(files, path, group).await?;
+    }
+    Ok(folder)
+}
+
+/// The operations that make a folder, and with `parents` those above it. With `parents` there are none for one that is there.
+pub(crate) async fn plan(
+    files: &RemoteFiles,
+    path: &RemotePath,
+    parents: bool,
+) -> CliResult<(NodeId, Vec<Op>)> {
     let seen = remote_path::look_up(files, path).await?;
     let (mut parent, missing) = match seen.target {
         Target::Free { parent, .. } => (parent, &path.names()[path.names().len() - 1..]),
@@ -47,8 +60,10 @@ pub(crate) async fn make(files: &RemoteFiles, path: &RemotePath, parents: bool) 
             last => (last.map_or(NodeId::ROOT, |node| node.id), &path.names()[found..]),
         },
         Target::Missing { .. } => return Err(remote_path::no_folder(path)),
-        Target::Root if parents => return Ok(NodeId::ROOT),
-        Target::Node(node) if parents && node.content == Content::Directory => return Ok(node.id),
+        Target::Root if parents => return Ok((NodeId::ROOT, Vec::new())),
+        Target::Node(node) if parents && node.content == Content::Directory => {
+            return Ok((node.id, Vec::new()));
+        }
         Target::Root | Target::Node(_) => {
             return Err(CliError::refused(format!("{path} is there already")));
         }
@@ -67,8 +82,7 @@ pub(crate) async fn make(files: &RemoteFiles, path: &RemotePath, parents: bool) 
         ));
         parent = node;
     }
-    remote_path::commit(files, path, group).await?;
-    Ok(parent)
+    Ok((parent, group))
 }
 
 /// The operation that makes a folder.

@@ -13,8 +13,8 @@ use cairn_api::frame::{ChunkFrame, Frame};
 use cairn_api::sync::{
     AskWipe, ChangesReply, ChangesRequest, ChildrenRequest, CommitReply, CommitRequest, CursorReply,
     CursorReport, Devices, Event, Fetch, Have, MakeToken, MakeTokenReply, NodesReply, NodesRequest, Resolve,
-    ResolveReply, SecondFactor, SecondFactorReply, Signatures, TreeHashReply, TreeHashRequest, Whoami,
-    WipeOrder, Wiped, from_cbor,
+    ResolveReply, Revs, RevsReply, SecondFactor, SecondFactorReply, Signatures, TreeHashReply,
+    TreeHashRequest, Whoami, WipeOrder, Wiped, from_cbor,
 };
 use cairn_codec::{decode_chunk, encode_chunk};
 use cairn_core::delta::Signature;
@@ -402,6 +402,10 @@ impl Remote for FakeRemote {
     }
 
     async fn resolve(&self, _: Resolve) -> RemoteResult<ResolveReply> {
+        Err(Self::unreachable())
+    }
+
+    async fn revs(&self, _: Revs) -> RemoteResult<RevsReply> {
         Err(Self::unreachable())
     }
 

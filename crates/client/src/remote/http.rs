@@ -15,9 +15,9 @@ use cairn_api::frame::Frame;
 use cairn_api::sync::{
     AskWipe, CBOR, ChangesReply, ChangesRequest, ChildrenRequest, ChunksReply, CommitReply, CursorReply,
     CursorReport, Devices, Event, FRAMES, Fetch, Have, HaveReply, Hello, Login, LoginReply, MakeToken,
-    MakeTokenReply, NodesReply, NodesRequest, PROTOCOL_VERSION, Resolve, ResolveReply, SecondFactor,
-    SecondFactorReply, Signatures, SignaturesReply, TreeHashReply, TreeHashRequest, Unlink, Whoami,
-    WipeOrder, Wiped, from_cbor, path::STEPS, to_cbor,
+    MakeTokenReply, NodesReply, NodesRequest, PROTOCOL_VERSION, Resolve, ResolveReply, Revs, RevsReply,
+    SecondFactor, SecondFactorReply, Signatures, SignaturesReply, TreeHashReply, TreeHashRequest, Unlink,
+    Whoami, WipeOrder, Wiped, from_cbor, path::STEPS, to_cbor,
 };
 use cairn_core::ids::{DeviceId, NamespaceId};
 use cairn_core::limits::HEARTBEAT_SECONDS;
@@ -492,6 +492,10 @@ impl Remote for HttpRemote {
 
     async fn resolve(&self, request: Resolve) -> RemoteResult<ResolveReply> {
         self.caller.ask(Route::Resolve, &request).await
+    }
+
+    async fn revs(&self, request: Revs) -> RemoteResult<RevsReply> {
+        self.caller.ask(Route::Revs, &request).await
     }
 
     async fn tree_hash(&self, request: TreeHashRequest) -> RemoteResult<TreeHashReply> {

@@ -95,6 +95,7 @@ async fn every_route_but_hello_and_login_wants_a_token() {
         ("POST", path::NODES),
         ("POST", path::CHILDREN),
         ("POST", path::RESOLVE),
+        ("POST", path::REVS),
         ("POST", path::FETCH),
         ("POST", path::CURSOR),
         ("GET", path::EVENTS),

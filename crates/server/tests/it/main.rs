@@ -21,6 +21,7 @@ mod oauth_token;
 mod oidc;
 mod people;
 mod public;
+mod revs;
 mod second_factor;
 mod secrets;
 mod serve;

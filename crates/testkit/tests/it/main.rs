@@ -8,6 +8,7 @@ mod daemon;
 mod edits;
 mod files_commands;
 mod full_disk;
+mod history;
 mod inbox;
 mod kills;
 mod names;
