@@ -8,7 +8,7 @@ use cairn_core::node::{Content, Node};
 use cairn_core::rev::{Rev, Seq};
 
 use crate::error::{CliError, CliResult};
-use crate::remote_path::RemotePath;
+use crate::remote_path::{self, RemotePath, Target};
 
 /// At most `limit` states, newest first, of those before `before`.
 pub(crate) async fn states(
@@ -56,6 +56,14 @@ pub(crate) async fn state(files: &RemoteFiles, path: &RemotePath, rev: Rev) -> C
         Content::Directory => Err(is_folder(path)),
         _ if node.content_seq != rev.content_seq => Err(unknown()),
         Content::File(_) | Content::Symlink(_) => Ok(node),
+    }
+}
+
+/// What stands on the path, or the state of it that a revision names.
+pub(crate) async fn target(files: &RemoteFiles, path: &RemotePath, rev: Option<Rev>) -> CliResult<Target> {
+    match rev {
+        Some(rev) => Ok(Target::Node(Box::new(state(files, path, rev).await?))),
+        None => Ok(remote_path::existing(files, path).await?.target),
     }
 }
 

@@ -8,7 +8,7 @@ use cairn_core::rev::Rev;
 use crate::App;
 use crate::error::{CliError, CliResult};
 use crate::history;
-use crate::remote_path::{self, RemotePath, Target};
+use crate::remote_path::{RemotePath, Target};
 use crate::session::Session;
 
 /// Options of `cairn cat`.
@@ -24,10 +24,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let session = Session::open(app)?;
-    let target = match args.rev {
-        Some(rev) => Target::Node(Box::new(history::state(&session.files, &args.path, rev).await?)),
-        None => remote_path::existing(&session.files, &args.path).await?.target,
-    };
+    let target = history::target(&session.files, &args.path, args.rev).await?;
     let Target::Node(node) = target else {
         return Err(CliError::failed(format!("{} is a folder", args.path)).next("list it with \"cairn ls\""));
     };

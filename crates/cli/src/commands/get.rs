@@ -40,10 +40,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let session = Session::open(app)?;
-    let target = match args.rev {
-        Some(rev) => Target::Node(Box::new(history::state(&session.files, &args.path, rev).await?)),
-        None => remote_path::existing(&session.files, &args.path).await?.target,
-    };
+    let target = history::target(&session.files, &args.path, args.rev).await?;
     let local = args.local.unwrap_or_else(|| PathBuf::from("."));
     let local = match args.path.name() {
         Some(name) if local.is_dir() => local.join(name.as_str()),
