@@ -81,6 +81,7 @@ pub(crate) struct FaultyChunks {
     inner: MemoryChunks,
     pub(crate) is_full: AtomicBool,
     pub(crate) rotten: Mutex<HashSet<ChunkHash>>,
+    found_rotten: Mutex<HashSet<ChunkHash>>,
     /// Whether whoever reads waits until it is so no longer.
     pub(crate) is_stuck: watch::Sender<bool>,
 }
@@ -91,9 +92,12 @@ impl ChunkStore for FaultyChunks {
         if self.is_full.load(Ordering::SeqCst) {
             return Err(ChunkError::Full { path: "/full".into() });
         }
-        // Stored anew.
-        let put = |hash: &ChunkHash| chunks.iter().any(|new| new.hash == *hash);
-        self.rotten.lock().unwrap().retain(|hash| !put(hash));
+        // What a read has found damaged is stored anew.
+        for new in &chunks {
+            if self.found_rotten.lock().unwrap().remove(&new.hash) {
+                self.rotten.lock().unwrap().remove(&new.hash);
+            }
+        }
         self.inner.put(chunks).await
     }
 
@@ -101,6 +105,7 @@ impl ChunkStore for FaultyChunks {
         let mut is_stuck = self.is_stuck.subscribe();
         is_stuck.wait_for(|is_stuck| !is_stuck).await.unwrap();
         if self.rotten.lock().unwrap().contains(hash) {
+            self.found_rotten.lock().unwrap().insert(*hash);
             return Err(ChunkError::Corrupt {
                 hash: *hash,
                 what: "it rotted".into(),
