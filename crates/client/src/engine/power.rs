@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use cairn_api::sync::{CommitRequest, from_cbor};
 use cairn_core::change::Op;
 use cairn_core::ids::{NodeId, OpId};
+use cairn_core::tree::{Entry, Substance};
 
 use super::Engine;
-use crate::fs::DiskPath;
+use crate::fs::{DiskPath, Metadata};
 use crate::scanner::lost::DiskAndState;
-use crate::state::{StateBatch, StateResult, TreeChange};
+use crate::state::{LocalRow, StateBatch, StateResult, TreeChange};
 
 /// The setting that names the commit which was in flight when the power failed, and what of it that took back. It outlives a
 /// life that ends before the commit is settled.
@@ -74,30 +75,69 @@ impl Engine {
         }
     }
 
-    /// Whether another file has the place of a node than the one that was scanned there.
-    async fn stands_another(&self, node: NodeId) -> StateResult<bool> {
+    /// What is remembered of a node, and what stands at its place.
+    async fn at_place(&self, node: NodeId) -> StateResult<Option<(LocalRow, Metadata)>> {
         let row = self.state.local(self.namespace, node).await?;
         let names = self.state.disk_path(self.namespace, node).await?;
         let (Some(row), Some(names)) = (row, names) else {
-            return Ok(false);
+            return Ok(None);
         };
         let (fs, at) = (Arc::clone(&self.fs), DiskPath::from_names(names));
         let found = self.runtime.blocking(move || fs.metadata(&at)).await;
-        let found = found.ok().flatten();
-        Ok(found.is_some_and(|found| !found.fingerprint.is_same_file(&row.fingerprint)))
+        Ok(found.ok().flatten().map(|found| (row, found)))
+    }
+
+    /// Whether another file has the place of a node than the one that was scanned there.
+    async fn stands_another(&self, node: NodeId) -> StateResult<bool> {
+        let at_place = self.at_place(node).await?;
+        Ok(at_place.is_some_and(|(row, found)| !found.fingerprint.is_same_file(&row.fingerprint)))
+    }
+
+    /// Whether another file of this disk has the same bytes.
+    async fn stands_elsewhere(&self, node: NodeId, substance: &Substance) -> StateResult<bool> {
+        let Substance::File { file_id, .. } = substance else {
+            return Ok(false);
+        };
+        let found = self
+            .state
+            .locals_with_contents(self.namespace, &[*file_id])
+            .await?;
+        let Some(other) = found.into_iter().flatten().find(|row| row.node != node) else {
+            return Ok(false);
+        };
+        let at_place = self.at_place(other.node).await?;
+        Ok(at_place.is_some_and(|(row, found)| found.fingerprint.is_same_file(&row.fingerprint)))
+    }
+
+    /// Whether what a commit made of a file is another file of this disk, and what the file was before is none that the commit made:
+    /// then that would stand nowhere if the commit's content came to the file.
+    async fn is_move_over(
+        &self,
+        node: NodeId,
+        made: &Entry,
+        older: Option<&Substance>,
+        changes: &[TreeChange],
+    ) -> StateResult<bool> {
+        let is_older = |change: &TreeChange| match change {
+            TreeChange::Put(other, entry) => *other != node && Some(&entry.substance) == older,
+            TreeChange::RemoveNode(_) | TreeChange::RemoveSubtree(_) => false,
+        };
+        Ok(!changes.iter().any(is_older) && self.stands_elsewhere(node, &made.substance).await?)
     }
 
     /// Where a loss of power has set a file back to what it was before the commit in flight, or has taken back what was put in
     /// its place and sent, that is no edit of what the commit made. Its base stays the older content, or none, so that the disk gets
-    /// the newer one, beside what only this device has.
+    /// the newer one, beside what only this device has. Unless that is on the disk under another name, from where a user had moved it
+    /// over the file: then the move was taken back, and what was moved over would stand nowhere.
     pub(super) async fn keep_base_of_set_back(&self, batch: &mut StateBatch) -> StateResult<()> {
         let noted = match batch.settled {
             Some(commit) => self.taken_back(commit).await?,
             None => None,
         };
         let taken_back = noted.unwrap_or_default();
-        let mut synced = Vec::with_capacity(batch.synced.len());
-        for change in std::mem::take(&mut batch.synced) {
+        let changes = std::mem::take(&mut batch.synced);
+        let mut synced = Vec::with_capacity(changes.len());
+        for change in changes.iter().cloned() {
             let TreeChange::Put(node, mut entry) = change else {
                 synced.push(change);
                 continue;
@@ -108,6 +148,7 @@ impl Engine {
             let is_taken_back = taken_back.contains(&node);
             let is_set_back = match local {
                 None => is_taken_back,
+                Some(_) if is_taken_back && self.is_move_over(node, &entry, older, &changes).await? => false,
                 Some(row) => {
                     let is_other = row.entry.substance != entry.substance;
                     Some(&row.entry.substance) == older || (is_other && is_taken_back)

@@ -228,3 +228,20 @@ fn what_was_in_flight_and_is_gone_before_the_power_failed_does_not_come_back() {
         18 +0 ! power-loss 0 1880"#,
     );
 }
+
+/// Two files were swapped, of which one was read and sent, and the power took back all but the first step of that.
+#[test]
+fn what_was_moved_over_stands_when_power_took_the_move_back() {
+    holds(
+        r#"
+        seed 600239238
+        device
+        device fold no-exchange no-links reuse
+        0 calls=1,10 d1 new #39 "Notes.md" 414
+        1 +0 d0 new #39 "Notes.md" 415
+        4 +23 d1 new #35 "Été" 1212
+        8 +4634 d1 rename #47 "été"
+        9 calls=1,16 d0 swap #40 #8
+        10 +115 ! power-loss 0 1524"#,
+    );
+}

@@ -71,6 +71,26 @@ async fn what_was_set_back_is_no_edit_of_what_was_in_flight() {
     assert_eq!(remote.commits().len(), 2);
 }
 
+/// A file was moved over another one, that is in flight, and the power takes the move back.
+#[tokio::test]
+async fn what_was_moved_over_stays_when_power_took_the_move_back() {
+    let (device, remote) = sent("f", "one").await;
+    device.write("g", "two");
+    life(&device, &remote).await.unwrap();
+    let outside = tempfile::tempdir_in(device.path("").parent().unwrap()).unwrap();
+    let old = outside.path().join("old");
+    std::fs::rename(device.path("f"), &old).unwrap();
+    std::fs::rename(device.path("g"), device.path("f")).unwrap();
+    remote.faults(|says| says.loses_reply = true);
+    life(&device, &remote).await.unwrap_err();
+    std::fs::rename(device.path("f"), device.path("g")).unwrap();
+    std::fs::rename(&old, device.path("f")).unwrap();
+    has_lost_power(&device).await;
+    life(&device, &remote).await.unwrap();
+    assert_eq!(device.tree().await, ["f", "g"]);
+    assert_eq!((device.read("f"), device.read("g")), ("one".into(), "two".into()));
+}
+
 #[tokio::test]
 async fn what_was_taken_back_while_the_machine_ran_on_is_an_edit() {
     let (device, remote) = set_back(None).await;
