@@ -196,19 +196,15 @@ impl Engine {
         cursor: Cursor,
     ) -> EngineResult<bool> {
         let mut batch = StateBatch::default();
-        let nodes: Vec<NodeId> = entries
-            .iter()
-            .map(|entry| entry.node)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        let known = self.state.remotes(self.namespace, &nodes).await?;
-        let mut overlay: Overlay = nodes.into_iter().zip(known).collect();
+        let mut overlay = self.what_is_known_of(entries).await?;
         let mut must_list = false;
         let mut strays = Strays::new();
         for entry in entries {
             let known = overlay.get(&entry.node).cloned().flatten();
             note_stray(&mut strays, entry, known.is_some());
+            if known.is_none() && is_in_what_is_gone(entry, &overlay) {
+                continue;
+            }
             match after_entry(entry, known) {
                 After::Same => {}
                 After::Put(state) => {
@@ -243,6 +239,15 @@ impl Engine {
         Ok(false)
     }
 
+    /// The nodes that entries are about, and the folders in which they make something.
+    async fn what_is_known_of(&self, entries: &[JournalEntry]) -> EngineResult<Overlay> {
+        let parents = entries.iter().filter_map(made_in);
+        let nodes: BTreeSet<NodeId> = entries.iter().map(|entry| entry.node).chain(parents).collect();
+        let nodes: Vec<NodeId> = nodes.into_iter().collect();
+        let known = self.state.remotes(self.namespace, &nodes).await?;
+        Ok(nodes.into_iter().zip(known).collect())
+    }
+
     /// Whether some of the nodes stand in a folder that is there: they left one that this device has deleted before the
     /// server did so, and are forgotten here although they live.
     async fn has_left(&self, strays: &Strays) -> EngineResult<bool> {
@@ -269,6 +274,21 @@ fn note_stray(strays: &mut Strays, entry: &JournalEntry, is_known: bool) {
         }
         _ => {}
     }
+}
+
+/// The folder in which an entry makes something.
+fn made_in(entry: &JournalEntry) -> Option<NodeId> {
+    let place = entry.place_after.as_ref();
+    place
+        .filter(|_| entry.change == Change::Created)
+        .map(|place| place.parent)
+}
+
+/// Whether something was made in a folder that this device has deleted in the meantime: the answer runs ahead of the journal, and the
+/// server had it go with the folder. Where it left that before, or the folder did, a move tells: see [`note_stray`].
+fn is_in_what_is_gone(entry: &JournalEntry, overlay: &Overlay) -> bool {
+    made_in(entry)
+        .is_some_and(|parent| parent != NodeId::ROOT && overlay.get(&parent).is_none_or(Option::is_none))
 }
 
 /// What a journal entry makes of a node.

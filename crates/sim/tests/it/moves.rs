@@ -69,3 +69,43 @@ fn names_that_go_round_in_a_ring_longer_than_a_plan_arrive() {
     assert_eq!(sizes, [102, 103, 104, 105, 101]);
     assert_eq!(paths(&outcome).len(), 5);
 }
+
+/// The answer to a deletion runs ahead of the journal, in which another device then makes something in a folder below, and deletes
+/// that folder.
+#[test]
+fn what_was_made_in_a_folder_that_this_device_deleted_is_no_ghost() {
+    holds(
+        r#"
+        seed 600276995
+        device fold unordered
+        device fold nfd stopped
+        device reuse unordered
+        0 +40 d0 make-folder #13 ".hidden"
+        1 +168 ! kill-at-call 1 119 198
+        2 +0 d0 new #12 "d3" 154
+        3 +595 ! kill-at-call 1 122 1694
+        4 calls=2,46 d2 make-folder #42 "trailing. "
+        5 calls=1,8 d2 make-folder #18 "Folder"
+        8 +0 d1 twin #22 "C" 3
+        10 calls=0,21 ! resume 0
+        11 calls=0,57 d0 exec #26
+        12 +399 d0 make-folder #27 "Notes.md"
+        14 +689 d1 new #40 "A.txt" 263
+        15 +233 ! server-crash 2407
+        21 +0 d2 move #38 #31
+        22 +0 d2 case-rename #15
+        23 calls=2,43 d0 append #34 377
+        24 +0 d2 new #41 "été" 149
+        25 +359 d1 overwrite #47 1695
+        26 settled ! wait 10
+        27 calls=1,20 ! writable 2
+        28 +0 d2 remove #6
+        29 calls=0,22 d2 rename #9 "a.txt"
+        30 +0 d0 remove-tree #33
+        31 +0 d2 new #33 "notes.md" 7
+        32 +0 d0 move #48 #28
+        33 calls=2,57 ! server-crash 1182
+        34 +18 d0 new #41 "report (conflict).txt" 1201
+        42 +6 d2 remove-tree #55"#,
+    );
+}

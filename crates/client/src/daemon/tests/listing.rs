@@ -268,3 +268,46 @@ async fn a_page_that_calls_for_a_listing_is_not_behind_the_device_before_that_ha
         assert_eq!(known().await.unwrap(), expected);
     }
 }
+
+/// The answer to a deletion runs ahead of the journal, which tells then what another device had made in the folder, and that it
+/// deleted that.
+#[tokio::test]
+async fn what_was_made_in_a_folder_that_is_gone_here_is_gone_with_it() {
+    let device = Device::new();
+    let (_remote, daemon) = mine_is_sent(&device).await;
+    let other = DeviceId::new(2).unwrap();
+    let deleted = deletion(&device, "mine", other, cursor(&device, 1, 5)).await;
+    let [gone, folder, file] = [1, 2, 3].map(|id| NodeId::new(1_000_000 + id).unwrap());
+    let made = |node, parent, name: &str| JournalEntry {
+        node,
+        change: Change::Created,
+        place_before: None,
+        place_after: Some(Place {
+            parent,
+            name: NodeName::new(name).unwrap(),
+        }),
+        kind: NodeKind::Directory,
+        content: Some(Content::Directory),
+        ..deleted.clone()
+    };
+    let entries = [
+        made(file, gone, "in it"),
+        JournalEntry {
+            node: gone,
+            ..deleted.clone()
+        },
+        made(folder, NodeId::ROOT, "folder"),
+        made(file, folder, "in another"),
+    ];
+    let head = cursor(&device, 1, 6);
+    let names = async |node| {
+        let entry = device.state.remote(device.namespace, node).await.unwrap();
+        entry.map(|entry| entry.place.name.as_str().to_owned())
+    };
+    let must_list = daemon.engine.record_entries(&entries[..2], head).await.unwrap();
+    assert!(!must_list);
+    assert_eq!(names(file).await, None);
+    let must_list = daemon.engine.record_entries(&entries[2..], head).await.unwrap();
+    assert!(!must_list);
+    assert_eq!(names(file).await.as_deref(), Some("in another"));
+}
