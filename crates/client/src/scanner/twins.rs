@@ -29,7 +29,7 @@ impl Scanner {
             return Ok(false);
         };
         let listed = self.on_disk(move |fs| fs.list(&folder)).await;
-        Ok(listed.is_ok_and(|entries| !has_name(&entries, row)))
+        Ok(listed.is_ok_and(|entries| !has_name(&entries, row, found)))
     }
 
     /// Whether the other thing that is found at a node's place is known to be no successor of the node: another node has come to be
@@ -63,14 +63,18 @@ impl Scanner {
             }
             DirectoryEntry::Unreadable { .. } => false,
         };
-        Ok(listed.is_ok_and(|entries| !has_name(&entries, row) && entries.iter().any(is_it)))
+        Ok(listed.is_ok_and(|entries| !has_name(&entries, row, found) && entries.iter().any(is_it)))
     }
 }
 
-/// Whether a listing may have a node's name.
-fn has_name(entries: &[DirectoryEntry], row: &LocalRow) -> bool {
+/// Whether a listing may have what is found at a node's place under the node's name. A disk that keeps the forms of a name apart may
+/// list another file under another form of it.
+fn has_name(entries: &[DirectoryEntry], row: &LocalRow, found: &Fingerprint) -> bool {
     entries.iter().any(|entry| match entry {
-        DirectoryEntry::Named { name, .. } => is_one_name(name, row.name_on_disk()),
+        DirectoryEntry::Named { name, metadata } => {
+            let is_found = metadata.fingerprint.is_same_file(found);
+            name == row.name_on_disk() || (is_found && is_one_name(name, row.name_on_disk()))
+        }
         DirectoryEntry::Unreadable { .. } => true,
     })
 }

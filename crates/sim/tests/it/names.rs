@@ -187,3 +187,22 @@ fn who_is_in_the_way_of_who_gives_way_gives_way_too() {
         "#,
     );
 }
+
+/// A disk that folds case and keeps the normal forms of a name apart: what is found at the place of a file that is gone has the name
+/// in small letters, and another file has it in the other form.
+#[test]
+fn a_name_that_stands_in_another_form_as_well_is_gone_all_the_same() {
+    holds(
+        r#"
+        seed 600285674
+        device fold reuse unordered step=1000000
+        device fold nfd no-exchange unordered step=2000000000
+        3 +0 d1 new #2 "Été" 1870
+        7 +1948 d0 save-by-rename #10 748
+        10 calls=0,3 d0 new #52 "Été" 238
+        12 +931 d0 slow-save #11 71 4 380
+        22 +76 d1 patch #51 false
+        27 +457 d0 remove #4
+        29 +62 d0 new #8 "été" 98"#,
+    );
+}
