@@ -93,42 +93,35 @@ impl Engine {
         Ok(at_place.is_some_and(|(row, found)| !found.fingerprint.is_same_file(&row.fingerprint)))
     }
 
-    /// Whether another file of this disk has the same bytes.
-    async fn stands_elsewhere(&self, node: NodeId, substance: &Substance) -> StateResult<bool> {
-        let Substance::File { file_id, .. } = substance else {
+    /// Whether what a commit made of a file is another file as well, here and on the server, of which the commit says nothing: a
+    /// user has moved or copied that over the first.
+    async fn is_move_over(&self, made: &Entry, changes: &[TreeChange]) -> StateResult<bool> {
+        let Substance::File { file_id, .. } = made.substance else {
             return Ok(false);
         };
         let found = self
             .state
-            .locals_with_contents(self.namespace, &[*file_id])
+            .locals_with_contents(self.namespace, &[file_id])
             .await?;
-        let Some(other) = found.into_iter().flatten().find(|row| row.node != node) else {
+        let Some(other) = found.into_iter().flatten().next().map(|row| row.node) else {
             return Ok(false);
         };
-        let at_place = self.at_place(other.node).await?;
-        Ok(at_place.is_some_and(|(row, found)| found.fingerprint.is_same_file(&row.fingerprint)))
-    }
-
-    /// Whether what a commit made of a file is another file of this disk, and what the file was before is none that the commit made:
-    /// then that would stand nowhere if the commit's content came to the file.
-    async fn is_move_over(
-        &self,
-        node: NodeId,
-        made: &Entry,
-        older: Option<&Substance>,
-        changes: &[TreeChange],
-    ) -> StateResult<bool> {
-        let is_older = |change: &TreeChange| match change {
-            TreeChange::Put(other, entry) => *other != node && Some(&entry.substance) == older,
-            TreeChange::RemoveNode(_) | TreeChange::RemoveSubtree(_) => false,
+        let remote = self.state.remote(self.namespace, other).await?;
+        let is_told = |change: &TreeChange| match change {
+            TreeChange::Put(node, _) | TreeChange::RemoveNode(node) => *node == other,
+            TreeChange::RemoveSubtree(_) => true,
         };
-        Ok(!changes.iter().any(is_older) && self.stands_elsewhere(node, &made.substance).await?)
+        if changes.iter().any(is_told) || remote.is_none_or(|remote| remote.substance != made.substance) {
+            return Ok(false);
+        }
+        let at_place = self.at_place(other).await?;
+        Ok(at_place.is_some_and(|(row, found)| found.fingerprint.is_same_file(&row.fingerprint)))
     }
 
     /// Where a loss of power has set a file back to what it was before the commit in flight, or has taken back what was put in
     /// its place and sent, that is no edit of what the commit made. Its base stays the older content, or none, so that the disk gets
-    /// the newer one, beside what only this device has. Unless that is on the disk under another name, from where a user had moved it
-    /// over the file: then the move was taken back, and what was moved over would stand nowhere.
+    /// the newer one, beside what only this device has. Where the newer one is another file's, what it was moved over is kept beside
+    /// it as well: of a swap the other half may be lost, and it would stand nowhere.
     pub(super) async fn keep_base_of_set_back(&self, batch: &mut StateBatch) -> StateResult<()> {
         let noted = match batch.settled {
             Some(commit) => self.taken_back(commit).await?,
@@ -148,7 +141,11 @@ impl Engine {
             let is_taken_back = taken_back.contains(&node);
             let is_set_back = match local {
                 None => is_taken_back,
-                Some(_) if is_taken_back && self.is_move_over(node, &entry, older, &changes).await? => false,
+                Some(_) if is_taken_back && self.is_move_over(&entry, &changes).await? => {
+                    // Two versions that nobody agreed upon.
+                    synced.push(TreeChange::RemoveNode(node));
+                    continue;
+                }
                 Some(row) => {
                     let is_other = row.entry.substance != entry.substance;
                     Some(&row.entry.substance) == older || (is_other && is_taken_back)

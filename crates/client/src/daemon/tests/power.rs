@@ -71,24 +71,27 @@ async fn what_was_set_back_is_no_edit_of_what_was_in_flight() {
     assert_eq!(remote.commits().len(), 2);
 }
 
-/// A file was moved over another one, that is in flight, and the power takes the move back.
+/// A file got the bytes of another one, that is in flight, and the power takes it back.
 #[tokio::test]
-async fn what_was_moved_over_stays_when_power_took_the_move_back() {
+async fn what_was_replaced_by_what_stands_elsewhere_is_kept_when_power_took_that_back() {
     let (device, remote) = sent("f", "one").await;
     device.write("g", "two");
     life(&device, &remote).await.unwrap();
     let outside = tempfile::tempdir_in(device.path("").parent().unwrap()).unwrap();
-    let old = outside.path().join("old");
+    let (old, new) = (outside.path().join("old"), outside.path().join("new"));
     std::fs::rename(device.path("f"), &old).unwrap();
-    std::fs::rename(device.path("g"), device.path("f")).unwrap();
+    std::fs::copy(device.path("g"), &new).unwrap();
+    std::fs::rename(&new, device.path("f")).unwrap();
     remote.faults(|says| says.loses_reply = true);
     life(&device, &remote).await.unwrap_err();
-    std::fs::rename(device.path("f"), device.path("g")).unwrap();
     std::fs::rename(&old, device.path("f")).unwrap();
     has_lost_power(&device).await;
     life(&device, &remote).await.unwrap();
-    assert_eq!(device.tree().await, ["f", "g"]);
-    assert_eq!((device.read("f"), device.read("g")), ("one".into(), "two".into()));
+    let tree = device.tree().await;
+    let copy = tree.iter().find(|name| name.contains("conflict")).unwrap();
+    assert_eq!(tree.len(), 3);
+    assert_eq!(device.read(copy), "one");
+    assert_eq!((device.read("f"), device.read("g")), ("two".into(), "two".into()));
 }
 
 #[tokio::test]
