@@ -11,7 +11,6 @@ use cairn_core::tree::{Entry, Substance};
 
 use super::Engine;
 use crate::fs::{DiskPath, Metadata};
-use crate::scanner::lost::DiskAndState;
 use crate::state::{LocalRow, StateBatch, StateResult, TreeChange};
 
 /// The setting that names the commit which was in flight when the power failed, and what of it that took back. It outlives a
@@ -19,9 +18,8 @@ use crate::state::{LocalRow, StateBatch, StateResult, TreeChange};
 const TAKEN_BACK_SETTING: &str = "taken-back";
 
 impl Engine {
-    /// Notes of which files in the commit in flight the disk has another one or none now, where it may have lost what was written
-    /// last: what a user put there was taken back. What a user deleted was not. Call it before the first scan, which forgets what
-    /// stood there.
+    /// Notes of which files in the commit in flight the disk has another one now, where it may have lost what was written last:
+    /// what a user put in their place was taken back. Call it before the first scan, which forgets what stood there.
     ///
     /// # Errors
     /// As the state says. What the disk does not tell is not noted.
@@ -42,7 +40,7 @@ impl Engine {
         let mut taken_back = noted.unwrap_or_default();
         let writes = |op: &&Op| matches!(op, Op::Edit { .. } | Op::Create { .. });
         for node in request.groups.iter().flatten().filter(writes).map(Op::node) {
-            if self.stands_another(node).await? || self.disk_and_state().is_lost(node).await? {
+            if self.stands_another(node).await? {
                 taken_back.insert(node);
             }
         }
@@ -64,15 +62,6 @@ impl Engine {
     /// Forgets what was noted, once the commit is settled.
     pub(super) async fn forget_taken_back(&self) -> StateResult<()> {
         self.state.set_setting(TAKEN_BACK_SETTING, None).await
-    }
-
-    fn disk_and_state(&self) -> DiskAndState<'_> {
-        DiskAndState {
-            fs: &self.fs,
-            state: &*self.state,
-            runtime: &self.runtime,
-            namespace: self.namespace,
-        }
     }
 
     /// What is remembered of a node, and what stands at its place.
@@ -140,7 +129,9 @@ impl Engine {
             let local = self.state.local(self.namespace, node).await?;
             let is_taken_back = taken_back.contains(&node);
             let is_set_back = match local {
-                None => is_taken_back,
+                // One that is gone may never have been on the disk for good. That its folder was changed since is no proof: that
+                // may be what else was done there.
+                None => true,
                 Some(_) if is_taken_back && self.is_move_over(&entry, &changes).await? => {
                     // Two versions that nobody agreed upon.
                     synced.push(TreeChange::RemoveNode(node));

@@ -93,30 +93,6 @@ impl DiskAndState<'_> {
         Ok(changed.is_none_or(|changed| changed < row.fingerprint.ctime))
     }
 
-    /// Whether the disk may have lost a node with the power: nothing is at its place, and no folder says that it was deleted. Where
-    /// folders above are gone with it, the topmost of them tells.
-    pub(crate) async fn is_lost(&self, node: NodeId) -> StateResult<bool> {
-        let Some(names) = self.state.disk_path(self.namespace, node).await? else {
-            return Ok(false);
-        };
-        let (mut path, mut top) = (DiskPath::from_names(names), None);
-        let mut at = node;
-        while let Ok(None) = self.look(path.clone()).await {
-            top = Some(at);
-            let Some(row) = self.state.local(self.namespace, at).await? else {
-                break;
-            };
-            let Some(above) = path.parent().filter(|_| row.entry.place.parent != NodeId::ROOT) else {
-                break;
-            };
-            (path, at) = (above, row.entry.place.parent);
-        }
-        match (top, LostSince::load(self.state).await?) {
-            (Some(top), Some(lost_since)) => self.may_be_lost(top, lost_since).await,
-            (top, _) => Ok(top.is_some()),
-        }
-    }
-
     async fn look(&self, path: DiskPath) -> FsResult<Option<Metadata>> {
         let fs = Arc::clone(self.fs);
         self.runtime.blocking(move || fs.metadata(&path)).await

@@ -207,28 +207,6 @@ fn what_was_written_while_the_clock_was_behind_is_an_edit() {
     );
 }
 
-/// The power failed while the commit of a new file was in flight, and its user had moved that file over another one by then.
-#[test]
-fn what_was_in_flight_and_is_gone_before_the_power_failed_does_not_come_back() {
-    holds(
-        r#"
-        seed 600140772
-        turns
-        at-once 9
-        device
-        device no-exchange no-links reuse unordered
-        1 +0 d0 new #2 "a b" 551
-        4 settled d1 make-folder #7 "d3"
-        10 settled ! pause 1
-        12 settled d0 new #26 "folder" 0
-        13 settled d0 make-folder #14 "report (conflict).txt"
-        14 +0 ! power-loss 0 1678
-        16 settled ! resume 0
-        17 +0 d0 office-save #44 12 26
-        18 +0 ! power-loss 0 1880"#,
-    );
-}
-
 /// Two files were swapped, of which one was read and sent, and the power took back all but the first step of that.
 #[test]
 fn what_was_moved_over_stands_when_power_took_the_move_back() {
@@ -243,5 +221,48 @@ fn what_was_moved_over_stands_when_power_took_the_move_back() {
         8 +4634 d1 rename #47 "été"
         9 calls=1,16 d0 swap #40 #8
         10 +115 ! power-loss 0 1524"#,
+    );
+}
+
+/// A file whose edit was in flight is gone with the power, and other things were done in its folder before the next start.
+#[test]
+fn what_is_gone_from_a_folder_that_was_changed_is_no_deletion_of_what_was_in_flight() {
+    holds(
+        r#"
+        seed 630037691
+        device nfd no-exchange reuse stopped step=1000000
+        device
+        0 +0 d0 make-folder #15 "d1"
+        2 calls=1,55 d1 make-folder #4 "d2"
+        3 +0 ! power-loss 0 1128
+        6 +72 d1 folder-to-file #51 1685
+        7 calls=0,33 ! power-loss 0 1611
+        11 +0 d1 new #34 "Notes.md" 1704
+        12 +56 d1 make-folder #17 ".hidden"
+        13 +221 d1 new #25 "C" 1416
+        15 +102 d0 make-folder #25 "Folder"
+        17 calls=0,34 d1 move #42 #27
+        22 calls=1,57 d1 remove #32
+        27 +0 d1 save-with-backup #50 179 true
+        32 +447 d0 new #31 "d2" 475
+        35 +1140 d1 new #25 "a.txt" 1807
+        36 calls=1,43 ! disk-full 0 1078
+        37 settled ! wait 10
+        40 +44 d0 remove-tree #15
+        41 +0 d0 new #15 "A.txt" 12
+        42 +0 d1 case-rename #19
+        43 calls=1,40 d1 new #49 "Folder" 1801
+        44 +314 ! power-loss 0 914
+        45 +87 d1 swap #11 #55
+        46 +0 d1 remove #55
+        47 calls=1,27 ! sync-error 1
+        48 +229 d1 remove #19
+        49 +399 d1 overwrite #30 1234
+        50 +38 d1 twin #20 "c" 37
+        52 +172 d1 swap #25 #4
+        53 calls=0,39 d1 rename #55 "d2"
+        55 +0 ! power-loss 1 1341
+        56 +25 d1 move-over #19 #41
+        57 calls=0,7 d1 remove #51"#,
     );
 }

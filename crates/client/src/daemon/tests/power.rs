@@ -181,17 +181,6 @@ async fn a_folder_that_was_made_and_sent_is_not_deleted_when_power_took_it_away(
     assert_eq!(remote.commits().len(), 2);
 }
 
-#[tokio::test]
-async fn what_was_in_flight_and_deleted_before_a_loss_of_power_is_deleted() {
-    // What the folder shows tells, as it does of what was acknowledged.
-    let (device, remote) = folder_in_flight().await;
-    changed_at(&device, u64::from(u32::MAX) / 2);
-    has_lost_power(&device).await;
-    life(&device, &remote).await.unwrap();
-    assert_eq!(device.tree().await, ["kept"]);
-    assert_eq!(remote.commits().len(), 3);
-}
-
 /// The root is what it was long ago.
 fn forget_names(device: &Device) {
     changed_at(device, 0);
