@@ -32,7 +32,7 @@ use crate::fs::{DiskPath, FileKind, Filesystem, FsError, FsResult, Metadata};
 use crate::paths::Paths;
 use crate::state::{ClientState, StateError};
 use ignore::{Loaded, RulesMemory, Scope};
-use lost::{DiskAndState, LostSince};
+use lost::LostSince;
 use pass::{Pass, Visit};
 use tokio::sync::Notify;
 
@@ -93,15 +93,6 @@ impl Scanner {
             readers: readers.max(1),
             rules: Arc::default(),
             flushed: Arc::default(),
-        }
-    }
-
-    fn disk_and_state(&self) -> DiskAndState<'_> {
-        DiskAndState {
-            fs: &self.fs,
-            state: &*self.state,
-            runtime: &self.runtime,
-            namespace: self.namespace,
         }
     }
 

@@ -4,14 +4,9 @@
 //! what was moved. Where that was sent before, nobody wants it deleted from the server. Where a user deleted it, the folder
 //! shows a later change.
 
-use std::sync::Arc;
-
-use cairn_core::ids::{NamespaceId, NodeId};
-use cairn_core::runtime::Runtime;
 use cairn_core::time::Timestamp;
 
-use super::reread::tells;
-use crate::fs::{DiskPath, Filesystem, Fingerprint, FsResult, Metadata};
+use crate::fs::Fingerprint;
 use crate::state::{ClientState, StateResult};
 
 /// The setting that holds the two moments, in milliseconds since 1970, from a start after a loss of power until all was looked
@@ -59,42 +54,8 @@ impl LostSince {
     }
 
     /// Whether the disk may have lost a node that was last seen so. Making it, moving it and writing to it set its change time.
-    const fn covers(self, seen: &Fingerprint) -> bool {
+    pub(crate) const fn covers(self, seen: &Fingerprint) -> bool {
         let second = seen.ctime.seconds;
         self.from.as_millis().div_euclid(1_000) <= second && second <= self.to.as_millis().div_euclid(1_000)
-    }
-}
-
-/// A disk and what is known of it.
-pub(crate) struct DiskAndState<'a> {
-    pub(crate) fs: &'a Arc<dyn Filesystem>,
-    pub(crate) state: &'a dyn ClientState,
-    pub(crate) runtime: &'a Runtime,
-    pub(crate) namespace: NamespaceId,
-}
-
-impl DiskAndState<'_> {
-    /// Whether a node that is gone may never have been on the disk for good. Whoever deletes something sets the time of the
-    /// folder; a disk that lost the name has lost that time with it.
-    pub(crate) async fn may_be_lost(&self, node: NodeId, lost_since: LostSince) -> StateResult<bool> {
-        let Some(row) = self.state.local(self.namespace, node).await? else {
-            return Ok(false);
-        };
-        let now = self.runtime.clock.now();
-        if !lost_since.covers(&row.fingerprint) || !tells(&row.fingerprint, now) {
-            return Ok(false);
-        }
-        let parent = row.entry.place.parent;
-        let Some(folder) = self.state.disk_path(self.namespace, parent).await? else {
-            return Ok(true);
-        };
-        let found = self.look(DiskPath::from_names(folder)).await;
-        let changed = found.ok().flatten().map(|folder| folder.fingerprint.mtime);
-        Ok(changed.is_none_or(|changed| changed < row.fingerprint.ctime))
-    }
-
-    async fn look(&self, path: DiskPath) -> FsResult<Option<Metadata>> {
-        let fs = Arc::clone(self.fs);
-        self.runtime.blocking(move || fs.metadata(&path)).await
     }
 }

@@ -5,6 +5,7 @@ use cairn_core::ids::NodeId;
 use super::Pass;
 use crate::fs::{DiskPath, FileKind};
 use crate::scanner::lost::LostSince;
+use crate::scanner::reread::tells;
 use crate::scanner::{Brake, MassDelete, ScanError, Scanner};
 use crate::state::{LocalChange, TreeChange};
 
@@ -60,14 +61,13 @@ impl Pass<'_> {
     /// Removes the nodes that the disk may have lost with the power, with all that was agreed upon of them, so that what the
     /// server has of them comes back. Returns the others.
     async fn remove_lost(&mut self, gone: Vec<NodeId>) -> Result<Vec<NodeId>, ScanError> {
-        let scanner = self.scanner;
-        let Some(lost_since) = LostSince::load(&*scanner.state).await? else {
+        let state = &self.scanner.state;
+        let Some(lost_since) = LostSince::load(&**state).await? else {
             return Ok(gone);
         };
-        let disk_and_state = scanner.disk_and_state();
         let mut deleted = Vec::new();
         for node in gone {
-            if disk_and_state.may_be_lost(node, lost_since).await? {
+            if may_be_lost(self.scanner, node, lost_since).await? {
                 self.remove(node);
                 self.batch.synced.push(TreeChange::RemoveSubtree(node));
             } else {
@@ -120,6 +120,26 @@ async fn look_for(scanner: &Scanner, node: NodeId, is_supplanted: bool) -> Resul
     } else {
         Found::Other(path)
     })
+}
+
+/// Whether a node that is gone may never have been on the disk for good. Whoever deletes something sets the time of the
+/// folder; a disk that lost the name has lost that time with it.
+async fn may_be_lost(scanner: &Scanner, node: NodeId, lost_since: LostSince) -> Result<bool, ScanError> {
+    let (state, namespace) = (&scanner.state, scanner.namespace);
+    let Some(row) = state.local(namespace, node).await? else {
+        return Ok(false);
+    };
+    let now = scanner.runtime.clock.now();
+    if !lost_since.covers(&row.fingerprint) || !tells(&row.fingerprint, now) {
+        return Ok(false);
+    }
+    let folder = state.disk_path(namespace, row.entry.place.parent).await?;
+    let Some(folder) = folder.map(DiskPath::from_names) else {
+        return Ok(true);
+    };
+    let found = scanner.on_disk(move |fs| fs.metadata(&folder)).await;
+    let changed = found.ok().flatten().map(|folder| folder.fingerprint.mtime);
+    Ok(changed.is_none_or(|changed| changed < row.fingerprint.ctime))
 }
 
 /// How many nodes are gone, when that is most of them.
