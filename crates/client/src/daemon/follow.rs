@@ -107,9 +107,9 @@ impl Timetable {
         } else if work.is_recheck_vain {
             self.pause = (self.pause * 2).min(RECHECK_LATEST);
         }
-        self.recheck = work
-            .must_recheck
-            .then(|| self.recheck.unwrap_or(now + self.pause));
+        // Where it is due already, as while syncing is paused, the next pass does it: nobody need be woken for it again.
+        let must_wake = work.must_recheck && !work.is_recheck_due;
+        self.recheck = must_wake.then(|| self.recheck.unwrap_or(now + self.pause));
         if !work.has_unread() {
             self.unread = None;
             self.unread_pause = UNREAD_SOONEST;
@@ -312,6 +312,23 @@ mod tests {
             pauses(10_000_000, 7),
             [50, 100, 200, 400, 800, 1_600, 2_500, 2_500]
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_due_and_cannot_be_done_wakes_nobody_again() {
+        let mut timetable = Timetable::new(10_000_000);
+        let mut work = Work::default();
+        work.must_recheck = true;
+        timetable.after_pass(&work, None);
+        advance(RECHECK_LATEST).await;
+        timetable.remind(&mut work, false);
+        assert!(work.is_recheck_due);
+        // Syncing is paused: nothing was read.
+        timetable.after_pass(&work, None);
+        assert_eq!(timetable.recheck, None);
+        work.is_recheck_due = false;
+        timetable.after_pass(&work, None);
+        assert!(timetable.recheck.is_some(), "it was read, and is unsure still");
     }
 
     #[tokio::test(start_paused = true)]

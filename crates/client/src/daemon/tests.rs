@@ -8,6 +8,7 @@ mod listing;
 mod power;
 mod sweeping;
 mod unread;
+mod why;
 mod wipe;
 
 use std::io::ErrorKind;

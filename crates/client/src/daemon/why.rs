@@ -47,17 +47,14 @@ impl Daemon {
 
     /// What waits for something else while syncing does not go on.
     fn as_things_are(&self, explanation: Explanation, activity: Activity) -> Explanation {
-        let is_waiting = [Reason::Upload, Reason::Download, Reason::NotScanned]
-            .iter()
-            .any(|reason| explanation.code.as_deref() == Some(reason.code()));
+        let is = |reason: Reason| explanation.code.as_deref() == Some(reason.code());
+        let waits_to_travel = is(Reason::Upload) || is(Reason::Download) || is(Reason::NotScanned);
         let stopped = match activity {
-            Activity::Paused => Reason::Paused,
-            Activity::Offline => Reason::Offline,
+            // Nothing is read again, either.
+            Activity::Paused if waits_to_travel || is(Reason::Unsure) => Reason::Paused,
+            Activity::Offline if waits_to_travel => Reason::Offline,
             _ => return explanation,
         };
-        if !is_waiting {
-            return explanation;
-        }
         let mut stopped = Explanation::of(&explanation.path, stopped).with(explanation.cause);
         stopped.notes.extend(explanation.notes);
         stopped
