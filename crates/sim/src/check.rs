@@ -53,7 +53,11 @@ pub(crate) async fn at_rest(stage: &Stage) -> Checked {
     nothing_lost(stage, &kept)?;
     stages_are_empty(stage)?;
     no_storm(stage, &kept.tree)?;
-    open(&stage.notes).ledger.agreed(&kept.tree.contents());
+    let mut notes = open(&stage.notes);
+    notes.ledger.agreed(&kept.tree.contents());
+    if let Some(model) = &mut notes.model {
+        model.is_at_rest(&kept.tree);
+    }
     Ok(())
 }
 

@@ -17,6 +17,12 @@ pub struct Model {
     items: BTreeMap<String, Item>,
     /// What was written to files of which a device had displaced another name.
     written_to_displaced: BTreeSet<FileId>,
+    /// Where something was made or written since all were at rest.
+    fresh: BTreeSet<String>,
+    /// Where something was taken away that was fresh.
+    taken_fresh: BTreeSet<String>,
+    /// Whether a device lost its power since all were at rest.
+    lost_power: bool,
 }
 
 impl Model {
@@ -28,6 +34,7 @@ impl Model {
         {
             *executable = None;
         }
+        self.fresh.insert(path.clone());
         self.items.insert(path, item);
     }
 
@@ -48,9 +55,36 @@ impl Model {
     /// What stands at a path, and all below it, is gone.
     pub fn remove(&mut self, path: &str) {
         let path = composed(path);
-        let below = format!("{path}/");
-        self.items
-            .retain(|other, _| *other != path && !other.starts_with(&below));
+        self.leave(&path);
+        self.items.retain(|other, _| !is_within(other, &path));
+    }
+
+    /// Something is no longer at a path, nor anything below it.
+    fn leave(&mut self, path: &str) {
+        let taken = self.fresh.extract_if(.., |other| is_within(other, path));
+        self.taken_fresh.extend(taken);
+    }
+
+    /// A device lost its power. What was being sent then and is gone afterwards it cannot tell from what the disk forgot: what was
+    /// taken away right after it was made may come back.
+    pub fn lost_power(&mut self) {
+        self.lost_power = true;
+    }
+
+    /// All are at rest, with this tree: what came back is there to stay.
+    pub fn is_at_rest(&mut self, tree: &Tree) {
+        let back: Vec<(String, Item)> = self.come_back(tree).collect();
+        self.items.extend(back);
+        self.fresh.clear();
+        self.taken_fresh.clear();
+        self.lost_power = false;
+    }
+
+    /// What stands in a tree again after a loss of power, and may.
+    fn come_back<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = (String, Item)> + 'a {
+        let all = tree.0.iter().filter(|_| self.lost_power);
+        all.map(|(path, item)| (composed(path), item.clone()))
+            .filter(|(path, _)| self.taken_fresh.contains(path) && !self.items.contains_key(path))
     }
 
     /// What stands at a path, and all below it, stands at another one, in place of what stood there.
@@ -59,15 +93,24 @@ impl Model {
         if from == to {
             return;
         }
-        let below = format!("{from}/");
         let (moved, kept): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.items)
             .into_iter()
-            .partition(|(path, _)| *path == from || path.starts_with(&below));
+            .partition(|(path, _)| is_within(path, &from));
         self.items = kept;
         self.remove(&to);
+        self.leave(&from);
+        let renamed = |path: &str| format!("{to}{}", &path[from.len()..]);
+        let taken = self.taken_fresh.iter().filter(|path| is_within(path, &from));
+        let taken: Vec<String> = taken.map(|path| renamed(path)).collect();
+        self.taken_fresh.extend(taken);
         for (path, item) in moved {
-            self.items.insert(format!("{to}{}", &path[from.len()..]), item);
+            if self.taken_fresh.contains(&path) {
+                self.fresh.insert(renamed(&path));
+            }
+            self.items.insert(renamed(&path), item);
         }
+        // Where another file has come to its old place, this one may count as new.
+        self.fresh.insert(to);
     }
 
     /// Whether something other than `but` has a name in this folder that is the same to the server.
@@ -84,6 +127,7 @@ impl Model {
     /// Where a tree is not as the model says.
     pub fn differences(&self, tree: &Tree, compares_exec: bool) -> Vec<String> {
         let mut expected = Tree(self.items.clone());
+        expected.0.extend(self.come_back(tree));
         for (path, item) in &tree.0 {
             if self.is_kept(path, item) {
                 expected.0.entry(path.clone()).or_insert_with(|| item.clone());
@@ -107,6 +151,12 @@ impl Model {
         let is_copy = path.contains(" (conflict, ");
         is_copy && matches!(item, Item::File { content, .. } if self.written_to_displaced.contains(content))
     }
+}
+
+/// Whether a path is that of a folder or below it.
+fn is_within(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn composed(path: &str) -> String {
@@ -153,6 +203,32 @@ mod tests {
         assert_eq!(model.differences(&copy, true), Vec::<String>::new());
         let other = Tree([("b".to_owned(), file(None))].into());
         assert_eq!(model.differences(&other, true).len(), 1);
+    }
+
+    #[test]
+    fn what_was_taken_away_right_after_it_was_made_may_come_back_with_the_power_and_stays_then() {
+        let found = Tree(
+            ["d", "e", "e/new", "e/old"]
+                .map(|path| (path.to_owned(), file(None)))
+                .into(),
+        );
+        let mut model = Model::default();
+        model.put("d", file(None));
+        model.put("d/old", file(None));
+        model.is_at_rest(&found);
+        model.put("d/new", file(None));
+        model.remove("d/new");
+        model.remove("d/old");
+        model.rename("d", "e");
+        let unexpected = |model: &Model| model.differences(&found, true).len();
+        assert_eq!(unexpected(&model), 3, "no power was lost");
+        model.lost_power();
+        assert_eq!(unexpected(&model), 2, "{:?}", model.differences(&found, true));
+        model.is_at_rest(&found);
+        assert_eq!(unexpected(&model), 2);
+        model.remove("e/new");
+        model.lost_power();
+        assert_eq!(unexpected(&model), 3, "it was made long ago");
     }
 
     #[test]

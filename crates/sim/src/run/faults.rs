@@ -189,6 +189,9 @@ impl Stage {
         device.power_loss(Some(Duration::from_millis(down_ms)));
         let (tree_after, all_after) = (counted(device.disk()), held_by(device.disk()));
         let mut notes = open(&self.notes);
+        if let Some(model) = &mut notes.model {
+            model.lost_power();
+        }
         let fewer = tree_before
             .iter()
             .filter(|(content, count)| tree_after.get(content).unwrap_or(&0) < *count);

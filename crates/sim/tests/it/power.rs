@@ -266,3 +266,26 @@ fn what_is_gone_from_a_folder_that_was_changed_is_no_deletion_of_what_was_in_fli
         57 calls=0,7 d1 remove #51"#,
     );
 }
+
+/// A program saved by way of temporary files, and one of them was being sent when the power failed. That it is gone may be the
+/// disk's doing as well as the program's: it comes back, and the file that was saved is the one of that moment.
+#[test]
+fn what_was_in_flight_and_taken_away_may_come_back_and_nothing_else_does() {
+    holds(
+        r#"
+        seed 600140772
+        turns
+        at-once 9
+        device
+        device no-exchange no-links reuse unordered
+        1 +0 d0 new #2 "a b" 551
+        4 settled d1 make-folder #7 "d3"
+        10 settled ! pause 1
+        12 settled d0 new #26 "folder" 0
+        13 settled d0 make-folder #14 "report (conflict).txt"
+        14 +0 ! power-loss 0 1678
+        16 settled ! resume 0
+        17 +0 d0 office-save #44 12 26
+        18 +0 ! power-loss 0 1880"#,
+    );
+}
