@@ -23,7 +23,7 @@ use cairn_core::ids::{NamespaceId, NodeId};
 use cairn_core::node::NodeKind;
 use cairn_core::runtime::Runtime;
 
-pub(crate) use self::content::is_unsure;
+pub(crate) use self::content::{is_unsure, may_hide_a_write};
 pub use self::ignore::rules::{BadLine, IgnoreRules};
 pub use self::ignore::{IGNORE_FILE, IgnoredBy, is_ignored, is_junk};
 pub use self::report::{MassDelete, Problem, ProblemReason, ScanReport};

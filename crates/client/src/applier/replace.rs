@@ -12,6 +12,7 @@ use super::record::local_entry;
 use super::step::{Action, Item, Step};
 use super::{Applier, ApplyError, ApplyResult, Keep};
 use crate::fs::{DiskPath, Fingerprint, FsError, FsResult, Metadata};
+use crate::scanner::may_hide_a_write;
 use crate::scanner::reread::{Reread, reread};
 use crate::state::inbox::{AgreedVersion, ConflictReason, ConflictRow};
 use crate::state::{LocalChange, LocalRow, StateBatch};
@@ -117,7 +118,8 @@ impl Applier {
     pub(super) async fn check_unchanged(&self, row: &LocalRow, path: &DiskPath) -> ApplyResult<()> {
         let found = self.look(path).await?;
         let is_as_scanned = found.is_some_and(|found| found.fingerprint == row.fingerprint);
-        if is_as_scanned && (!row.is_unsure || self.holds_the_same(row, path).await?) {
+        let must_read = may_hide_a_write(row, self.runtime.clock.now(), self.fs.timestamp_step_ns());
+        if is_as_scanned && (!must_read || self.holds_the_same(row, path).await?) {
             Ok(())
         } else {
             Err(ApplyError::Changed { path: path.clone() })

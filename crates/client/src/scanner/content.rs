@@ -12,6 +12,7 @@ use cairn_core::time::{Mtime, Timestamp};
 use super::report::ProblemReason;
 use crate::fs::{DiskPath, FileKind, Filesystem, Fingerprint, FsError, FsResult, Metadata, ReadFile};
 use crate::known::{Known, has_chunk};
+use crate::state::LocalRow;
 
 /// Bytes read at once of a file that is read by one thread.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -371,6 +372,12 @@ pub(crate) fn is_unsure(fingerprint: &Fingerprint, observed: Timestamp, step_ns:
         _ => step_ns,
     };
     is_recent(fingerprint.mtime, observed, step_ns) || is_recent(fingerprint.ctime, observed, step_ns)
+}
+
+/// Whether a file may hold other bytes than are remembered of it, although it shows the same fingerprint: it was read within the
+/// tick of the clock of its last write, or the clock was set back since and shows that tick again.
+pub(crate) fn may_hide_a_write(row: &LocalRow, now: Timestamp, step_ns: u64) -> bool {
+    row.is_unsure || is_unsure(&row.fingerprint, now, step_ns)
 }
 
 /// Whether a write after `observed` could set a file's time to this one again.

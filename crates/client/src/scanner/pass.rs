@@ -14,7 +14,7 @@ use cairn_core::node::{NodeKind, Place};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
-use super::content::{self, ReadOutcome, Target, reason};
+use super::content::{self, ReadOutcome, Target, may_hide_a_write, reason};
 use super::ignore::{IGNORE_FILE, Scope};
 use super::matching::{Listed, Matched, is_one_name, match_folder};
 use super::report::ProblemReason;
@@ -267,7 +267,7 @@ impl<'scanner> Pass<'scanner> {
             NodeKind::Directory => is_same_file,
             NodeKind::File | NodeKind::Symlink => {
                 item.metadata.fingerprint == row.fingerprint
-                    && !row.is_unsure
+                    && !self.may_hide_a_write(&row)
                     && self.is_exec_bit_kept(&item, &row)
             }
         };
@@ -301,6 +301,11 @@ impl<'scanner> Pass<'scanner> {
             },
         )
         .await
+    }
+
+    fn may_hide_a_write(&self, row: &LocalRow) -> bool {
+        let now = self.scanner.runtime.clock.now();
+        may_hide_a_write(row, now, self.scanner.fs.timestamp_step_ns())
     }
 
     /// Whether a file's exec bit is as remembered. A disk that lost power may have forgotten that the bit was set within the
@@ -355,7 +360,7 @@ impl<'scanner> Pass<'scanner> {
             is_listed: true,
         };
         match &job.previous {
-            Some(row) if item.kind == NodeKind::File && is_same_state && !row.is_unsure => {
+            Some(row) if item.kind == NodeKind::File && is_same_state && !self.may_hide_a_write(row) => {
                 // A rename sets the change time, and with it hides a write that set the other times back: the move is
                 // taken down at once, the bytes are read in their time.
                 let is_unsure = item.metadata.fingerprint != row.fingerprint;

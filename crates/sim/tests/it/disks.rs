@@ -340,3 +340,24 @@ fn a_placed_file_that_the_disk_does_not_show_is_no_new_one() {
         21 +0 d0 office-save #20 1131 171"#,
     );
 }
+
+/// The clock was set back into a tick of the disk that was over, and a file of that tick was edited: its times and size are as before.
+#[test]
+fn an_edit_in_a_tick_that_the_clock_shows_twice_is_found() {
+    holds(
+        r#"
+        seed 700010757
+        device fold step=2000000000
+        device
+        device
+        2 +13 d1 make-folder #37 "C"
+        3 calls=0,9 d1 new #48 "c" 71
+        4 +0 d0 make-folder #55 "d1"
+        5 +668 d2 new #11 ".hidden" 1708
+        7 +98 d0 remove-tree #3
+        8 +0 d2 case-rename #22
+        9 +384 d0 move #31 #19
+        10 +210 ! clock-jump 0 -1500
+        12 +389 d0 patch #13 false"#,
+    );
+}

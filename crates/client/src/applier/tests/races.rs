@@ -175,6 +175,23 @@ async fn an_unsure_file_is_not_replaced() {
     assert_eq!(side.device.read("a"), "remote");
 }
 
+#[tokio::test]
+async fn a_file_whose_tick_a_clock_shows_again_is_read_before_it_is_replaced() {
+    let side = Side::new();
+    let (node, _) = side.synced_file("a", "base").await;
+    let mut row = side.local(node).await;
+    row.entry.substance = entry("a").holding("good").substance;
+    let ctime = row.fingerprint.ctime;
+    side.device.put_row(row).await;
+    side.device
+        .set_clock_ms(ctime.seconds * 1_000 + i64::from(ctime.nanos) / 1_000_000);
+    let wanted = entry("a").holding("remote");
+    side.stage("s", "remote", &wanted);
+    let replaced = side.applier().replace_file(node, &wanted, "s", None).await;
+    assert!(matches!(replaced, Err(ApplyError::Changed { .. })));
+    assert_eq!(side.device.read("a"), "base");
+}
+
 /// Writes to a file and sets its modification time back, or makes it executable.
 fn touch_up(path: &Path, is_write: bool) {
     if !is_write {

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cairn_core::ids::FileId;
 use cairn_core::manifest::{EncodedPage, Manifest};
 use cairn_core::tree::Substance;
 
@@ -65,8 +66,7 @@ async fn a_file_replaced_while_it_is_read_keeps_its_old_row() {
 async fn an_edit_of_equal_size_within_one_tick_is_found() {
     let device = Device::new();
     device.write("a", "old");
-    let metadata = std::fs::metadata(device.path("a")).unwrap();
-    device.set_clock_ms(metadata.ctime() * 1_000 + metadata.ctime_nsec() / 1_000_000);
+    device.set_clock_ms(ctime_ms(&device, "a"));
     device.scan().await;
     let mut row = device.row("a").await;
     assert!(row.is_unsure);
@@ -88,6 +88,35 @@ async fn an_edit_of_equal_size_within_one_tick_is_found() {
     assert_ne!(after.entry.substance, row.entry.substance);
     let report = device.scanner().recheck_unsure().await.unwrap();
     assert_eq!(report.seen, 0);
+}
+
+#[tokio::test]
+async fn an_edit_of_equal_size_within_a_tick_that_a_clock_shows_twice_is_found() {
+    let device = Device::new();
+    device.write("a", "new");
+    device.clock_far_ahead();
+    device.scan().await;
+    let found = device.row("a").await;
+    assert!(!found.is_unsure);
+    // What was read before the clock was set back.
+    let mut row = found.clone();
+    row.entry.substance = Substance::File {
+        file_id: FileId::new([7; 32]),
+        size: 3,
+    };
+    device.put_row(row).await;
+    assert_eq!(device.scan().await.hashed, 0);
+    device.set_clock_ms(ctime_ms(&device, "a"));
+    assert_eq!(device.scan().await.hashed, 1);
+    let after = device.row("a").await;
+    assert_eq!(after.entry.substance, found.entry.substance);
+    assert!(after.is_unsure, "until the tick is over");
+}
+
+/// What the clock shows when a file gets the change time that it has.
+fn ctime_ms(device: &Device, path: &str) -> i64 {
+    let metadata = std::fs::metadata(device.path(path)).unwrap();
+    metadata.ctime() * 1_000 + metadata.ctime_nsec() / 1_000_000
 }
 
 #[tokio::test]
