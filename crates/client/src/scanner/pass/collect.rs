@@ -1,5 +1,7 @@
 //! Observations on their way into the state.
 
+use std::sync::Arc;
+
 use cairn_core::file_hasher::FileSummary;
 use cairn_core::manifest::Manifest;
 use cairn_core::node::{Attributes, FileContent, NodeKind};
@@ -7,14 +9,21 @@ use cairn_core::rev::Seq;
 use cairn_core::tree::{Entry, Substance};
 use futures::StreamExt;
 
-use super::{Job, Pass, READS_PER_CORE};
+use super::{Job, Pass};
 use crate::fs::Metadata;
 use crate::scanner::ScanError;
-use crate::scanner::content::{ReadOutcome, reason};
+use crate::scanner::content::{self, ReadOutcome, Target, reason};
 use crate::scanner::matching::Listed;
 use crate::scanner::report::ProblemReason;
+use crate::scanner::reread;
 use crate::state::{LocalChange, LocalRow, TreeChange};
 
+/// Reads in flight for each core: one that reads and one that waits for the disk.
+const READS_PER_CORE: usize = 2;
+/// Files that one read takes after one another, and their bytes by which it is full: handing a small file to another thread
+/// costs more than reading it.
+const FILES_PER_READ: usize = 32;
+const BYTES_PER_READ: u64 = 1024 * 1024;
 /// Rows in one transaction.
 const BATCH_ROWS: usize = 1_000;
 /// Chunks of the contents in one transaction: 2.4 MB in memory.
@@ -48,6 +57,40 @@ impl Pass<'_> {
         };
         let row = self.with_state(&job, substance, &item.metadata, false);
         self.put(row, job.previous.as_ref()).await
+    }
+
+    /// Reads a file of about this size, soon.
+    pub(super) async fn read(&mut self, job: Job, size: u64) -> Result<(), ScanError> {
+        self.to_read.push(job);
+        self.to_read_bytes = self.to_read_bytes.saturating_add(size);
+        if self.to_read.len() >= FILES_PER_READ || self.to_read_bytes >= BYTES_PER_READ {
+            self.start_read().await?;
+        }
+        self.keep_reads_bounded().await
+    }
+
+    /// Begins to read the files that wait for it. What is known of them is looked up first: a read that waits to be driven must
+    /// hold nothing that the pass may wait for, such as one of the state's few connections.
+    pub(super) async fn start_read(&mut self) -> Result<(), ScanError> {
+        let jobs = std::mem::take(&mut self.to_read);
+        self.to_read_bytes = 0;
+        let runtime = self.scanner.runtime.clone();
+        let mut targets = Vec::with_capacity(jobs.len());
+        let previous: Vec<_> = jobs.iter().map(|job| job.previous.as_ref()).collect();
+        let known = reread::all_known(&*self.scanner.state, &previous).await?;
+        for (job, known) in jobs.iter().zip(known) {
+            let target = Target {
+                fs: Arc::clone(&self.scanner.fs),
+                clock: Arc::clone(&runtime.clock),
+                path: job.path.clone(),
+            };
+            targets.push((target, known));
+        }
+        self.reads.push(Box::pin(async move {
+            let outcomes = content::read_all(&runtime, targets).await;
+            jobs.into_iter().zip(outcomes).collect()
+        }));
+        Ok(())
     }
 
     pub(super) async fn keep_reads_bounded(&mut self) -> Result<(), ScanError> {
