@@ -6,6 +6,7 @@
 mod aftercare;
 mod ahead;
 mod carry_out;
+mod fetching;
 mod folding;
 mod listing;
 mod outgoing;

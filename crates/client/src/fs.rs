@@ -3,75 +3,23 @@
 //! Paths are relative to the root and made of disk names; an implementation never follows a link out of the root and
 //! never crosses into another mount. All calls block: they run on the blocking pool.
 
-use std::fmt;
-use std::io;
-
 use cairn_core::node::{LinkTarget, NodeKind};
 use cairn_core::time::{Mtime, Timestamp};
 
 pub mod disk;
+mod error;
 pub mod os;
+mod path;
 pub mod root;
 
 #[cfg(test)]
 pub(crate) mod faulty;
 
+pub use self::error::FsError;
+pub use self::path::DiskPath;
+
 /// The folder at the top of a root that holds what is ours; never synced, never watched.
 pub const OWN_FOLDER: &str = ".cairn";
-
-/// A path below the root: disk names from the top down, empty for the root itself. Disk names are bytes on Linux; those
-/// that are not UTF-8 never become a [`DiskPath`].
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct DiskPath(Vec<String>);
-
-impl DiskPath {
-    /// The root.
-    pub const fn root() -> Self {
-        Self(Vec::new())
-    }
-
-    /// The path of these names, from the top down.
-    pub const fn from_names(names: Vec<String>) -> Self {
-        Self(names)
-    }
-
-    /// The path of something in this folder.
-    #[must_use]
-    pub fn join(&self, name: &str) -> Self {
-        let mut names = self.0.clone();
-        names.push(name.to_owned());
-        Self(names)
-    }
-
-    /// The folder that holds it; `None` for the root.
-    pub fn parent(&self) -> Option<Self> {
-        let (_, above) = self.0.split_last()?;
-        Some(Self(above.to_vec()))
-    }
-
-    /// The last name; `None` for the root.
-    pub fn name(&self) -> Option<&str> {
-        self.0.last().map(String::as_str)
-    }
-
-    /// The names from the top down.
-    pub fn names(&self) -> &[String] {
-        &self.0
-    }
-}
-
-/// Printed with slashes, as people write it.
-impl fmt::Display for DiskPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("/"))
-    }
-}
-
-impl fmt::Debug for DiskPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0.join("/"))
-    }
-}
 
 /// What tells one state of a file on disk from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,58 +92,6 @@ pub enum DirectoryEntry {
         /// Why.
         reason: String,
     },
-}
-
-/// An error with the path and what was tried.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {path}")]
-pub struct FsError {
-    /// What was tried, as in "cannot read x".
-    pub action: &'static str,
-    /// The path below the root; the root itself prints as empty.
-    pub path: DiskPath,
-    /// Why it failed.
-    #[source]
-    pub source: io::Error,
-}
-
-impl FsError {
-    /// The same once more, for others that failed with it.
-    pub fn again(&self) -> Self {
-        let source = match self.source.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => io::Error::new(self.source.kind(), self.source.to_string()),
-        };
-        Self {
-            action: self.action,
-            path: self.path.clone(),
-            source,
-        }
-    }
-
-    /// Whether the thing was not there.
-    pub fn is_not_found(&self) -> bool {
-        matches!(
-            self.source.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-        )
-    }
-
-    /// Whether something was there already.
-    pub fn is_already_exists(&self) -> bool {
-        matches!(
-            self.source.kind(),
-            io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
-        )
-    }
-
-    /// Whether the disk or the user's quota is full.
-    pub fn is_full(&self) -> bool {
-        matches!(
-            self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
-    }
 }
 
 /// The result of every call.
