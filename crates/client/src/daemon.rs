@@ -10,6 +10,7 @@ mod hold;
 mod jobs;
 mod open;
 mod parts;
+mod pause;
 mod reread;
 mod status;
 mod unread;
@@ -170,7 +171,7 @@ pub struct Daemon {
     runtime: Runtime,
     folder: PathBuf,
     status: watch::Sender<Status>,
-    is_paused: AtomicBool,
+    paused: watch::Sender<bool>,
     /// Whether the server has not been heard for long.
     is_deaf: Arc<AtomicBool>,
     may_delete_en_masse: AtomicBool,
@@ -210,10 +211,12 @@ impl Daemon {
     pub fn command(&self, command: Command) {
         match command {
             Command::Pause => {
-                self.is_paused.store(true, Ordering::Relaxed);
+                self.paused.send_replace(true);
                 self.set_activity(Activity::Paused);
             }
-            Command::Resume => self.is_paused.store(false, Ordering::Relaxed),
+            Command::Resume => {
+                self.paused.send_replace(false);
+            }
             Command::SyncNow => {}
             Command::ReleaseDeletes => self.may_delete_en_masse.store(true, Ordering::Relaxed),
         }

@@ -149,6 +149,15 @@ impl Direction {
         self.wire_bytes.fetch_add(count, Ordering::Relaxed);
     }
 
+    fn cut(&self) {
+        for (done, total) in [
+            (&self.files_done, &self.files_total),
+            (&self.bytes_done, &self.bytes_total),
+        ] {
+            total.store(done.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
     fn snapshot(&self) -> DirectionSnapshot {
         DirectionSnapshot {
             files_done: self.files_done.load(Ordering::Relaxed),
@@ -231,6 +240,16 @@ impl Progress {
         }
     }
 
+    /// Ends all work: it was cut, and what was announced is announced again when it goes on.
+    pub fn cut(&self) {
+        self.up.cut();
+        self.down.cut();
+        self.current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     /// All counters at this time. They are read one after another: sums may be off by what happens meanwhile.
     pub fn snapshot(&self) -> ProgressSnapshot {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -285,5 +304,20 @@ mod tests {
         progress.end("never begun");
         let current = progress.snapshot().current;
         assert_eq!(current, ["92", "93", "94", "95", "96", "97", "98"]);
+    }
+
+    #[test]
+    fn what_was_cut_is_announced_once_more() {
+        let progress = Progress::new();
+        progress.up.expect(2, 20);
+        progress.begin("a");
+        progress.up.files(1);
+        progress.up.bytes(15);
+        progress.cut();
+        progress.up.expect(1, 10);
+        let snapshot = progress.snapshot();
+        assert_eq!(snapshot.current, Vec::<String>::new());
+        assert_eq!((snapshot.up.files_done, snapshot.up.files_total), (1, 2));
+        assert_eq!((snapshot.up.bytes_done, snapshot.up.bytes_total), (15, 25));
     }
 }

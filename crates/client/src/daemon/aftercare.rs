@@ -1,6 +1,5 @@
 //! The second look at displaced files, in its time.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::work::Work;
@@ -12,7 +11,7 @@ const LEAST_WAIT: Duration = Duration::from_secs(30);
 impl Daemon {
     /// Looks again at displaced files that are due.
     pub(super) async fn look_again(&self, work: &mut Work) -> Result<(), DaemonError> {
-        if self.is_paused.load(Ordering::Relaxed) {
+        if self.is_paused() {
             return Ok(());
         }
         let _pass = self.pass.lock().await;
@@ -24,7 +23,7 @@ impl Daemon {
     /// Returns when the next displaced file is due; never when there is none, or while syncing is paused.
     pub(super) async fn next_look(&self) {
         let wait = match self.engine.applier.next_look_ms().await {
-            Ok(wait) => wait.filter(|_| !self.is_paused.load(Ordering::Relaxed)),
+            Ok(wait) => wait.filter(|_| !self.is_paused()),
             Err(error) => {
                 tracing::debug!(%error, "cannot say when displaced files are due");
                 None

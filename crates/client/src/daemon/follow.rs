@@ -237,7 +237,7 @@ impl Daemon {
         backoff: &mut Backoff,
     ) -> Result<Option<Duration>, DaemonError> {
         work.has_synced = false;
-        if self.is_paused.load(Ordering::Relaxed) {
+        if self.is_paused() {
             self.set_activity(Activity::Paused);
             return Ok(None);
         }

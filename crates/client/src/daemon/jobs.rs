@@ -13,23 +13,32 @@ pub(super) struct Jobs {
     spawner: Arc<dyn Spawner>,
     guards: Arc<Vec<Guard>>,
     under_way: TaskTracker,
+    /// Those of them that are on the blocking pool.
+    on_disk: TaskTracker,
 }
 
 impl Jobs {
     pub(super) fn new(spawner: Arc<dyn Spawner>, guards: Vec<Guard>) -> Self {
-        let under_way = TaskTracker::new();
+        let (under_way, on_disk) = (TaskTracker::new(), TaskTracker::new());
         // Closed means that it may be waited for; what starts later is counted all the same.
         under_way.close();
+        on_disk.close();
         Self {
             spawner,
             guards: Arc::new(guards),
             under_way,
+            on_disk,
         }
     }
 
     /// Waits until nothing runs.
     pub(super) async fn ended(&self) {
         self.under_way.wait().await;
+    }
+
+    /// Waits until nothing runs on the blocking pool.
+    pub(super) async fn rested(&self) {
+        self.on_disk.wait().await;
     }
 }
 
@@ -44,10 +53,11 @@ impl Spawner for Jobs {
     }
 
     fn run_blocking(&self, work: Box<dyn FnOnce() + Send + 'static>) -> BoxFuture<()> {
-        let (token, guards) = (self.under_way.token(), Arc::clone(&self.guards));
+        let tokens = (self.under_way.token(), self.on_disk.token());
+        let guards = Arc::clone(&self.guards);
         let counted = move || {
             work();
-            drop((guards, token));
+            drop((guards, tokens));
         };
         self.spawner.run_blocking(Box::new(counted))
     }

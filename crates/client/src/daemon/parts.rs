@@ -147,7 +147,7 @@ pub(super) async fn put_together(
         runtime,
         folder,
         status: watch::Sender::new(status),
-        is_paused: AtomicBool::new(false),
+        paused: watch::Sender::new(false),
         is_deaf: Arc::default(),
         may_delete_en_masse: AtomicBool::new(false),
         nudge: Notify::new(),

@@ -5,6 +5,7 @@ mod conflicts;
 mod fetching;
 mod held;
 mod listing;
+mod pause;
 mod power;
 mod sweeping;
 mod unread;

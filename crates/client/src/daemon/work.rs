@@ -92,9 +92,17 @@ pub(super) fn is_harmless(problem: &Problem) -> bool {
 }
 
 impl Daemon {
-    /// Scans and syncs until there is nothing left to do, or nothing more can be done now.
+    /// Scans and syncs until there is nothing left to do, or nothing more can be done now, or syncing is paused.
     pub(super) async fn settle(&self, work: &mut Work) -> Result<(), DaemonError> {
         let _pass = self.pass.lock().await;
+        if let Some(settled) = Box::pin(self.unless_paused(self.rounds(work))).await {
+            return settled;
+        }
+        self.after_cut(work).await;
+        Ok(())
+    }
+
+    async fn rounds(&self, work: &mut Work) -> Result<(), DaemonError> {
         let is_full = work.everything;
         // Who reads files again comes back for the busy ones.
         let mut busy_rounds = if work.is_recheck_due { 0 } else { BUSY_ROUNDS };

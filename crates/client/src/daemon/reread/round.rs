@@ -5,7 +5,6 @@
 //! tells which files to read.
 
 use std::convert::Infallible;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cairn_core::ids::NodeId;
@@ -53,7 +52,7 @@ impl Daemon {
     pub(in super::super) async fn reread_in_turn(&self) -> Infallible {
         loop {
             tokio::time::sleep(SLICE_EVERY).await;
-            if self.is_paused.load(Ordering::Relaxed) {
+            if self.is_paused() {
                 continue;
             }
             match self.reread_slice().await {
