@@ -40,15 +40,17 @@ impl Controlled for Link {
         self.daemon.status()
     }
 
-    fn pause(&self) {
+    async fn pause(&self) -> StateResult<()> {
         self.daemon.command(Command::Pause);
+        self.daemon.keep_pause().await
     }
 
-    fn resume(&self, release_deletes: bool) {
+    async fn resume(&self, release_deletes: bool) -> StateResult<()> {
         if release_deletes {
             self.daemon.command(Command::ReleaseDeletes);
         }
         self.daemon.command(Command::Resume);
+        self.daemon.keep_pause().await
     }
 
     fn sync_now(&self) {

@@ -187,11 +187,17 @@ pub trait Controlled: Send + Sync {
     /// Its state, as it changes.
     fn status(&self) -> watch::Receiver<Status>;
 
-    /// Stops syncing.
-    fn pause(&self);
+    /// Stops syncing, after the next start too.
+    ///
+    /// # Errors
+    /// As the state says; it has stopped all the same.
+    async fn pause(&self) -> StateResult<()>;
 
     /// Goes on; with `release_deletes` a mass deletion that was held is meant.
-    fn resume(&self, release_deletes: bool);
+    ///
+    /// # Errors
+    /// As the state says; it goes on all the same.
+    async fn resume(&self, release_deletes: bool) -> StateResult<()>;
 
     /// Begins a pass now, or another one after the one that runs.
     fn sync_now(&self);

@@ -253,6 +253,8 @@ impl Daemon {
     }
 
     async fn pass_once(&self) -> Result<Status, DaemonError> {
+        // Who asks for one pass wants it now; the next daemon is paused still.
+        self.paused.send_replace(false);
         self.engine.introduce().await?;
         let mut work = Work::everything();
         let begun = self.reread_once_after_start().await;

@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use cairn_client::control::{self, ControlError, Reply, Request};
+use cairn_client::status::{Activity, Status};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -45,13 +46,19 @@ pub(crate) async fn run(app: &App, args: Args) -> CliResult {
     let log = app.home.log_file();
     let (child, log_begin) = spawn(&folder, &log)?;
     let id = child.id();
-    wait_until_it_answers(&socket, child, &log, log_begin).await?;
-    let text = format!(
-        "Keeping {} in sync (process {id}). See \"cairn status\".",
-        folder.display()
-    );
-    app.ui
-        .outcome(text, &json!({ "folder": folder, "process": id, "log": log }))
+    let status = wait_until_it_answers(&socket, child, &log, log_begin).await?;
+    let is_paused = status.activity == Activity::Paused;
+    let (state, next) = if is_paused {
+        (
+            "will be kept in sync, and is paused still",
+            "Go on with \"cairn resume\".",
+        )
+    } else {
+        ("is kept in sync", "See \"cairn status\".")
+    };
+    let text = format!("{} {state} (process {id}). {next}", folder.display());
+    let json = json!({ "folder": folder, "process": id, "log": log, "paused": is_paused });
+    app.ui.outcome(text, &json)
 }
 
 /// Starts this same program as a daemon with its output in the log.
@@ -82,11 +89,16 @@ fn spawn(folder: &Path, log: &Path) -> CliResult<(Child, u64)> {
     Ok((child, begin))
 }
 
-async fn wait_until_it_answers(socket: &Path, mut child: Child, log: &Path, log_begin: u64) -> CliResult {
+async fn wait_until_it_answers(
+    socket: &Path,
+    mut child: Child,
+    log: &Path,
+    log_begin: u64,
+) -> CliResult<Status> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        if let Ok(Reply::Status { .. }) = control::ask(socket, &Request::Status).await {
-            return Ok(());
+        if let Ok(Reply::Status { status }) = control::ask(socket, &Request::Status).await {
+            return Ok(status);
         }
         let ended = child
             .try_wait()

@@ -159,13 +159,15 @@ pub async fn answer_to(request: Request, daemon: &dyn Controlled) -> Reply {
         Request::Status => Reply::Status {
             status: daemon.status().borrow().clone(),
         },
-        Request::Pause => {
-            daemon.pause();
-            Reply::Done
-        }
+        Request::Pause => match daemon.pause().await {
+            Ok(()) => Reply::Done,
+            Err(error) => refused(&error),
+        },
         Request::Resume { release_deletes } => {
             let mut watched = daemon.status();
-            daemon.resume(release_deletes);
+            if let Err(error) = daemon.resume(release_deletes).await {
+                return refused(&error);
+            }
             // Who waits next shall not see the pause that is over.
             let resumed = watched.wait_for(|status| status.activity != Activity::Paused);
             if timeout(RESUME_PATIENCE, resumed).await.is_err() {

@@ -50,13 +50,15 @@ impl Controlled for Fake {
         self.status.subscribe()
     }
 
-    fn pause(&self) {
+    async fn pause(&self) -> StateResult<()> {
         self.status
             .send_modify(|status| status.activity = Activity::Paused);
+        Ok(())
     }
 
-    fn resume(&self, _release_deletes: bool) {
+    async fn resume(&self, _release_deletes: bool) -> StateResult<()> {
         self.status.send_modify(|status| status.activity = Activity::Idle);
+        Ok(())
     }
 
     fn sync_now(&self) {

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use super::conflicts::Steered;
 use super::heartbeat::Heartbeat;
 use super::jobs::Jobs;
+use super::pause::was_paused;
 use super::reread::{may_have_lost_writes, note_lost_since};
 use super::{Daemon, DaemonError};
 use crate::applier::{Applier, ApplyError};
@@ -103,8 +104,13 @@ pub(super) async fn put_together(
         spawner: Arc::clone(&jobs) as _,
         ..runtime
     };
+    let is_paused = was_paused(&*parts.state).await?;
     let status = Status {
-        activity: Activity::Starting,
+        activity: if is_paused {
+            Activity::Paused
+        } else {
+            Activity::Starting
+        },
         folder: parts.folder.display().to_string(),
         server: parts.server.clone(),
         local_nodes: 0,
@@ -147,7 +153,7 @@ pub(super) async fn put_together(
         runtime,
         folder,
         status: watch::Sender::new(status),
-        paused: watch::Sender::new(false),
+        paused: watch::Sender::new(is_paused),
         is_deaf: Arc::default(),
         may_delete_en_masse: AtomicBool::new(false),
         nudge: Notify::new(),

@@ -60,11 +60,26 @@ fn a_paused_daemon_waits_for_resume() -> Result<()> {
     ensure!(ada.status()?["activity"] == "paused");
     bob.sync_once()?;
     ensure!(bob.listing()?.is_empty());
+    daemon.interrupt(PATIENCE)?.success()?;
+
+    // The next one is paused as well; a pass that is asked for is made.
+    ada.write("another", "before a single pass")?;
+    ada.sync_once()?;
+    bob.sync_once()?;
+    assert_same(&ada, &bob)?;
+    ada.write("last", "while it was paused still")?;
+    let daemon = ada.start()?;
+    ensure!(ada.status()?["activity"] == "paused");
     ada.run(&["resume"])?.success()?;
     ada.run(&["wait", "--timeout", "60"])?.success()?;
     bob.sync_once()?;
     assert_same(&ada, &bob)?;
-    daemon.interrupt(PATIENCE)?.success()?;
+    ada.run(&["stop"])?.success()?;
+    eventually(PATIENCE, "the daemon ends", || {
+        Ok(Observed::when(!daemon.is_running(), || "it runs".to_owned()))
+    })?;
+    let _daemon = ada.start()?;
+    ensure!(ada.status()?["activity"] != "paused");
     Ok(())
 }
 
