@@ -153,7 +153,7 @@ pub trait Filesystem: Send + Sync + 'static {
     /// Checks that the root is the one that carries the marker `id`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`] when root or marker is gone or carries another id: nothing may be deleted then.
+    /// [`NotFound`](std::io::ErrorKind::NotFound) when root or marker is gone or carries another id: nothing may be deleted then.
     fn check_root(&self, id: &str) -> FsResult<()>;
 
     /// Writes the marker and makes `.cairn/` and its folders, durably.
@@ -183,7 +183,7 @@ pub trait Filesystem: Send + Sync + 'static {
     /// Reads a link's target.
     ///
     /// # Errors
-    /// As the filesystem says; [`io::ErrorKind::InvalidData`] when the target cannot be kept.
+    /// As the filesystem says; [`InvalidData`](std::io::ErrorKind::InvalidData) when the target cannot be kept.
     fn read_link(&self, path: &DiskPath) -> FsResult<LinkTarget>;
 
     /// Opens a staged file by name, making it when it is not there; keeps what it holds.
