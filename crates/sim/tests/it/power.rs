@@ -289,3 +289,42 @@ fn what_was_in_flight_and_taken_away_may_come_back_and_nothing_else_does() {
         18 +0 ! power-loss 0 1880"#,
     );
 }
+
+/// A program saved with a backup, and a second look at the file saw nothing but the save. That was in flight when the power took
+/// back both: the backup must have been sent with it.
+#[test]
+fn a_save_with_a_backup_is_sent_whole() {
+    holds(
+        r#"
+        seed 710199058
+        at-once 5
+        device stopped step=1000000000
+        device
+        device no-links unordered stopped
+        device
+        0 calls=2,44 ! partition 2
+        1 +51 d0 make-folder #0 "a b"
+        2 calls=0,5 d0 new #12 "trailing. " 17
+        3 +53 d3 new #59 "d3" 1120
+        4 +93 d0 new #5 "a b" 115
+        5 +3034 ! kill-at-call 2 5 283
+        6 calls=1,28 d3 rename #42 "folder"
+        7 +3255 d0 hold #16
+        8 +396 ! pause 1
+        11 calls=1,40 ! kill-at-call 2 126 1086
+        16 +0 d1 save-with-backup #41 747 true
+        18 calls=2,15 d3 new #53 "A.txt" 1450
+        19 calls=0,48 d2 new #12 "😀.png" 1882
+        20 calls=1,57 d1 remove-tree #11
+        21 +0 d0 new #11 "A.txt" 10
+        22 +114 ! stop 3
+        25 calls=3,14 d2 make-folder #46 "report (conflict).txt"
+        26 settled ! wait 10
+        29 calls=1,54 d1 patch #59 true
+        30 calls=1,45 d2 move-over #43 #24
+        31 +0 d1 symlink #29 "Folder" "../A.txt"
+        32 calls=3,59 d0 make-folder #1 "a b"
+        33 +107 d1 save-with-backup #44 1875 true
+        34 +74 ! power-loss 1 886"#,
+    );
+}

@@ -124,10 +124,12 @@ impl Pass<'_> {
                     size: content.size,
                 };
                 let row = self.with_state(&job, substance, &metadata, is_unsure);
+                // Another file came to its place: where the first one is now, and which of them is the node, a listing shows.
                 if let Some(old) = &job.previous
                     && !job.is_listed
                     && old.entry.substance != row.entry.substance
-                    && self.scanner.is_twin(old, &metadata.fingerprint).await?
+                    && (!metadata.fingerprint.is_same_file(&old.fingerprint)
+                        || self.scanner.is_twin(old, &metadata.fingerprint).await?)
                 {
                     self.report.note_busy(job.path, content.size);
                     return Ok(());

@@ -213,6 +213,28 @@ async fn a_second_look_compares_every_byte() {
 }
 
 #[tokio::test]
+async fn a_second_look_does_not_tell_half_of_a_save_with_a_backup() {
+    let device = Device::new();
+    device.write("a", "old");
+    device.scan().await;
+    let before = device.row("a").await;
+    device
+        .put_row(LocalRow {
+            is_unsure: true,
+            ..before.clone()
+        })
+        .await;
+    std::fs::rename(device.path("a"), device.path("a~")).unwrap();
+    device.write("a", "newer");
+    let report = device.scanner().recheck_unsure().await.unwrap();
+    assert_eq!((report.changed, report.busy_small), (0, vec![disk_path("a")]));
+    assert_eq!(device.row("a").await.entry, before.entry);
+    assert_eq!(device.scan().await.changed, 2);
+    assert_eq!(device.row("a~").await.entry.substance, before.entry.substance);
+    assert_ne!(device.row("a").await.entry.substance, before.entry.substance);
+}
+
+#[tokio::test]
 async fn a_second_look_takes_all_that_is_unsure() {
     let device = Device::new();
     for number in 0..1_100 {
