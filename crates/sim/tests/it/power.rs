@@ -296,7 +296,7 @@ fn what_was_in_flight_and_taken_away_may_come_back_and_nothing_else_does() {
 fn a_save_with_a_backup_is_sent_whole() {
     holds(
         r#"
-        seed 710199058
+        seed 25
         at-once 5
         device stopped step=1000000000
         device
