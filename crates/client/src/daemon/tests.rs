@@ -74,10 +74,8 @@ pub(super) fn parts(device: &Device, guards: Vec<Guard>) -> DaemonParts {
     }
 }
 
-#[tokio::test]
-async fn a_stop_cuts_a_pass_and_waits_for_what_is_on_its_way_to_the_disk() {
-    let device = Device::new();
-    device.write("large", &"x".repeat(1_000_000));
+/// Has the next file that is opened wait in the disk's call: says when it does, and lets it go on.
+fn held_read(device: &Device) -> (tokio::sync::oneshot::Receiver<()>, mpsc::Sender<()>) {
     let (has_begun, begun) = tokio::sync::oneshot::channel();
     let (go_on, wait) = mpsc::channel::<()>();
     let hook = move || {
@@ -85,6 +83,14 @@ async fn a_stop_cuts_a_pass_and_waits_for_what_is_on_its_way_to_the_disk() {
         wait.recv_timeout(DEADLINE).unwrap();
     };
     device.fs.inject("open", Fault::Hook(Box::new(hook)));
+    (begun, go_on)
+}
+
+#[tokio::test]
+async fn a_stop_cuts_a_pass_and_waits_for_what_is_on_its_way_to_the_disk() {
+    let device = Device::new();
+    device.write("large", &"x".repeat(1_000_000));
+    let (begun, go_on) = held_read(&device);
     let lock = Arc::new(());
     let held = Arc::downgrade(&lock);
     let parts = parts(&device, vec![Box::new(lock)]);
@@ -116,14 +122,8 @@ async fn a_stop_cuts_a_pass_and_waits_for_what_is_on_its_way_to_the_disk() {
 async fn a_dropped_daemon_keeps_its_locks_until_its_work_has_ended() {
     let device = Device::new();
     device.write("file", "x");
-    let (has_begun, begun) = tokio::sync::oneshot::channel();
-    let (go_on, wait) = mpsc::channel::<()>();
+    let (begun, go_on) = held_read(&device);
     let (has_ended, ended) = mpsc::channel();
-    let hook = move || {
-        has_begun.send(()).unwrap();
-        wait.recv_timeout(DEADLINE).unwrap();
-    };
-    device.fs.inject("open", Fault::Hook(Box::new(hook)));
     struct Lock(mpsc::Sender<()>);
     impl Drop for Lock {
         fn drop(&mut self) {

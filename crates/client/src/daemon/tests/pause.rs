@@ -1,14 +1,13 @@
 //! A pause while a pass is under way.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::ahead::listed;
-use super::{Command, DEADLINE, Daemon, Device, parts, told};
-use crate::fs::faulty::Fault;
+use super::{Command, DEADLINE, Daemon, Device, held_read, parts, told};
 use crate::state::ClientState;
 use crate::status::Activity;
 
@@ -55,13 +54,7 @@ async fn yield_often() {
 async fn a_pause_cuts_a_pass_and_waits_for_what_is_on_its_way_to_the_disk() {
     let device = Device::new();
     device.write("large", &"x".repeat(1_000_000));
-    let (has_begun, begun) = tokio::sync::oneshot::channel();
-    let (go_on, wait) = mpsc::channel::<()>();
-    let hook = move || {
-        has_begun.send(()).unwrap();
-        wait.recv_timeout(DEADLINE).unwrap();
-    };
-    device.fs.inject("open", Fault::Hook(Box::new(hook)));
+    let (begun, go_on) = held_read(&device);
     let daemon = Daemon::assemble(parts(&device, Vec::new()), device.runtime.clone())
         .await
         .unwrap();
